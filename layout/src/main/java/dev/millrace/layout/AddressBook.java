@@ -1,0 +1,19 @@
+package dev.millrace.layout;
+
+/** Where the allocations of an engine's ranks lie. */
+@FunctionalInterface
+public interface AddressBook {
+  /**
+   * A different, far-apart range of addresses for every allocation, for plans that nobody executes.
+   */
+  AddressBook IMAGINED =
+      (pipeline, tensor, allocation) ->
+          ((long) (pipeline + 1) << 56) | ((long) (tensor + 1) << 48) | ((long) allocation << 40);
+
+  /**
+   * The base address of an allocation.
+   *
+   * @param allocation index in {@link GeometrySpec#allocations}
+   */
+  long baseAddress(int pipeline, int tensor, int allocation);
+}

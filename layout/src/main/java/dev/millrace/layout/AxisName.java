@@ -1,0 +1,18 @@
+package dev.millrace.layout;
+
+/** The axes that the elements of an attention cache are indexed by. */
+public enum AxisName {
+  /**
+   * Layer, counted within its {@link CacheGroup}: 0 is the first layer of the group, whatever its
+   * number in the model.
+   */
+  LAYER,
+  /** 0 is K, 1 is V. MLA's joint latent has the one index 0. */
+  KV,
+  /** KV head of the whole model, before tensor parallelism. MLA has the one index 0. */
+  HEAD,
+  /** Token within a block. */
+  TOKEN,
+  /** Element of one head of one token. */
+  DIM
+}

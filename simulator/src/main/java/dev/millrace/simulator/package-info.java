@@ -1,0 +1,5 @@
+/** To be taught here. */
+@NullMarked
+package dev.millrace.simulator;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,17 @@
+package dev.millrace.transfer;
+
+/** Memory that a {@link BlockTransport} may read and write. */
+public interface Registration extends AutoCloseable {
+  /** Address of the first byte. */
+  long address();
+
+  /** Size of the memory. */
+  long bytes();
+
+  /**
+   * Takes the memory back: no new read may touch it. Returns when no byte of it is in use by the
+   * transport any more, so that the memory may be freed. Idempotent.
+   */
+  @Override
+  void close();
+}
