@@ -36,7 +36,7 @@ public record WorkerAddress(URI url, Optional<HostPort> sideChannel) {
       return Optional.of("is not an http(s) URL");
     }
     if (url.getHost() == null) {
-      return Optional.of("names no host");
+      return Optional.of("names no usable host: letters, digits, - and . only");
     }
     if (url.getPort() == 0 || url.getPort() > 65535) {
       return Optional.of("has port %d, must be 1 to 65535".formatted(url.getPort()));
