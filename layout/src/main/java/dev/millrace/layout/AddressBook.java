@@ -4,11 +4,12 @@ package dev.millrace.layout;
 @FunctionalInterface
 public interface AddressBook {
   /**
-   * A different, far-apart range of addresses for every allocation, for plans that nobody executes.
+   * A different, far-apart range of addresses for every allocation, for plans that nobody executes:
+   * 1 TiB each for 4096 allocations of 256 tensor ranks in 15 pipeline stages.
    */
   AddressBook IMAGINED =
       (pipeline, tensor, allocation) ->
-          ((long) (pipeline + 1) << 56) | ((long) (tensor + 1) << 48) | ((long) allocation << 40);
+          ((long) (pipeline + 1) << 60) | ((long) tensor << 52) | ((long) allocation << 40);
 
   /**
    * The base address of an allocation.

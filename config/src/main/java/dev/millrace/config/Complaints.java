@@ -1,0 +1,66 @@
+package dev.millrace.config;
+
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import org.snakeyaml.engine.v2.nodes.Node;
+
+/** Collects what is wrong with one file, so that all of it is reported at once. */
+final class Complaints {
+  /** More would not be read by anybody, and a hostile file could ask for millions. */
+  private static final int MOST = 100;
+
+  private static final int LONGEST_QUOTE = 80;
+
+  private final String file;
+  private final List<Complaint> collected = new ArrayList<>();
+  private int leftOut;
+
+  Complaints(String file) {
+    this.file = file;
+  }
+
+  void add(Node where, String path, String message) {
+    add(Place.of(where), path, message);
+  }
+
+  void add(Place place, String path, String message) {
+    if (collected.size() < MOST) {
+      collected.add(new Complaint(file, place.line(), place.column(), path, message));
+    } else {
+      leftOut++;
+    }
+  }
+
+  boolean none() {
+    return collected.isEmpty();
+  }
+
+  /** The complaints in the order of the file. */
+  Loaded invalid() {
+    List<Complaint> ordered = new ArrayList<>(collected);
+    ordered.sort(Comparator.comparingInt(Complaint::line).thenComparingInt(Complaint::column));
+    if (leftOut > 0) {
+      Complaint last = ordered.getLast();
+      String more = "%d more complaints are left out".formatted(leftOut);
+      ordered.add(new Complaint(file, last.line(), last.column(), "", more));
+    }
+    return new Loaded.Invalid(ordered);
+  }
+
+  /** A value of the file as a message shows it: quoted, on one line, not too long. */
+  static String quote(String value) {
+    StringBuilder quoted = new StringBuilder("\"");
+    value
+        .codePoints()
+        .limit(LONGEST_QUOTE)
+        .forEach(point -> {
+          if (Character.isISOControl(point) || !Character.isDefined(point)) {
+            quoted.append("\\u%04x".formatted(point));
+          } else {
+            quoted.appendCodePoint(point);
+          }
+        });
+    return quoted.append(value.codePoints().count() > LONGEST_QUOTE ? "…\"" : "\"").toString();
+  }
+}

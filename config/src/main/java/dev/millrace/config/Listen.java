@@ -1,0 +1,57 @@
+package dev.millrace.config;
+
+/**
+ * The public port.
+ *
+ * @param host address to bind; loopback unless an operator opens it
+ * @param port {@code 0..65535}; 0 lets the system choose
+ * @param maxBodyBytes largest request body that is accepted, 1 KiB to 1 GiB; more is answered 413
+ * @param eventLoops threads that move bytes, {@code 1..1024}
+ */
+public record Listen(String host, int port, long maxBodyBytes, int eventLoops) {
+  static final String DEFAULT_HOST = "127.0.0.1";
+  static final int DEFAULT_PORT = 8080;
+  static final long DEFAULT_MAX_BODY_BYTES = 16L << 20;
+  static final long LEAST_MAX_BODY_BYTES = 1L << 10;
+  static final long MOST_MAX_BODY_BYTES = 1L << 30;
+  static final int MOST_EVENT_LOOPS = 1024;
+
+  public Listen {
+    if (host.isBlank() || port < 0 || port > 65535) {
+      throw new IllegalArgumentException(
+          "listen: \"%s:%d\" is not host:port".formatted(host, port));
+    }
+    if (maxBodyBytes < LEAST_MAX_BODY_BYTES || maxBodyBytes > MOST_MAX_BODY_BYTES) {
+      throw new IllegalArgumentException(
+          "listen: max-body is %d bytes, must be 1KiB to 1GiB".formatted(maxBodyBytes));
+    }
+    if (eventLoops < 1 || eventLoops > MOST_EVENT_LOOPS) {
+      throw new IllegalArgumentException(
+          "listen: event-loops is %d, must be 1 to %d".formatted(eventLoops, MOST_EVENT_LOOPS));
+    }
+  }
+
+  /** Loopback, port 8080, bodies up to 16 MiB, one event loop per core. */
+  public static Listen defaults() {
+    return new Listen(DEFAULT_HOST, DEFAULT_PORT, DEFAULT_MAX_BODY_BYTES, defaultEventLoops());
+  }
+
+  /** The same on another port; 0 lets the system choose. */
+  public Listen withPort(int newPort) {
+    return new Listen(host, newPort, maxBodyBytes, eventLoops);
+  }
+
+  /** The same with another bound on request bodies. */
+  public Listen withMaxBodyBytes(long newMaxBodyBytes) {
+    return new Listen(host, port, newMaxBodyBytes, eventLoops);
+  }
+
+  /** The same with another number of event loops. */
+  public Listen withEventLoops(int newEventLoops) {
+    return new Listen(host, port, maxBodyBytes, newEventLoops);
+  }
+
+  static int defaultEventLoops() {
+    return Math.min(MOST_EVENT_LOOPS, Runtime.getRuntime().availableProcessors());
+  }
+}

@@ -1,0 +1,26 @@
+package dev.millrace.config;
+
+import java.util.List;
+
+/**
+ * Interchangeable workers: one role, one model, one kind of engine.
+ *
+ * @param name how routes refer to it
+ * @param role the stage its workers run
+ * @param model the model they serve, by the name that clients use
+ * @param engine what they run
+ * @param workers at least one, no URL twice
+ */
+public record Pool(
+    String name, Role role, String model, EngineKind engine, List<WorkerAddress> workers) {
+  public Pool {
+    workers = List.copyOf(workers);
+    if (name.isBlank() || model.isBlank() || workers.isEmpty()) {
+      throw new IllegalArgumentException(
+          "pool \"%s\" of model \"%s\" needs a name, a model and a worker".formatted(name, model));
+    }
+    if (workers.stream().map(WorkerAddress::url).distinct().count() < workers.size()) {
+      throw new IllegalArgumentException("pool \"%s\" has a worker URL twice".formatted(name));
+    }
+  }
+}

@@ -1,0 +1,9 @@
+package dev.millrace.config;
+
+/** Which stage of a request the workers of a pool run. */
+public enum Role implements Keyword {
+  /** They compute the prompt and hold its KV blocks for a decode worker. */
+  PREFILL,
+  /** They take over the blocks and generate the answer. */
+  DECODE
+}

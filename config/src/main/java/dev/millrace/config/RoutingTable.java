@@ -1,0 +1,83 @@
+package dev.millrace.config;
+
+import java.util.Collections;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * Everything the router is told: where it listens, which workers there are, what goes where.
+ *
+ * <p>A table that exists holds together: every stage names a pool of its role and of its route's
+ * model, and no two routes match the same model.
+ *
+ * @param listen the public port
+ * @param admin the port for operators
+ * @param pools by name, in the order of the file
+ * @param routes in the order of the file, at least one
+ */
+public record RoutingTable(
+    Listen listen, Admin admin, Map<String, Pool> pools, List<Route> routes) {
+  public RoutingTable {
+    pools = Collections.unmodifiableMap(new LinkedHashMap<>(pools));
+    routes = List.copyOf(routes);
+    if (routes.isEmpty()) {
+      throw new IllegalArgumentException("a routing table needs a route");
+    }
+    pools.forEach(RoutingTable::requireOwnName);
+    Set<String> models = new HashSet<>();
+    for (Route route : routes) {
+      if (!models.add(route.model())) {
+        throw new IllegalArgumentException(
+            "two routes match model \"%s\"".formatted(route.model()));
+      }
+      requireFits(route, route.prefill(), Role.PREFILL, pools);
+      requireFits(route, route.decode(), Role.DECODE, pools);
+    }
+  }
+
+  /** A table for pools and routes that are built in code. */
+  public static RoutingTable of(Listen listen, Admin admin, List<Pool> pools, List<Route> routes) {
+    Map<String, Pool> byName = new LinkedHashMap<>();
+    for (Pool pool : pools) {
+      if (byName.put(pool.name(), pool) != null) {
+        throw new IllegalArgumentException("two pools are named \"%s\"".formatted(pool.name()));
+      }
+    }
+    return new RoutingTable(listen, admin, byName, routes);
+  }
+
+  /** The route that matches a model, if one does. */
+  public Optional<Route> routeFor(String model) {
+    return routes.stream().filter(route -> route.model().equals(model)).findFirst();
+  }
+
+  /** The pool that a stage of this table's routes names. */
+  public Pool pool(Stage stage) {
+    Pool pool = pools.get(stage.pool());
+    if (pool == null) {
+      throw new IllegalArgumentException(
+          "no pool \"%s\" in this table; it has %s".formatted(stage.pool(), pools.keySet()));
+    }
+    return pool;
+  }
+
+  private static void requireOwnName(String name, Pool pool) {
+    if (!name.equals(pool.name())) {
+      throw new IllegalArgumentException(
+          "pool \"%s\" is listed as \"%s\"".formatted(pool.name(), name));
+    }
+  }
+
+  private static void requireFits(Route route, Stage stage, Role role, Map<String, Pool> pools) {
+    Pool pool = pools.get(stage.pool());
+    if (pool == null || pool.role() != role || !pool.model().equals(route.model())) {
+      throw new IllegalArgumentException(
+          "route for \"%s\": \"%s\" is not a %s pool of that model"
+              .formatted(route.model(), stage.pool(), role.keyword()));
+    }
+  }
+}

@@ -1,0 +1,64 @@
+package dev.millrace.config;
+
+import java.net.URI;
+import java.util.Locale;
+import java.util.Optional;
+
+/**
+ * One engine of a pool.
+ *
+ * @param url where it answers HTTP: scheme, host and optional port, nothing after them
+ * @param sideChannel where its connector answers handshakes; empty when nobody needs to ask
+ */
+public record WorkerAddress(URI url, Optional<HostPort> sideChannel) {
+  public WorkerAddress {
+    Optional<String> fault = faultOf(url);
+    if (fault.isPresent()) {
+      throw new IllegalArgumentException("worker url: \"%s\" %s".formatted(url, fault.get()));
+    }
+    url = canonical(url);
+  }
+
+  /** A worker whose side channel nobody needs to know. */
+  public static WorkerAddress of(URI url) {
+    return new WorkerAddress(url, Optional.empty());
+  }
+
+  /** The port of {@link #url}, the scheme's own where it names none. */
+  public int port() {
+    return url.getPort() >= 0 ? url.getPort() : "https".equals(url.getScheme()) ? 443 : 80;
+  }
+
+  /** Why an address is not one of a worker, worded to follow it; empty if it is. */
+  static Optional<String> faultOf(URI url) {
+    String scheme = url.getScheme() == null ? "" : url.getScheme().toLowerCase(Locale.ROOT);
+    if (!scheme.equals("http") && !scheme.equals("https")) {
+      return Optional.of("is not an http(s) URL");
+    }
+    if (url.getHost() == null) {
+      return Optional.of("names no usable host: letters, digits, - and . only");
+    }
+    if (url.getPort() == 0 || url.getPort() > 65535) {
+      return Optional.of("has port %d, must be 1 to 65535".formatted(url.getPort()));
+    }
+    if (url.getRawUserInfo() != null) {
+      return Optional.of("carries credentials, which do not belong into a URL");
+    }
+    String path = url.getRawPath();
+    if ((path != null && !path.isEmpty() && !path.equals("/"))
+        || url.getRawQuery() != null
+        || url.getRawFragment() != null) {
+      return Optional.of("has something after the port; give scheme, host and port only");
+    }
+    return Optional.empty();
+  }
+
+  private static URI canonical(URI url) {
+    String port = url.getPort() < 0 ? "" : ":" + url.getPort();
+    return URI.create(
+        url.getScheme().toLowerCase(Locale.ROOT)
+            + "://"
+            + url.getHost().toLowerCase(Locale.ROOT)
+            + port);
+  }
+}

@@ -1,0 +1,113 @@
+package dev.millrace.config;
+
+import java.util.Optional;
+import org.snakeyaml.engine.v2.api.LoadSettings;
+import org.snakeyaml.engine.v2.api.lowlevel.Compose;
+import org.snakeyaml.engine.v2.api.lowlevel.Parse;
+import org.snakeyaml.engine.v2.events.Event;
+import org.snakeyaml.engine.v2.exceptions.Mark;
+import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
+import org.snakeyaml.engine.v2.exceptions.ReaderException;
+import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
+import org.snakeyaml.engine.v2.nodes.Node;
+import org.snakeyaml.engine.v2.resolver.CoreScalarResolver;
+import org.snakeyaml.engine.v2.resolver.ScalarResolver;
+import org.snakeyaml.engine.v2.schema.CoreSchema;
+
+/**
+ * From text to a tree of nodes that know their positions; nothing is constructed from tags.
+ *
+ * <p>Before a tree is built, the parser's events are counted: composing is recursive, so that a few
+ * kilobytes of {@code [} would overflow the stack, and aliases let a short file stand for a huge
+ * tree. The limits are far above any real table.
+ */
+final class YamlText {
+  static final int MOST_CHARACTERS = 1 << 20;
+  private static final int DEEPEST_NESTING = 32;
+  private static final int MOST_ALIASES = 100;
+
+  private YamlText() {}
+
+  /** The core schema as YAML 1.2 has it: without the merge keys of 1.1. */
+  private static final class Yaml12Schema extends CoreSchema {
+    private final ScalarResolver resolver = new CoreScalarResolver(false);
+
+    @Override
+    public ScalarResolver getScalarResolver() {
+      return resolver;
+    }
+  }
+
+  /** The root of the only document; empty with a complaint if the text is not YAML or too big. */
+  static Optional<Node> compose(String text, Complaints complaints) {
+    if (text.length() > MOST_CHARACTERS) {
+      complaints.add(Place.START, "", "is larger than 1 MiB, which no routing table is");
+      return Optional.empty();
+    }
+    String body = text.startsWith("\uFEFF") ? text.substring(1) : text;
+    LoadSettings settings =
+        LoadSettings.builder()
+            .setSchema(new Yaml12Schema())
+            .setCodePointLimit(MOST_CHARACTERS)
+            .setUseMarks(true)
+            .setAllowNonScalarKeys(true) // they get a complaint of ours, with its place
+            .build();
+    try {
+      if (!withinLimits(body, settings, complaints)) {
+        return Optional.empty();
+      }
+      Optional<Node> root = new Compose(settings).composeString(body);
+      if (root.isEmpty()) {
+        complaints.add(Place.START, "", "is empty; a routing table needs pools and routes");
+      }
+      return root;
+    } catch (MarkedYamlEngineException e) {
+      Place place = e.getProblemMark().or(e::getContextMark).map(Place::of).orElse(Place.START);
+      complaints.add(place, "", "is not YAML: " + problemOf(e));
+    } catch (ReaderException e) {
+      Place place = Place.after(body, body.offsetByCodePoints(0, positionOf(e, body)));
+      complaints.add(
+          place, "", "is not YAML: character U+%04X is not allowed".formatted(e.getCodePoint()));
+    } catch (YamlEngineException e) {
+      complaints.add(Place.START, "", "is not YAML: " + e.getMessage());
+    }
+    return Optional.empty();
+  }
+
+  private static boolean withinLimits(String text, LoadSettings settings, Complaints complaints) {
+    int depth = 0;
+    int aliases = 0;
+    for (Event event : new Parse(settings).parseString(text)) {
+      switch (event.getEventId()) {
+        case MappingStart, SequenceStart -> depth++;
+        case MappingEnd, SequenceEnd -> depth--;
+        case Alias -> aliases++;
+        case Comment, DocumentEnd, DocumentStart, Scalar, StreamEnd, StreamStart -> {}
+      }
+      Optional<Mark> mark = event.getStartMark();
+      Place place = mark.map(Place::of).orElse(Place.START);
+      if (depth > DEEPEST_NESTING) {
+        complaints.add(place, "", "is nested deeper than %d levels".formatted(DEEPEST_NESTING));
+        return false;
+      }
+      if (aliases > MOST_ALIASES) {
+        complaints.add(place, "", "uses more than %d aliases".formatted(MOST_ALIASES));
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static String problemOf(MarkedYamlEngineException e) {
+    String context = e.getContext();
+    String problem = e.getProblem();
+    String both =
+        (context == null || context.isBlank() ? "" : context + ": ")
+            + (problem == null ? "" : problem);
+    return both.replaceAll("\\s+", " ").strip();
+  }
+
+  private static int positionOf(ReaderException e, String text) {
+    return Math.clamp(e.getPosition(), 0, text.codePointCount(0, text.length()));
+  }
+}

@@ -1,0 +1,230 @@
+package dev.millrace.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** One mistake in an otherwise good table gives one complaint, at the right place. */
+class ComplaintTest {
+  private static final String GOOD =
+      """
+      listen: {host: 127.0.0.1, port: 8080}
+      admin: {port: 9090}
+      pools:
+        p: {role: prefill, model: llama, engine: vllm, workers: [{url: "http://a:1", side-channel: "a:2"}]}
+        d: {role: decode, model: llama, engine: vllm, workers: [{url: "http://b:1", side-channel: "b:2"}]}
+      routes:
+        - match: {model: llama}
+          prefill: {pool: p, policy: round-robin}
+          decode: {pool: d}
+          transfer: engine
+          deadlines: {prefill: 60s}
+          retries: {prefill: 2}
+      """;
+
+  static Stream<Arguments> mistakes() {
+    return Stream.of(
+        mistake("port: 8080", "port: eight", "1:33: listen.port: \"eight\" is not a whole number"),
+        mistake("port: 8080", "port: 65536", "1:33: listen.port: is 65536, must be 0 to 65535"),
+        mistake("port: 8080", "port: -1", "1:33: listen.port: is -1, must be 0 to 65535"),
+        mistake("port: 8080", "port: [1]", "1:33: listen.port: is a list, should be text"),
+        mistake("port: 8080", "port:", "1:32: listen.port: is empty, should be text"),
+        mistake(
+            "port: 8080", "port: 9090", "2:8: admin: listen and admin cannot share 127.0.0.1:9090"),
+        mistake(
+            "host: 127.0.0.1",
+            "host: 127.0.0.1:80",
+            "1:16: listen.host: \"127.0.0.1:80\" is not a host name or address; ports have a key of"
+                + " their own"),
+        mistake(
+            "admin: {port: 9090}",
+            "admin:\n  port: ${PORT}",
+            "3:9: admin.port: environment variables are not substituted here"),
+        mistake(
+            "host: 127.0.0.1",
+            "host: !secret abc",
+            "1:16: listen.host: has the tag \"!secret\", which has no meaning here"),
+        mistake(
+            "port: 8080",
+            "max-body: 16",
+            "1:37: listen.max-body: \"16\" is not a size; write a whole number and B, KiB, MiB or GiB,"
+                + " such as 16MiB"),
+        mistake(
+            "port: 8080",
+            "max-body: 2GiB",
+            "1:37: listen.max-body: \"2GiB\" is out of range, must be 1024 to 1073741824 bytes"),
+        mistake(
+            "port: 8080", "event-loops: 0", "1:40: listen.event-loops: is 0, must be 1 to 1024"),
+        mistake("{port: 9090}", "9090", "2:8: admin: is \"9090\", should be a mapping"),
+        mistake("admin:", "amdin:", "2:1: amdin: is not a known key; did you mean \"admin\"?"),
+        mistake("admin:", "listen:", "2:1: listen: stands here a second time; first on line 1"),
+        mistake("admin:", "[a, b]:", "2:1: has a key that is not text"),
+        mistake(
+            "admin:",
+            "telemetry:",
+            "2:1: telemetry: is not a known key; known here: listen, admin," + " pools, routes"),
+        mistake("admin:", "<<:", "2:1: \"<<\": is not a known key; YAML 1.2 has no merge keys"),
+        mistake(
+            "p: {role: prefill",
+            "p: {role: prefil",
+            "4:13: pools.p.role: \"prefil\" is not prefill or decode; did you mean \"prefill\"?"),
+        mistake("role: prefill, ", "", "4:6: pools.p: \"role\" is missing: prefill or decode"),
+        mistake(
+            "{role: prefill, model: llama, engine: vllm",
+            "{role: prefill, model: llama, engine: sglang",
+            "4:44: pools.p.engine: \"sglang\" is not vllm or millrace-sim"),
+        mistake(
+            "workers: [{url: \"http://a:1\", side-channel: \"a:2\"}]",
+            "workers: []",
+            "4:59: pools.p.workers: is an empty list, needs at least one item"),
+        mistake(
+            "workers: [{url: \"http://a:1\", side-channel: \"a:2\"}]",
+            "workers: {url: x}",
+            "4:59: pools.p.workers: is a mapping, should be a list"),
+        mistake(
+            "url: \"http://a:1\", ",
+            "",
+            "4:60: pools.p.workers[0]: \"url\" is missing: such as http://10.0.0.4:8000"),
+        mistake("http://a:1", "a:1", "4:66: pools.p.workers[0].url: \"a:1\" is not an http(s) URL"),
+        mistake(
+            "http://a:1",
+            "http://a:1/v1",
+            "4:66: pools.p.workers[0].url: \"http://a:1/v1\" has something after the port; give scheme,"
+                + " host and port only"),
+        mistake(
+            "http://a:1",
+            "http://me:secret@a:1",
+            "4:66: pools.p.workers[0].url: \"http://me:secret@a:1\" carries credentials, which do not"
+                + " belong into a URL"),
+        mistake(
+            "http://a:1",
+            "http://a:99999",
+            "4:66: pools.p.workers[0].url: \"http://a:99999\" has port 99999, must be 1 to 65535"),
+        mistake(
+            "http://a:1",
+            "http://my_host:1",
+            "4:66: pools.p.workers[0].url: \"http://my_host:1\" names no usable host: letters, digits, -"
+                + " and . only"),
+        mistake(
+            "http://a:1",
+            "http://B:1/",
+            "5:65: pools.d.workers[0].url: \"http://b:1\" is listed already, as pools.p.workers[0].url on"
+                + " line 4"),
+        mistake(
+            "\"a:2\"",
+            "\"b:2\"",
+            "5:93: pools.d.workers[0].side-channel: \"b:2\" is listed already, as"
+                + " pools.p.workers[0].side-channel on line 4"),
+        mistake(
+            "\"a:2\"",
+            "\"5600\"",
+            "4:94: pools.p.workers[0].side-channel: \"5600\" is not host:port, such as 10.0.0.4:5600"),
+        mistake(
+            "\"a:2\"",
+            "\"a:0\"",
+            "4:94: pools.p.workers[0].side-channel: \"a:0\" has port 0, must be 1 to 65535"),
+        mistake(
+            "pools:\n",
+            "pools:\n  q/1: {role: decode, model: x, engine: vllm, workers: [{url: http://q}]}\n",
+            "4:3: pools.\"q/1\": is not a name for a pool; use up to 63 letters, digits, '.', '_' and"
+                + " '-'"),
+        mistake(
+            "{pool: d}",
+            "{pool: e}",
+            "9:20: routes[0].decode.pool: there is no pool \"e\"; known: d, p; did you mean \"p\"?"),
+        mistake(
+            "{pool: d}",
+            "{pool: p}",
+            "9:20: routes[0].decode.pool: pool \"p\" has role prefill, this stage needs decode"),
+        mistake(
+            "role: decode, model: llama",
+            "role: decode, model: qwen",
+            "9:20: routes[0].decode.pool: pool \"d\" serves model \"qwen\", this route matches"
+                + " \"llama\""),
+        mistake(
+            "policy: round-robin",
+            "policy: random",
+            "8:32: routes[0].prefill.policy: \"random\" is not round-robin or least-active"),
+        mistake(
+            "transfer: engine",
+            "transfer: relay",
+            "10:15: routes[0].transfer: \"relay\" is not available yet; use engine"),
+        mistake(
+            "transfer: engine",
+            "transfer: magic",
+            "10:15: routes[0].transfer: \"magic\" is not engine"),
+        mistake(
+            "prefill: 60s",
+            "prefill: 60",
+            "11:26: routes[0].deadlines.prefill: \"60\" is not a time; write a whole number and ms, s, m"
+                + " or h, such as 60s"),
+        mistake(
+            "prefill: 60s",
+            "first_token: 60s",
+            "11:17: routes[0].deadlines.first_token: is not a known key; did you mean"
+                + " \"first-token\"?"),
+        mistake(
+            "prefill: 60s",
+            "total: 0s",
+            "11:24: routes[0].deadlines.total: \"0s\" is out of range, must be 1ms to 24h"),
+        mistake(
+            "retries: {prefill: 2}",
+            "retries: {prefill: 11}",
+            "12:24: routes[0].retries.prefill: is 11, must be 0 to 10"),
+        mistake(
+            "- match: {model: llama}",
+            "- match: {}",
+            "7:12: routes[0].match: \"model\" is missing: the model name that clients send"),
+        mistake(
+            "transfer: engine",
+            "transfer: [",
+            "12:5: is not YAML: while parsing a flow sequence: expected ',' or ']', but got <scalar>"),
+        mistake(
+            "admin:",
+            "\tadmin:",
+            "2:1: is not YAML: while scanning for the next token: found"
+                + " character '\\t(TAB)' that cannot start any token. (Do not use \\t(TAB) for indentation)"),
+        mistake(
+            "admin:",
+            "---\nadmin:",
+            "2:1: is not YAML: expected a single document in the stream:"
+                + " but found another document"),
+        mistake("admin:", "*a :", "2:1: is not YAML: found undefined alias a"),
+        mistake("admin:", "a\u0007dmin:", "2:2: is not YAML: character U+0007 is not allowed"),
+        mistake("admin:", "a: " + "[".repeat(40) + "#", "2:35: is nested deeper than 32 levels"));
+  }
+
+  private static Arguments mistake(String good, String bad, String complaint) {
+    assertThat(GOOD).contains(good);
+    return Arguments.of(good, bad, complaint);
+  }
+
+  @ParameterizedTest
+  @MethodSource("mistakes")
+  void parse_oneMistake_complainsOfItAlone(String good, String bad, String complaint) {
+    int at = GOOD.indexOf(good);
+    String text = GOOD.substring(0, at) + bad + GOOD.substring(at + good.length());
+
+    assertThat(RoutingTablesTest.lines(RoutingTables.parse("f", text)))
+        .containsExactly("f:" + complaint);
+  }
+
+  @ParameterizedTest
+  @MethodSource("wholeTexts")
+  void parse_notATable_complains(String text, String complaint) {
+    assertThat(RoutingTablesTest.lines(RoutingTables.parse("f", text)))
+        .containsExactly("f:" + complaint);
+  }
+
+  static Stream<Arguments> wholeTexts() {
+    String aliases = "a: &a 1\nb: [" + "*a, ".repeat(101) + "]\n";
+    return Stream.of(
+        Arguments.of("", "1:1: is empty; a routing table needs pools and routes"),
+        Arguments.of("hello", "1:1: is \"hello\", should be a mapping"),
+        Arguments.of("- 1", "1:1: is a list, should be a mapping"),
+        Arguments.of(aliases, "2:405: uses more than 100 aliases"));
+  }
+}
