@@ -228,15 +228,13 @@ public final class SimulatedEngine {
               transfers,
               () -> misbehaviours,
               this::blocksFreed)
-          .map(
-              connector -> {
-                Scheduler scheduler =
-                    new Scheduler(
-                        vertx, config, memory, pool, connector, counters, this::coreFailed);
-                Parts built = new Parts(memory, pool, connector, scheduler);
-                parts = built;
-                return built;
-              })
+          .map(connector -> {
+            Scheduler scheduler =
+                new Scheduler(vertx, config, memory, pool, connector, counters, this::coreFailed);
+            Parts built = new Parts(memory, pool, connector, scheduler);
+            parts = built;
+            return built;
+          })
           .onFailure(error -> memory.free());
     }
 

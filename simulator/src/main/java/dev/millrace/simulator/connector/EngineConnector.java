@@ -77,8 +77,7 @@ public final class EngineConnector implements Connector {
             engineId,
             memory,
             rank ->
-                (peer, payload) ->
-                    context.runOnContext(ignored -> holds.notified(rank, payload)));
+                (peer, payload) -> context.runOnContext(ignored -> holds.notified(rank, payload)));
     try {
       this.sideChannel =
           new SideChannel(config, engineId, memory, transports, new PairingRules(config));
@@ -108,19 +107,18 @@ public final class EngineConnector implements Connector {
       Runnable onBlocksFreed) {
     Context context = vertx.getOrCreateContext();
     return context
-        .executeBlocking(
-            () ->
-                new EngineConnector(
-                    vertx,
-                    config,
-                    engineId,
-                    memory,
-                    pool,
-                    counters,
-                    histograms,
-                    misbehaviours,
-                    onBlocksFreed,
-                    context))
+        .executeBlocking(() ->
+            new EngineConnector(
+                vertx,
+                config,
+                engineId,
+                memory,
+                pool,
+                counters,
+                histograms,
+                misbehaviours,
+                onBlocksFreed,
+                context))
         .map(Objects::requireNonNull)
         .onSuccess(EngineConnector::startTimers);
   }
@@ -140,18 +138,16 @@ public final class EngineConnector implements Connector {
     return introductions
         .meet(remote)
         .compose(engine -> load(engine, remote, sequence, from))
-        .otherwise(
-            failure -> {
-              notifier.forget(remote);
-              LOG.info("{} cannot be loaded: {}", remote.requestId(), failure.getMessage());
-              return new Load.Failed(String.valueOf(failure.getMessage()));
-            });
+        .otherwise(failure -> {
+          notifier.forget(remote);
+          LOG.info("{} cannot be loaded: {}", remote.requestId(), failure.getMessage());
+          return new Load.Failed(String.valueOf(failure.getMessage()));
+        });
   }
 
   private Future<Load> load(
       RemoteEngine engine, RemotePrefill remote, Sequence sequence, int from) {
-    long promised =
-        (long) remote.blockIds().getFirst().size() * engine.geometry().blockSize();
+    long promised = (long) remote.blockIds().getFirst().size() * engine.geometry().blockSize();
     if (promised < sequence.size()) {
       notifier.forget(remote);
       return Future.succeededFuture(
@@ -161,23 +157,21 @@ public final class EngineConnector implements Connector {
     }
     return loader
         .load(engine, remote, sequence, from, faults(engine))
-        .map(
-            loaded -> {
-              notifier.done(engine, remote);
-              return (Load) new Load.Done();
-            })
-        .onFailure(
-            failure -> {
-              // With vLLM blocks stay pinned where a read failed, but not where ids are wrong.
-              if (config.pairing() == Pairing.ANY || failure instanceof IllegalArgumentException) {
-                notifier.done(engine, remote);
-              }
-            });
+        .map(loaded -> {
+          notifier.done(engine, remote);
+          return (Load) new Load.Done();
+        })
+        .onFailure(failure -> {
+          // With vLLM blocks stay pinned where a read failed, but not where ids are wrong.
+          if (config.pairing() == Pairing.ANY || failure instanceof IllegalArgumentException) {
+            notifier.done(engine, remote);
+          }
+        });
   }
 
   /**
-   * What goes wrong while loading. vLLM 0.32.0 moves blocks of different sizes as if a token's K and
-   * V were next to each other, which they are not in CPU attention: every answer is wrong, and
+   * What goes wrong while loading. vLLM 0.32.0 moves blocks of different sizes as if a token's K
+   * and V were next to each other, which they are not in CPU attention: every answer is wrong, and
    * nothing says so. One wrong byte stands for that here.
    */
   private List<Misbehaviour> faults(RemoteEngine engine) {

@@ -21,8 +21,8 @@ import java.util.function.Consumer;
  * <ul>
  *   <li>A lease begins when the answer leaves and lasts {@code kv_lease_duration}.
  *   <li>{@code HB:id1,id2} extends those leases to at least two thirds of that from now on.
- *   <li>{@code id:n} says that one reader is done with this rank and that {@code n} will come to it.
- *       When {@code n} have come to every rank, the blocks are free.
+ *   <li>{@code id:n} says that one reader is done with this rank and that {@code n} will come to
+ *       it. When {@code n} have come to every rank, the blocks are free.
  * </ul>
  *
  * <p>Belongs to the engine's event loop, but for {@link #heldBlocks}.
@@ -63,11 +63,7 @@ final class Holds {
    * @param release takes the blocks of a hand-off that has ended
    */
   Holds(
-      int ranks,
-      Duration lease,
-      InstantSource clock,
-      Counters counters,
-      Consumer<int[]> release) {
+      int ranks, Duration lease, InstantSource clock, Counters counters, Consumer<int[]> release) {
     this.ranks = ranks;
     this.lease = lease;
     this.clock = clock;
@@ -130,12 +126,11 @@ final class Holds {
   void reap() {
     Instant now = clock.instant();
     List<String> over = new ArrayList<>();
-    holds.forEach(
-        (id, hold) -> {
-          if (!hold.expiry.isAfter(now)) {
-            over.add(id);
-          }
-        });
+    holds.forEach((id, hold) -> {
+      if (!hold.expiry.isAfter(now)) {
+        over.add(id);
+      }
+    });
     for (String id : over) {
       counters.expiredHandoffs.incrementAndGet();
       expired.addLast(id);

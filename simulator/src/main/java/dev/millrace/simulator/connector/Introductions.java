@@ -10,9 +10,9 @@ import java.util.Objects;
 import java.util.function.Function;
 
 /**
- * Remembers the engines that this one has met. A prefill engine is asked once, however many requests
- * name it; a handshake that failed is tried again by the next request, without a pause, as vLLM does
- * (0.32.0). Belongs to the engine's event loop.
+ * Remembers the engines that this one has met. A prefill engine is asked once, however many
+ * requests name it; a handshake that failed is tried again by the next request, without a pause, as
+ * vLLM does (0.32.0). Belongs to the engine's event loop.
  */
 final class Introductions {
   private final Function<RemotePrefill, Future<RemoteEngine>> handshake;

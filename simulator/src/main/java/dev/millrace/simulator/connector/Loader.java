@@ -22,8 +22,8 @@ import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Brings the blocks of one sequence over: plans for each of our ranks, reads from each prefill rank,
- * zeroes what lies behind the prompt. Planning and zeroing run on a worker.
+ * Brings the blocks of one sequence over: plans for each of our ranks, reads from each prefill
+ * rank, zeroes what lies behind the prompt. Planning and zeroing run on a worker.
  */
 final class Loader {
   private static final Duration DEADLINE = Duration.ofSeconds(30);
@@ -55,8 +55,8 @@ final class Loader {
   /**
    * Loads tokens {@code [from, size)}.
    *
-   * @return fails with the reason if not everything arrived, {@link IllegalArgumentException} if the
-   *     block ids are wrong
+   * @return fails with the reason if not everything arrived, {@link IllegalArgumentException} if
+   *     the block ids are wrong
    */
   Future<Void> load(
       RemoteEngine engine,
@@ -67,23 +67,21 @@ final class Loader {
     return context
         .executeBlocking(() -> plan(engine, remote, sequence, from, misbehaviours), false)
         .map(Objects::requireNonNull)
-        .compose(
-            readings -> {
-              List<Future<Void>> reads = new ArrayList<>();
-              for (Reading reading : readings.all()) {
-                reads.add(read(engine, reading));
-              }
-              // join, not all: nothing may be written any more when this is over.
-              return Future.join(reads).map(readings.end());
-            })
-        .compose(
-            end ->
-                context.executeBlocking(
-                    () -> {
-                      settle(sequence, from, end, misbehaviours);
-                      return end;
-                    },
-                    false))
+        .compose(readings -> {
+          List<Future<Void>> reads = new ArrayList<>();
+          for (Reading reading : readings.all()) {
+            reads.add(read(engine, reading));
+          }
+          // join, not all: nothing may be written any more when this is over.
+          return Future.join(reads).map(readings.end());
+        })
+        .compose(end ->
+            context.executeBlocking(
+                () -> {
+                  settle(sequence, from, end, misbehaviours);
+                  return end;
+                },
+                false))
         .mapEmpty();
   }
 
@@ -131,23 +129,20 @@ final class Loader {
     openReads.incrementAndGet();
     return engine
         .peer(reading.ownRank(), reading.read().source().tensor())
-        .compose(
-            peer ->
-                Future.fromCompletionStage(
-                    peer.read(reading.read(), Optional.empty(), DEADLINE), context))
-        .compose(
-            outcome ->
-                switch (outcome) {
-                  case ReadOutcome.Done done -> {
-                    histograms.transferred(
-                        done.took().toNanos() / 1e9, done.bytes(), done.runs());
-                    yield Future.<Void>succeededFuture();
-                  }
-                  case ReadOutcome.Failed failed ->
-                      failed.cause() == ReadOutcome.Cause.OUT_OF_BOUNDS
-                          ? Future.failedFuture(new IllegalArgumentException(failed.reason()))
-                          : Future.failedFuture(failed.cause() + ": " + failed.reason());
-                })
+        .compose(peer ->
+            Future.fromCompletionStage(
+                peer.read(reading.read(), Optional.empty(), DEADLINE), context))
+        .compose(outcome ->
+            switch (outcome) {
+              case ReadOutcome.Done done -> {
+                histograms.transferred(done.took().toNanos() / 1e9, done.bytes(), done.runs());
+                yield Future.<Void>succeededFuture();
+              }
+              case ReadOutcome.Failed failed ->
+                  failed.cause() == ReadOutcome.Cause.OUT_OF_BOUNDS
+                      ? Future.failedFuture(new IllegalArgumentException(failed.reason()))
+                      : Future.failedFuture(failed.cause() + ": " + failed.reason());
+            })
         .onComplete(ended -> openReads.decrementAndGet());
   }
 

@@ -50,18 +50,17 @@ final class Notifier {
       message.append(message.length() == 3 ? "" : ",").append(remote.requestId());
       engines.put(remote.engineId(), remote);
     }
-    engines.forEach(
-        (engineId, remote) -> {
-          Future<RemoteEngine> meeting = introductions.meet(remote);
-          // The first beat only starts the handshake, as vLLM's does.
-          if (meeting.succeeded()) {
-            RemoteEngine engine = meeting.result();
-            String message = String.valueOf(messages.get(engineId));
-            for (int rank = 0; rank < engine.ranks(); rank++) {
-              send(engine, 0, rank, message);
-            }
-          }
-        });
+    engines.forEach((engineId, remote) -> {
+      Future<RemoteEngine> meeting = introductions.meet(remote);
+      // The first beat only starts the handshake, as vLLM's does.
+      if (meeting.succeeded()) {
+        RemoteEngine engine = meeting.result();
+        String message = String.valueOf(messages.get(engineId));
+        for (int rank = 0; rank < engine.ranks(); rank++) {
+          send(engine, 0, rank, message);
+        }
+      }
+    });
   }
 
   /** Tells all ranks of the prefill engine that this engine is done with these blocks. */
@@ -90,8 +89,7 @@ final class Notifier {
     byte[] payload = message.getBytes(StandardCharsets.UTF_8);
     engine
         .peer(ownRank, remoteRank)
-        .compose(
-            peer -> Future.fromCompletionStage(peer.notify(payload, DEADLINE), context))
+        .compose(peer -> Future.fromCompletionStage(peer.notify(payload, DEADLINE), context))
         .onFailure(error -> counters.failedNotifications.incrementAndGet());
   }
 }

@@ -84,10 +84,7 @@ final class PairingRules {
     }
     return Optional.of(
         "compatibility hash %s is not that of model %s with %s: the engines differ in more than their attention backend"
-            .formatted(
-                remoteHash,
-                config.model(),
-                config.geometry().model().element().vllmName()));
+            .formatted(remoteHash, config.model(), config.geometry().model().element().vllmName()));
   }
 
   private Optional<String> refuseAsVllm(AgentMetadata own, List<AgentMetadata> ranks) {
@@ -108,8 +105,7 @@ final class PairingRules {
     }
     int ratio = own.blockSize() / remote.blockSize();
     if (ratio != 1 && decode < prefill) {
-      return Optional.of(
-          "Different local/remote block sizes are not supported when P TP > D TP.");
+      return Optional.of("Different local/remote block sizes are not supported when P TP > D TP.");
     }
     if (!mla && decode < prefill && prefill > heads) {
       return Optional.of(
@@ -161,7 +157,6 @@ final class PairingRules {
 
   private boolean headsAreContiguous() {
     Layout layout = config.geometry().layout();
-    return layout.order().getFirst() == AxisName.HEAD
-        || !layout.order().contains(AxisName.HEAD);
+    return layout.order().getFirst() == AxisName.HEAD || !layout.order().contains(AxisName.HEAD);
   }
 }

@@ -6,13 +6,13 @@ import java.util.List;
 /**
  * Who tells whom that blocks have been read.
  *
- * <p>Every prefill rank must hear from as many decode ranks as it was told to expect, also from those
- * that read nothing from it, or it keeps its blocks to the end of the lease. With {@code D} decode
- * and {@code P} prefill ranks, decode rank <i>r</i> notifies rank <i>r&middot;P/D</i> if {@code D >=
- * P}, and then every prefill rank expects {@code D/P}; otherwise it notifies its {@code P/D} ranks,
- * each of which expects one (vLLM 0.32.0, {@code handshake_target_ranks} and {@code
- * local_consumers}). Sizes of which neither divides the other do not exist in vLLM; there, all notify
- * all.
+ * <p>Every prefill rank must hear from as many decode ranks as it was told to expect, also from
+ * those that read nothing from it, or it keeps its blocks to the end of the lease. With {@code D}
+ * decode and {@code P} prefill ranks, decode rank <i>r</i> notifies rank <i>r&middot;P/D</i> if
+ * {@code D >= P}, and then every prefill rank expects {@code D/P}; otherwise it notifies its {@code
+ * P/D} ranks, each of which expects one (vLLM 0.32.0, {@code handshake_target_ranks} and {@code
+ * local_consumers}). Sizes of which neither divides the other do not exist in vLLM; there, all
+ * notify all.
  */
 final class Readers {
   /** One notification to send. */

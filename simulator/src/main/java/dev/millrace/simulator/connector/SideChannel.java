@@ -23,7 +23,6 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 
 /**
  * Handshakes, asked and answered, as connector version 14 has them: an engine tells where its
@@ -66,8 +65,7 @@ final class SideChannel {
     this.transports = transports;
     this.rules = rules;
     this.server =
-        SideChannelServer.start(
-            config.host(), config.sideChannelPort(), handshakes(Honesty.TRUE));
+        SideChannelServer.start(config.host(), config.sideChannelPort(), handshakes(Honesty.TRUE));
   }
 
   /** Port on which it answers. */
