@@ -120,7 +120,8 @@ public final class SimulatedEngine {
         counters.loadedTokens.get(),
         counters.cachedTokens.get(),
         counters.expiredHandoffs.get(),
-        counters.releasedHandoffs.get());
+        counters.releasedHandoffs.get(),
+        counters.heartbeats.get());
   }
 
   /** Does this wrong from now on, and nothing else. */

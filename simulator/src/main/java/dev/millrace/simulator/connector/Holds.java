@@ -84,8 +84,9 @@ final class Holds {
       Instant until = clock.instant().plus(lease.multipliedBy(2).dividedBy(3));
       for (String id : message.substring(HEARTBEAT.length()).split(",", -1)) {
         Hold hold = holds.get(id);
-        if (hold != null && hold.expiry.isBefore(until)) {
-          hold.expiry = until;
+        if (hold != null) {
+          counters.heartbeats.incrementAndGet();
+          hold.expiry = hold.expiry.isBefore(until) ? until : hold.expiry;
         }
       }
       return;
