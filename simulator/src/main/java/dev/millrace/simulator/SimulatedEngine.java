@@ -187,7 +187,8 @@ public final class SimulatedEngine {
     @Override
     public Future<?> start() {
       Generator generator =
-          new CannedGenerator(vertx, config.timing(), engineId, config.host(), port.get());
+          new CannedGenerator(
+              vertx, config.timing(), engineId, config.host(), config.sideChannelPort());
       FrontDoor opened = frontDoor(generator, remote -> {}, openRequests::get);
       door = opened;
       return listen(opened);
