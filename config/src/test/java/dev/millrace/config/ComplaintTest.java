@@ -134,7 +134,7 @@ class ComplaintTest {
         mistake(
             "{pool: d}",
             "{pool: e}",
-            "9:20: routes[0].decode.pool: there is no pool \"e\"; known: d, p; did you mean \"p\"?"),
+            "9:20: routes[0].decode.pool: there is no pool \"e\"; known: d, p"),
         mistake(
             "{pool: d}",
             "{pool: p}",

@@ -22,7 +22,10 @@ public interface BlockTransport extends AutoCloseable {
    * Lets peers read {@code memory}, and reads of this transport write it, until the registration is
    * closed.
    *
-   * @param memory off-heap memory that outlives the registration
+   * @param memory off-heap memory that outlives the registration, is accessible by all threads and
+   *     does not overlap memory that is registered already
+   * @throws IllegalArgumentException if it is not so
+   * @throws TransferException if the transport is closed
    */
   Registration register(MemorySegment memory);
 
@@ -40,12 +43,15 @@ public interface BlockTransport extends AutoCloseable {
   CompletableFuture<Peer> connect(byte[] description, Duration deadline);
 
   /**
-   * Calls {@code handler} with every notification that arrives, in each peer's order. Replaces an
-   * earlier handler.
+   * Calls {@code handler} with every notification that arrives, one at a time, in each peer's
+   * order. Replaces an earlier handler; as long as there is none, notifications are refused.
    */
   void onNotification(NotificationHandler handler);
 
-  /** Ends all reads with a failure, closes all peers and stops listening. Idempotent. */
+  /**
+   * Ends all reads with a failure, closes all peers and registrations and stops listening.
+   * Idempotent.
+   */
   @Override
   void close();
 }

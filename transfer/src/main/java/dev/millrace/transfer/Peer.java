@@ -8,6 +8,9 @@ import java.util.concurrent.CompletableFuture;
 /** A connected remote transport. */
 public interface Peer extends AutoCloseable {
 
+  /** The peer's name for itself. */
+  String name();
+
   /**
    * Reads {@code runs}: source addresses are the peer's, destination addresses are in memory
    * registered here.
@@ -15,8 +18,10 @@ public interface Peer extends AutoCloseable {
    * <p>The future never completes exceptionally. On {@link ReadOutcome.Failed} the destination
    * holds a part of the bytes, and nothing writes it any more.
    *
-   * @param notification delivered to the peer after its last byte has been read; nothing is
-   *     delivered on failure
+   * @param runs may be empty, where there is only something to notify
+   * @param notification delivered to the peer after its last byte has been read, in the order of
+   *     {@link #notify}; the read is done when the peer has it. A read that fails before its last
+   *     byte delivers nothing
    * @param deadline for the whole read
    */
   CompletableFuture<ReadOutcome> read(Runs runs, Optional<byte[]> notification, Duration deadline);
@@ -25,7 +30,8 @@ public interface Peer extends AutoCloseable {
    * Sends {@code payload} to the peer's {@link NotificationHandler}, after those sent before it.
    *
    * @param payload any bytes, at most 64 KiB
-   * @return completes when the peer has it, fails with {@link TransferException} otherwise
+   * @return completes when the peer's handler has returned. Fails with {@link TransferException}
+   *     otherwise; whether the peer has it is then unknown
    */
   CompletableFuture<Void> notify(byte[] payload, Duration deadline);
 

@@ -26,6 +26,8 @@ public sealed interface ReadOutcome {
     /** What the peer sent does not follow the protocol, or a checksum is wrong. */
     CORRUPT,
     /** This side closed the peer or the transport. */
-    CLOSED
+    CLOSED,
+    /** More reads wait for this peer than the transport's limits allow. */
+    OVERLOADED
   }
 }

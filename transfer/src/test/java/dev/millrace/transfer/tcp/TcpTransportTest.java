@@ -1,0 +1,44 @@
+package dev.millrace.transfer.tcp;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.millrace.transfer.BlockTransport;
+import dev.millrace.transfer.BlockTransportContract;
+
+/** The contract, over TCP. */
+final class TcpTransportTest extends BlockTransportContract {
+  static final Secret SECRET = Secret.of("a secret for tests only".getBytes(UTF_8));
+  static final Secret OTHER_SECRET = Secret.of("another secret for tests".getBytes(UTF_8));
+
+  @Override
+  protected BlockTransport start(String name) {
+    return TcpTransport.start(TcpTransportOptions.loopback(name, SECRET));
+  }
+
+  @Override
+  protected BlockTransport startStranger(String name) {
+    return TcpTransport.start(TcpTransportOptions.loopback(name, OTHER_SECRET));
+  }
+
+  @Override
+  protected Class<?> owner() {
+    return TcpOwner.class;
+  }
+
+  @Override
+  protected void assertHoldsNothing(BlockTransport transport) {
+    assertHoldsNothing(((TcpTransport) transport).stats());
+  }
+
+  static void assertHoldsNothing(TcpTransport.Stats stats) {
+    assertThat(stats.connections()).isZero();
+    assertThat(stats.registrations()).isZero();
+    assertThat(stats.peers()).isZero();
+  }
+
+  @Override
+  protected boolean isOwnThread(Thread thread) {
+    return thread.getName().startsWith("tcp-transport-");
+  }
+}
