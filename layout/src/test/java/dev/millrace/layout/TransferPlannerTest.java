@@ -281,6 +281,17 @@ class TransferPlannerTest {
   }
 
   @Test
+  void plan_forARankOfAnotherModel_isRefused() {
+    TransferPlanner planner = Plans.planner("layers=2,window=4", "layers=2,window=4");
+    Rank rank = GeometryText.parse("layers=2").geometry().rank(0, 0);
+    List<BlockTable> tables = List.of(BlockTable.of(1), BlockTable.of(2));
+    assertThatThrownBy(
+            () -> planner.plan(rank, tables, tables, new TokenSpan(0, 1), Rounding.EXACT))
+        .isInstanceOf(IncompatibleGeometry.class)
+        .hasMessage("target rank (0, 0) has regions of 1 KV-cache groups, but the model has 2");
+  }
+
+  @Test
   void plan_whenNoSourceRankHoldsALayer_saysSo() {
     GeometrySpec spec = GeometryText.parse("layers=2");
     Geometry whole = spec.geometry();
