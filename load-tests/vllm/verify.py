@@ -139,21 +139,29 @@ class Case:
 class Plan:
     """What `millrace plan` predicts for this pair, remembered per length."""
 
+    # The line that adds up the decode ranks: runs, bytes needed, bytes moved.
+    TOTAL = re.compile(r"(?m)^all\s+\d+\s+[\d.]+ \w+\s+([\d.]+) (\w+)\s*$")
+    UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+
     def __init__(self, command, prefill, decode):
-        self.command, self.prefill, self.decode, self.known = command, prefill, decode, {}
+        self.command = [str(command), "plan", "--prefill", prefill, "--decode", decode, "--tokens"]
+        self.known = {0: 0}
 
     def moved_bytes(self, tokens, prefix_hit=0):
-        key = (tokens, prefix_hit)
-        if key not in self.known:
-            command = [str(self.command), "plan", "--prefill", self.prefill, "--decode", self.decode, "--tokens", str(tokens)]
-            if prefix_hit:
-                command += ["--prefix-hit", str(prefix_hit)]
+        return self._all(tokens) - self._all(prefix_hit)
+
+    def _all(self, tokens):
+        if tokens not in self.known:
+            command = self.command + [str(tokens)]
             result = subprocess.run(command, capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
-            match = re.search(r"(?m)^\s*moved\s*:?\s+([\d_, ]*\d)", result.stdout)
-            if result.returncode != 0 or not match:
+            total = self.TOTAL.search(result.stdout)
+            if result.returncode != 0 or not total:
                 raise Unreachable(f"{' '.join(command)}: exit {result.returncode}\n{result.stdout}{result.stderr}")
-            self.known[key] = int(re.sub(r"\D", "", match.group(1)))
-        return self.known[key]
+            number, unit = total.groups()
+            if "." in number or int(number) >= 1000:
+                raise Unreachable(f"a plan for {tokens} tokens prints a rounded figure ({number} {unit}): choose another length")
+            self.known[tokens] = int(number) * self.UNITS[unit]
+        return self.known[tokens]
 
 
 def differences(got, want):

@@ -25,7 +25,7 @@ final class Nearest {
     }
     String word = written.toLowerCase(Locale.ROOT).replace('_', '-');
     return known.stream()
-        .filter(candidate -> distance(word, candidate) <= Math.max(1, candidate.length() / 3))
+        .filter(candidate -> distance(word, candidate) <= candidate.length() / 3)
         .min(Comparator.comparingInt(candidate -> distance(word, candidate)));
   }
 

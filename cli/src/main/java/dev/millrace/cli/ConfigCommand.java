@@ -1,0 +1,61 @@
+package dev.millrace.cli;
+
+import dev.millrace.config.Complaint;
+import dev.millrace.config.Loaded;
+import dev.millrace.config.Pool;
+import dev.millrace.config.RoutingTable;
+import dev.millrace.config.RoutingTables;
+import java.nio.file.Path;
+import java.util.List;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code millrace config}: about routing tables. */
+@Command(name = "config", description = "Checks routing tables.")
+final class ConfigCommand implements Runnable {
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Override
+  public void run() {
+    throw new ParameterException(spec.commandLine(), "config needs a subcommand: validate");
+  }
+
+  @Command(
+      name = "validate",
+      description = "Reads a routing table and reports every mistake with its line and column.")
+  int validate(@Parameters(paramLabel = "FILE", description = "The routing table.") Path file) {
+    RoutingTable table = read(file);
+    long workers = table.pools().values().stream().map(Pool::workers).mapToLong(List::size).sum();
+    spec.commandLine()
+        .getOut()
+        .println(
+            "%s: valid; %s, %s, %s"
+                .formatted(
+                    file,
+                    counted(table.routes().size(), "route"),
+                    counted(table.pools().size(), "pool"),
+                    counted(workers, "worker")));
+    return ExitCode.DONE;
+  }
+
+  /** Reads a routing table, or fails with all that is wrong with it. */
+  static RoutingTable read(Path file) {
+    return switch (RoutingTables.read(file)) {
+      case Loaded.Valid(RoutingTable table) -> table;
+      case Loaded.Invalid(List<Complaint> complaints) ->
+          throw Failure.usage(
+              "%s in %s\n%s"
+                  .formatted(
+                      counted(complaints.size(), "mistake"),
+                      file,
+                      String.join("\n", complaints.stream().map(Complaint::toString).toList())));
+    };
+  }
+
+  private static String counted(long count, String noun) {
+    return count + " " + noun + (count == 1 ? "" : "s");
+  }
+}

@@ -1,0 +1,133 @@
+package dev.millrace.cli;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.IFactory;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/** The {@code millrace} command. */
+@Command(
+    name = "millrace",
+    description = "The HTTP endpoint in front of disaggregated LLM serving.",
+    versionProvider = VersionText.class,
+    mixinStandardHelpOptions = true,
+    scope = ScopeType.INHERIT,
+    showDefaultValues = true,
+    usageHelpAutoWidth = true,
+    sortOptions = false,
+    subcommands = {
+      PlanCommand.class,
+      SimulateCommand.class,
+      ConfigCommand.class,
+      CommandLine.HelpCommand.class
+    },
+    exitCodeListHeading = "%nExit codes:%n",
+    exitCodeList = {
+      "0:done",
+      "1:the thing asked is not so",
+      "2:usage or configuration",
+      "3:something cannot be reached",
+      "70:a fault of Millrace itself"
+    })
+public final class Millrace implements Runnable {
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Option(
+      names = "--verbose",
+      description = "Log what happens, and print the stack trace of a fault of Millrace itself.",
+      scope = ScopeType.INHERIT)
+  private boolean verbose;
+
+  private Millrace() {}
+
+  /** Runs a command and exits with its code. */
+  public static void main(String[] arguments) {
+    StopSignal stop = StopSignal.ofProcess();
+    CommandLine commands = commands(stop);
+    int code = commands.execute(arguments);
+    commands.getOut().flush();
+    commands.getErr().flush();
+    stop.ended(code);
+    System.exit(code);
+  }
+
+  /** The command line; what it writes and how it is stopped can be replaced in tests. */
+  static CommandLine commands(StopSignal stop) {
+    CommandLine commands = new CommandLine(new Millrace(), new Factory(stop));
+    commands.setCaseInsensitiveEnumValuesAllowed(true);
+    commands.setAbbreviatedOptionsAllowed(false);
+    commands.setExecutionStrategy(Millrace::executeAsAsked);
+    commands.setParameterExceptionHandler(Millrace::explainUsage);
+    commands.setExecutionExceptionHandler(Millrace::explainFailure);
+    return commands;
+  }
+
+  @Override
+  public void run() {
+    spec.commandLine().usage(spec.commandLine().getOut());
+  }
+
+  private static int executeAsAsked(ParseResult parsed) {
+    if (parsed.commandSpec().userObject() instanceof Millrace millrace && millrace.verbose) {
+      Logging.speakUp();
+    }
+    return new CommandLine.RunLast().execute(parsed);
+  }
+
+  private static int explainUsage(ParameterException problem, String[] arguments) {
+    CommandLine command = problem.getCommandLine();
+    PrintWriter err = command.getErr();
+    err.println("millrace: " + problem.getMessage());
+    UnmatchedArgumentException.printSuggestions(problem, err);
+    err.println("Try '%s --help'.".formatted(command.getCommandSpec().qualifiedName()));
+    return ExitCode.USAGE;
+  }
+
+  private static int explainFailure(Exception problem, CommandLine command, ParseResult parsed) {
+    PrintWriter err = command.getErr();
+    if (problem instanceof Failure failure) {
+      err.println("millrace: " + failure.text());
+      return failure.exitCode();
+    }
+    err.println("millrace: this is a fault of Millrace itself: " + problem);
+    if (parsed.commandSpec().userObject() instanceof Millrace millrace && millrace.verbose) {
+      problem.printStackTrace(err);
+    } else {
+      err.println(whereDetailsWent(problem));
+    }
+    return ExitCode.OUR_FAULT;
+  }
+
+  private static String whereDetailsWent(Exception problem) {
+    try {
+      Path file = Files.createTempFile("millrace-fault-", ".txt");
+      try (PrintWriter details = new PrintWriter(Files.newBufferedWriter(file))) {
+        problem.printStackTrace(details);
+      }
+      return "The details are in %s.".formatted(file);
+    } catch (IOException e) {
+      return "The details could not be written (%s); --verbose prints them.".formatted(e);
+    }
+  }
+
+  /** Makes commands, and gives those that wait what they wait for. */
+  private record Factory(StopSignal stop) implements IFactory {
+    @Override
+    public <K> K create(Class<K> type) throws Exception {
+      if (type == SimulateCommand.class) {
+        return type.cast(new SimulateCommand(stop));
+      }
+      return CommandLine.defaultFactory().create(type);
+    }
+  }
+}

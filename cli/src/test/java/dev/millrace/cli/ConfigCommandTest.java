@@ -1,0 +1,58 @@
+package dev.millrace.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class ConfigCommandTest {
+  private static final String TABLE =
+      """
+      pools:
+        p: {role: prefill, model: llama, engine: vllm, workers: [{url: "http://a:1"}]}
+        d: {role: decode, model: llama, engine: vllm, workers: [{url: "http://b:1"}, {url: "http://c:1"}]}
+      routes:
+        - match: {model: llama}
+          prefill: {pool: p}
+          decode: {pool: d}
+      """;
+
+  @TempDir Path folder;
+
+  @Test
+  void validate_goodTable_saysWhatIsInIt() throws IOException {
+    Path file = Files.writeString(folder.resolve("routes.yaml"), TABLE);
+
+    assertThat(CommandLineRun.of("config", "validate", file.toString()).assertDone().out())
+        .isEqualTo(file + ": valid; 1 route, 2 pools, 3 workers" + System.lineSeparator());
+  }
+
+  @Test
+  void validate_badTable_reportsEveryMistake() throws IOException {
+    Path file =
+        Files.writeString(
+            folder.resolve("routes.yaml"),
+            TABLE.replace("http://b:1", "htp://b:1").replace("pool: p}", "pool: q}"));
+
+    assertThat(CommandLineRun.of("config", "validate", file.toString()).assertFailed(2).err())
+        .startsWith("millrace: 2 mistakes in " + file)
+        .contains(file + ":3:65: pools.d.workers[0].url: \"htp://b:1\" is not an http(s) URL")
+        .contains(file + ":6:21: routes[0].prefill.pool: there is no pool \"q\"");
+  }
+
+  @Test
+  void validate_noFile_isAConfigurationError() {
+    String file = folder.resolve("none.yaml").toString();
+
+    assertThat(CommandLineRun.of("config", "validate", file).assertFailed(2).err())
+        .contains("there is no such file");
+  }
+
+  @Test
+  void config_withoutSubcommand_isAUsageError() {
+    assertThat(CommandLineRun.of("config").assertFailed(2).err()).contains("validate");
+  }
+}

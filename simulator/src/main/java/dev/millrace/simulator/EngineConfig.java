@@ -1,0 +1,259 @@
+package dev.millrace.simulator;
+
+import dev.millrace.layout.ElementType;
+import dev.millrace.layout.GeometrySpec;
+import dev.millrace.layout.Layout;
+import dev.millrace.layout.ModelShape;
+import dev.millrace.layout.Parallelism;
+import java.time.Clock;
+import java.time.Duration;
+
+/**
+ * What a simulated engine is.
+ *
+ * @param role what it is deployed for
+ * @param model the name it is served under; it also seeds the KV bytes, so engines that shall agree
+ *     have the same
+ * @param geometry shape, tensor parallelism, block size, layout and number of blocks
+ * @param host address to listen on, also told to decode engines
+ * @param port HTTP port, 0 for any free one
+ * @param sideChannelPort port of the handshake listener, 0 for any free one
+ * @param pairing from which prefill engines it loads
+ * @param timing how long it pretends to compute
+ * @param lease how long blocks stay pinned for a decode engine that gives no sign (vLLM: {@code
+ *     kv_lease_duration}, 30 s)
+ * @param heartbeat how often it asks others to keep blocks pinned that it waits for (vLLM: 5 s)
+ * @param secret what engines must share to read from each other
+ * @param attentionBackend name of the attention backend in the handshake
+ * @param maxModelLength most tokens of prompt and answer together
+ * @param maxRunning most generations at the same time
+ * @param maxWaiting most generations that wait; more are refused with 503
+ * @param defaultChatTokens length of a chat answer whose request sets no limit; vLLM would go on to
+ *     an end token, which the simulated model does not have
+ * @param plain whether to answer canned tokens as fast as possible, without any KV cache
+ * @param clock for leases and timestamps
+ */
+public record EngineConfig(
+    EngineRole role,
+    String model,
+    GeometrySpec geometry,
+    String host,
+    int port,
+    int sideChannelPort,
+    Pairing pairing,
+    Timing timing,
+    Duration lease,
+    Duration heartbeat,
+    String secret,
+    String attentionBackend,
+    int maxModelLength,
+    int maxRunning,
+    int maxWaiting,
+    int defaultChatTokens,
+    boolean plain,
+    Clock clock) {
+
+  /**
+   * An aggregated engine with a small model, in everything else as a new {@link Builder} has it.
+   */
+  public static Builder builder() {
+    return new Builder();
+  }
+
+  /** A builder that starts from this configuration. */
+  public Builder toBuilder() {
+    return new Builder()
+        .role(role)
+        .model(model)
+        .geometry(geometry)
+        .host(host)
+        .port(port)
+        .sideChannelPort(sideChannelPort)
+        .pairing(pairing)
+        .timing(timing)
+        .lease(lease)
+        .heartbeat(heartbeat)
+        .secret(secret)
+        .attentionBackend(attentionBackend)
+        .maxModelLength(maxModelLength)
+        .maxRunning(maxRunning)
+        .maxWaiting(maxWaiting)
+        .defaultChatTokens(defaultChatTokens)
+        .plain(plain)
+        .clock(clock);
+  }
+
+  /** What {@code /version} answers and the compatibility hash contains. */
+  public String version() {
+    return switch (pairing) {
+      case ANY -> "0.32.0+millrace-sim";
+      case VLLM -> "0.32.0";
+    };
+  }
+
+  /** Puts a configuration together; every value has a default. */
+  public static final class Builder {
+    private EngineRole role = EngineRole.BOTH;
+    private String model = "tiny";
+    private GeometrySpec geometry =
+        new GeometrySpec(
+            ModelShape.dense(4, 4, 32, ElementType.BFLOAT16),
+            Parallelism.tensor(1),
+            16,
+            Layout.HND,
+            512);
+    private String host = "127.0.0.1";
+    private int port;
+    private int sideChannelPort;
+    private Pairing pairing = Pairing.ANY;
+    private Timing timing = Timing.ZERO;
+    private Duration lease = Duration.ofSeconds(30);
+    private Duration heartbeat = Duration.ofSeconds(5);
+    private String secret = "millrace-simulator";
+    private String attentionBackend = "";
+    private int maxModelLength = Integer.MAX_VALUE;
+    private int maxRunning = 256;
+    private int maxWaiting = 1024;
+    private int defaultChatTokens = 128;
+    private boolean plain;
+    private Clock clock = Clock.systemUTC();
+
+    private Builder() {}
+
+    /** What the engine is deployed for; {@code BOTH} by default. */
+    public Builder role(EngineRole role) {
+      this.role = role;
+      return this;
+    }
+
+    /** The model's name; {@code tiny} by default. */
+    public Builder model(String model) {
+      this.model = model;
+      return this;
+    }
+
+    /** Shape and layout of the cache; by default 4 layers, 4 KV heads of 32, bf16, block 16. */
+    public Builder geometry(GeometrySpec geometry) {
+      this.geometry = geometry;
+      return this;
+    }
+
+    /** Address to listen on; loopback by default. */
+    public Builder host(String host) {
+      this.host = host;
+      return this;
+    }
+
+    /** HTTP port; any free one by default. */
+    public Builder port(int port) {
+      this.port = port;
+      return this;
+    }
+
+    /** Handshake port; any free one by default. */
+    public Builder sideChannelPort(int sideChannelPort) {
+      this.sideChannelPort = sideChannelPort;
+      return this;
+    }
+
+    /** From which engines it loads; {@code ANY} by default. */
+    public Builder pairing(Pairing pairing) {
+      this.pairing = pairing;
+      return this;
+    }
+
+    /** How long it pretends to compute; nothing by default. */
+    public Builder timing(Timing timing) {
+      this.timing = timing;
+      return this;
+    }
+
+    /** How long blocks stay pinned; 30 s by default. */
+    public Builder lease(Duration lease) {
+      this.lease = lease;
+      return this;
+    }
+
+    /** How often to beat while waiting for blocks; 5 s by default. */
+    public Builder heartbeat(Duration heartbeat) {
+      this.heartbeat = heartbeat;
+      return this;
+    }
+
+    /** What engines must share to read from each other. */
+    public Builder secret(String secret) {
+      this.secret = secret;
+      return this;
+    }
+
+    /** Name in the handshake; by default FLASH_ATTN, or CPU_ATTN with layout {@code cpu}. */
+    public Builder attentionBackend(String attentionBackend) {
+      this.attentionBackend = attentionBackend;
+      return this;
+    }
+
+    /** Most tokens of prompt and answer; by default what all blocks can hold. */
+    public Builder maxModelLength(int maxModelLength) {
+      this.maxModelLength = maxModelLength;
+      return this;
+    }
+
+    /** Most generations at the same time; 256 by default. */
+    public Builder maxRunning(int maxRunning) {
+      this.maxRunning = maxRunning;
+      return this;
+    }
+
+    /** Most generations that wait; 1024 by default. */
+    public Builder maxWaiting(int maxWaiting) {
+      this.maxWaiting = maxWaiting;
+      return this;
+    }
+
+    /** Length of a chat answer without a limit; 128 by default. */
+    public Builder defaultChatTokens(int defaultChatTokens) {
+      this.defaultChatTokens = defaultChatTokens;
+      return this;
+    }
+
+    /** Canned tokens, no cache; off by default. */
+    public Builder plain(boolean plain) {
+      this.plain = plain;
+      return this;
+    }
+
+    /** For leases and timestamps; the system's by default. */
+    public Builder clock(Clock clock) {
+      this.clock = clock;
+      return this;
+    }
+
+    /** The configuration. */
+    public EngineConfig build() {
+      String backend = attentionBackend;
+      if (backend.isEmpty()) {
+        backend = geometry.layout() == Layout.CPU_ATTENTION ? "CPU_ATTN" : "FLASH_ATTN";
+      }
+      long capacity = (long) (geometry.blocks() - 1) * geometry.blockSize();
+      return new EngineConfig(
+          role,
+          model,
+          geometry,
+          host,
+          port,
+          sideChannelPort,
+          pairing,
+          timing,
+          lease,
+          heartbeat,
+          secret,
+          backend,
+          (int) Math.min(maxModelLength, capacity),
+          maxRunning,
+          maxWaiting,
+          defaultChatTokens,
+          plain,
+          clock);
+    }
+  }
+}

@@ -1,0 +1,46 @@
+package dev.millrace.simulator;
+
+/**
+ * What an engine can be told to do wrong, at run time. Ends with {@link SimulatedEngine#behave}.
+ */
+public sealed interface Misbehaviour {
+
+  /** Answers every completion with an error of this status. */
+  record Refuse(int status) implements Misbehaviour {}
+
+  /** Takes requests and never answers. */
+  record StallBeforeHead() implements Misbehaviour {}
+
+  /** Sends the head of a stream, then nothing. */
+  record StallBeforeFirstToken() implements Misbehaviour {}
+
+  /** Sends so many tokens of a stream, then nothing. */
+  record StallMidStream(int afterTokens) implements Misbehaviour {}
+
+  /** Resets the connection instead of answering. */
+  record ResetBeforeHead() implements Misbehaviour {}
+
+  /** Resets the connection after so many tokens of a stream. */
+  record ResetMidStream(int afterTokens) implements Misbehaviour {}
+
+  /** Ends the engine after so many tokens of a stream. */
+  record DieMidStream(int afterTokens) implements Misbehaviour {}
+
+  /** Flips one bit of what was loaded from a prefill engine. */
+  record CorruptByte() implements Misbehaviour {}
+
+  /** Loads two blocks into each other's place. */
+  record SwapBlocks() implements Misbehaviour {}
+
+  /** Does not load the last block of a prompt. */
+  record DropLastBlock() implements Misbehaviour {}
+
+  /** Places what was loaded one token too early. */
+  record ShiftByOneToken() implements Misbehaviour {}
+
+  /** Frees the blocks of a hand-off at once and forgets it, though the answer promises them. */
+  record ForgetLease() implements Misbehaviour {}
+
+  /** Says in the handshake that blocks are half as large. */
+  record LieAboutGeometry() implements Misbehaviour {}
+}

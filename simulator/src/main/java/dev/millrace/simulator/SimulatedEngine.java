@@ -1,0 +1,258 @@
+package dev.millrace.simulator;
+
+import dev.millrace.simulator.cache.BlockPool;
+import dev.millrace.simulator.cache.KvMemory;
+import dev.millrace.simulator.connector.NoConnector;
+import dev.millrace.simulator.core.CannedGenerator;
+import dev.millrace.simulator.core.Connector;
+import dev.millrace.simulator.core.Counters;
+import dev.millrace.simulator.core.Ending;
+import dev.millrace.simulator.core.Generator;
+import dev.millrace.simulator.core.Scheduler;
+import dev.millrace.simulator.core.TransferHistograms;
+import dev.millrace.simulator.core.TransferParams.RemotePrefill;
+import dev.millrace.simulator.http.FrontDoor;
+import dev.millrace.simulator.http.MetricsPage;
+import io.vertx.core.DeploymentOptions;
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import io.vertx.core.VerticleBase;
+import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerOptions;
+import java.net.URI;
+import java.util.List;
+import java.util.Objects;
+import java.util.UUID;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
+import java.util.function.IntSupplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * A running engine.
+ *
+ * <pre>{@code
+ * EngineConfig config = EngineConfig.builder().port(8000).build();
+ * SimulatedEngine engine = SimulatedEngine.start(vertx, config).await();
+ * }</pre>
+ *
+ * Its methods may be called from any thread.
+ */
+public final class SimulatedEngine {
+  private static final Logger LOG = LoggerFactory.getLogger(SimulatedEngine.class);
+
+  private final Vertx vertx;
+  private final EngineConfig config;
+  private final String engineId = UUID.randomUUID().toString();
+  private final Counters counters = new Counters();
+  private final TransferHistograms transfers = new TransferHistograms();
+  private final AtomicInteger openRequests = new AtomicInteger();
+  private final AtomicInteger port = new AtomicInteger();
+  private final AtomicReference<@Nullable Future<Void>> closing = new AtomicReference<>();
+  private final Promise<String> deployment = Promise.promise();
+  private volatile List<Misbehaviour> misbehaviours = List.of();
+  private volatile @Nullable Parts parts;
+
+  /** What an engine with a cache has beyond its front door. */
+  private record Parts(KvMemory memory, BlockPool pool, Connector connector, Scheduler scheduler) {}
+
+  private SimulatedEngine(Vertx vertx, EngineConfig config) {
+    this.vertx = vertx;
+    this.config = config;
+    this.port.set(config.port());
+  }
+
+  /** Starts an engine; the future fails if a port is taken or the geometry is impossible. */
+  public static Future<SimulatedEngine> start(Vertx vertx, EngineConfig config) {
+    SimulatedEngine engine = new SimulatedEngine(vertx, config);
+    // A random port cannot be shared, so only a given one is served by all event loops.
+    boolean spread = config.plain() && config.port() != 0;
+    int instances = spread ? Runtime.getRuntime().availableProcessors() : 1;
+    return vertx
+        .deployVerticle(engine::verticle, new DeploymentOptions().setInstances(instances))
+        .onComplete(engine.deployment)
+        .map(deployed -> {
+          LOG.info("{} engine serves {} at {}", config.role(), config.model(), engine.uri());
+          return engine;
+        });
+  }
+
+  /** What the engine was started with. */
+  public EngineConfig config() {
+    return config;
+  }
+
+  /** Where it listens. */
+  public URI uri() {
+    return URI.create("http://" + config.host() + ":" + port.get());
+  }
+
+  /** Its name in hand-offs and handshakes. */
+  public String engineId() {
+    return engineId;
+  }
+
+  /** Port of its handshake listener; 0 in plain mode. */
+  public int sideChannelPort() {
+    Parts present = parts;
+    return present == null ? 0 : present.connector().sideChannelPort();
+  }
+
+  /** What it holds and has done. */
+  public EngineStats stats() {
+    Parts present = parts;
+    return new EngineStats(
+        openRequests.get(),
+        present == null ? 0 : present.scheduler().waiting(),
+        present == null ? 0 : present.connector().heldBlocks(),
+        present == null ? 0 : present.pool().usedBlocks(),
+        present == null ? 0 : present.pool().freeBlocks(),
+        present == null ? 0 : present.connector().openReads(),
+        (long) transfers.bytes().sum(),
+        (long) transfers.descriptors().sum(),
+        transfers.bytes().count(),
+        counters.failedTransfers.get(),
+        counters.computedTokens.get(),
+        counters.loadedTokens.get(),
+        counters.cachedTokens.get(),
+        counters.expiredHandoffs.get(),
+        counters.releasedHandoffs.get());
+  }
+
+  /** Does this wrong from now on, and nothing else. */
+  public void misbehave(Misbehaviour... what) {
+    misbehaviours = List.of(what);
+  }
+
+  /** Does everything right from now on. */
+  public void behave() {
+    misbehaviours = List.of();
+  }
+
+  /** Stops listening, cuts open answers and frees everything. Idempotent. */
+  public Future<Void> close() {
+    Promise<Void> closed = Promise.promise();
+    if (closing.compareAndSet(null, closed.future())) {
+      deployment.future().compose(vertx::undeploy).onComplete(closed);
+    }
+    Future<Void> present = closing.get();
+    return present == null ? closed.future() : present;
+  }
+
+  private void die(String reason) {
+    LOG.warn("engine at {} ends: {}", uri(), reason);
+    var closed = close();
+    closed.onFailure(error -> LOG.warn("engine at {} did not end cleanly", uri(), error));
+  }
+
+  private VerticleBase verticle() {
+    return config.plain() ? new Canned() : new Core();
+  }
+
+  private Future<HttpServer> listen(FrontDoor door) {
+    HttpServerOptions options = new HttpServerOptions().setHost(config.host()).setPort(port.get());
+    return vertx
+        .createHttpServer(options)
+        .requestHandler(door)
+        .listen()
+        .onSuccess(server -> port.set(server.actualPort()));
+  }
+
+  private FrontDoor frontDoor(
+      Generator generator, Consumer<RemotePrefill> onRejected, IntSupplier running) {
+    return new FrontDoor(
+        config,
+        engineId,
+        generator,
+        onRejected,
+        () -> MetricsPage.of(config, stats(), running.getAsInt(), counters, transfers),
+        () -> misbehaviours,
+        () -> die("told to misbehave"),
+        openRequests);
+  }
+
+  /** An event loop of a plain engine. */
+  private final class Canned extends VerticleBase {
+    private @Nullable FrontDoor door;
+
+    @Override
+    public Future<?> start() {
+      Generator generator =
+          new CannedGenerator(vertx, config.timing(), engineId, config.host(), port.get());
+      FrontDoor opened = frontDoor(generator, remote -> {}, openRequests::get);
+      door = opened;
+      return listen(opened);
+    }
+
+    @Override
+    public Future<?> stop() {
+      if (door != null) {
+        door.leaveAll();
+      }
+      return Future.succeededFuture();
+    }
+  }
+
+  /** The event loop of an engine with a cache. */
+  private final class Core extends VerticleBase {
+    private @Nullable FrontDoor door;
+    private @Nullable HttpServer server;
+
+    @Override
+    public Future<?> start() {
+      return context
+          .executeBlocking(() -> new KvMemory(config.geometry()))
+          .map(Objects::requireNonNull)
+          .compose(this::connect)
+          .compose(this::open)
+          .onFailure(error -> stop());
+    }
+
+    private Future<Parts> connect(KvMemory memory) {
+      BlockPool pool = new BlockPool(config.geometry().blocks());
+      Connector connector = new NoConnector();
+      Scheduler scheduler =
+          new Scheduler(vertx, config, memory, pool, connector, counters, this::coreFailed);
+      Parts built = new Parts(memory, pool, connector, scheduler);
+      parts = built;
+      return connector.start(scheduler::schedule).map(built);
+    }
+
+    private Future<HttpServer> open(Parts built) {
+      FrontDoor opened =
+          frontDoor(
+              built.scheduler(), built.connector()::release, () -> built.scheduler().running());
+      door = opened;
+      return listen(opened).onSuccess(listening -> server = listening);
+    }
+
+    private void coreFailed(String reason) {
+      if (config.pairing() == Pairing.VLLM) {
+        die(reason);
+      } else {
+        LOG.warn("engine at {} would have ended were it a real one: {}", uri(), reason);
+      }
+    }
+
+    @Override
+    public Future<?> stop() {
+      if (door != null) {
+        door.leaveAll();
+      }
+      Future<Void> listening = server == null ? Future.succeededFuture() : server.close();
+      Parts present = parts;
+      if (present == null) {
+        return listening;
+      }
+      present.scheduler().endAll(new Ending.Aborted());
+      return listening
+          .transform(ended -> present.connector().close())
+          .transform(ended -> present.scheduler().idle())
+          .compose(idle -> context.executeBlocking(present.memory()::free));
+    }
+  }
+}

@@ -1,0 +1,162 @@
+package dev.millrace.simulator.cache;
+
+import dev.millrace.layout.BlockTable;
+import dev.millrace.simulator.model.KvFunction;
+import dev.millrace.simulator.model.Vocabulary;
+import java.util.Arrays;
+
+/**
+ * A sequence of tokens and the blocks that hold their KV vectors.
+ *
+ * <p>Three marks move along it: tokens below {@link #computed} have their vectors in memory, tokens
+ * below {@code digested} have been read back. The next token follows from the digest of all tokens.
+ *
+ * <p>Used by one thread at a time, the event loop or the worker that it handed the sequence to.
+ */
+public final class Sequence {
+  private final KvMemory memory;
+  private final int[] blocks;
+  private final int choice;
+  private final SequenceDigest digest;
+  private int[] tokens;
+  private long[] prefixes;
+  private int size;
+  private int computed;
+  private int digested;
+
+  /**
+   * A sequence that begins with a prompt.
+   *
+   * @param prefixes the hashes of the prompt's prefixes, as {@link #prefixes} makes them
+   * @param blocks enough blocks for all tokens that will ever be in it
+   * @param computed how many tokens the blocks already hold
+   * @param choice which of several answers to the prompt this is, from 0
+   */
+  public Sequence(
+      KvMemory memory, int[] prompt, long[] prefixes, int[] blocks, int computed, int choice) {
+    this.memory = memory;
+    this.blocks = blocks.clone();
+    this.choice = choice;
+    this.tokens = prompt.clone();
+    this.prefixes = prefixes.clone();
+    this.size = prompt.length;
+    this.computed = computed;
+    this.digest = memory.newDigest();
+  }
+
+  /** The hash of each prefix of a prompt: entry <i>i</i> covers tokens 0 to <i>i</i>. */
+  public static long[] prefixes(String model, int[] prompt) {
+    long[] prefixes = new long[prompt.length];
+    long prefix = KvFunction.emptyPrefix(model);
+    for (int i = 0; i < prompt.length; i++) {
+      prefix = KvFunction.extend(prefix, prompt[i]);
+      prefixes[i] = prefix;
+    }
+    return prefixes;
+  }
+
+  /** The prefix hashes at the ends of the full blocks, by which blocks are published and found. */
+  public static long[] blockPrefixes(long[] prefixes, int tokens, int blockSize) {
+    long[] ends = new long[tokens / blockSize];
+    for (int i = 0; i < ends.length; i++) {
+      ends[i] = prefixes[(i + 1) * blockSize - 1];
+    }
+    return ends;
+  }
+
+  /** Number of tokens. */
+  public int size() {
+    return size;
+  }
+
+  /** Number of tokens whose vectors are in memory. */
+  public int computed() {
+    return computed;
+  }
+
+  /** All blocks of the sequence, filled or not. */
+  public int[] blocks() {
+    return blocks.clone();
+  }
+
+  /** The blocks that hold the first {@code tokens} tokens. */
+  public int[] blocksFor(int tokens) {
+    return Arrays.copyOf(blocks, Math.ceilDiv(tokens, memory.spec().blockSize()));
+  }
+
+  /** The table of all blocks. */
+  public BlockTable table() {
+    return BlockTable.of(blocks);
+  }
+
+  /** Computes the vectors of all tokens that have none. */
+  public void compute() {
+    memory.compute(this, computed, size);
+    computed = size;
+  }
+
+  /** Takes note that somebody else has written the vectors of all tokens. */
+  public void loaded() {
+    computed = size;
+  }
+
+  /** Zeroes what lies behind the last token in its block. */
+  public void zeroTail() {
+    int blockSize = memory.spec().blockSize();
+    memory.zero(this, size, Math.ceilDiv(size, blockSize) * blockSize);
+  }
+
+  /** Zeroes tokens from {@code from} on. */
+  public void zeroFrom(int from) {
+    memory.zero(this, from, size);
+  }
+
+  /** Flips a bit of one KV byte of a token. */
+  public void corrupt(int token) {
+    memory.corrupt(this, token);
+  }
+
+  /** Moves the vectors of tokens behind {@code from} one token to the front. */
+  public void shift(int from) {
+    for (int token = from; token + 1 < size; token++) {
+      memory.copyToken(this, token + 1, token);
+    }
+  }
+
+  /** Says {@code count} more tokens and returns them. */
+  public int[] decode(int count) {
+    int[] said = new int[count];
+    for (int i = 0; i < count; i++) {
+      compute();
+      memory.digest(this, digested, size, digest);
+      digested = size;
+      said[i] = Vocabulary.wordFor(KvFunction.fold(digest.state(), choice));
+      append(said[i]);
+    }
+    return said;
+  }
+
+  /** The prefix hashes of the full blocks whose vectors are in memory. */
+  public long[] fullBlockPrefixes() {
+    return blockPrefixes(prefixes, computed, memory.spec().blockSize());
+  }
+
+  long prefix(int token) {
+    return prefixes[token];
+  }
+
+  int block(int token) {
+    return blocks[token / memory.spec().blockSize()];
+  }
+
+  private void append(int token) {
+    if (size == tokens.length) {
+      int capacity = Math.max(16, size * 2);
+      tokens = Arrays.copyOf(tokens, capacity);
+      prefixes = Arrays.copyOf(prefixes, capacity);
+    }
+    tokens[size] = token;
+    prefixes[size] = KvFunction.extend(prefixes[size - 1], token);
+    size++;
+  }
+}

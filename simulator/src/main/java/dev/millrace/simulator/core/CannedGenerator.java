@@ -1,0 +1,104 @@
+package dev.millrace.simulator.core;
+
+import dev.millrace.simulator.Timing;
+import dev.millrace.simulator.model.KvFunction;
+import dev.millrace.simulator.model.Vocabulary;
+import io.vertx.core.Vertx;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Says the same words to every prompt, from no cache at all: an engine that costs next to nothing,
+ * for measuring what stands before it. Hand-offs it makes name blocks that do not exist, those it
+ * gets it ignores.
+ */
+public final class CannedGenerator implements Generator {
+  private static final int[] WORDS = words();
+
+  private final Vertx vertx;
+  private final Timing timing;
+  private final HandOff handOff;
+
+  /** A generator that runs on whichever event loop it is called on. */
+  public CannedGenerator(Vertx vertx, Timing timing, String engineId, String host, int port) {
+    this.vertx = vertx;
+    this.timing = timing;
+    this.handOff = new HandOff(List.of(List.of(1, 2, 3)), engineId, "", host, port, 1, 0, 0);
+  }
+
+  @Override
+  public void submit(Generation generation) {
+    generation.stage = Generation.Stage.RUNNING;
+    after(timing.prefill(generation.prompt.length), generation, () -> say(generation));
+  }
+
+  @Override
+  public void end(Generation generation, Ending ending) {
+    if (generation.stage == Generation.Stage.RUNNING) {
+      generation.stage = Generation.Stage.ENDED;
+      generation.listener.onEnd(ending);
+    }
+  }
+
+  private void say(Generation generation) {
+    int left = generation.maxTokens - generation.said;
+    Duration delay = timing.interTokenDelay();
+    int[] tokens = new int[delay.isZero() ? Math.min(left, WORDS.length) : 1];
+    for (int i = 0; i < tokens.length; i++) {
+      tokens[i] = WORDS[(generation.said + i) % WORDS.length];
+    }
+    generation.said += tokens.length;
+    generation
+        .listener
+        .onTokens(tokens)
+        .onComplete(taken -> {
+          if (generation.said == generation.maxTokens) {
+            end(generation, new Ending.Length(handOff(generation)));
+          } else {
+            after(delay, generation, () -> say(generation));
+          }
+        });
+  }
+
+  private Optional<HandOff> handOff(Generation generation) {
+    if (!(generation.params instanceof TransferParams.RemoteDecode)) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        new HandOff(
+            handOff.blockIds(),
+            handOff.engineId(),
+            generation.requestId,
+            handOff.host(),
+            handOff.port(),
+            1,
+            generation.prompt.length,
+            0));
+  }
+
+  private void after(Duration delay, Generation generation, Runnable then) {
+    if (delay.isZero()) {
+      then.run();
+      return;
+    }
+    vertx
+        .timer(delay.toNanos(), TimeUnit.NANOSECONDS)
+        .onComplete(passed -> {
+          if (generation.stage == Generation.Stage.RUNNING) {
+            then.run();
+          }
+        });
+  }
+
+  private static int[] words() {
+    int[] words = new int[64];
+    long state = 0;
+    for (int i = 0; i < words.length; i++) {
+      state = KvFunction.extend(state, i);
+      words[i] = Vocabulary.wordFor(state);
+    }
+    return words;
+  }
+}

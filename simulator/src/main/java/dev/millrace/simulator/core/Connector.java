@@ -1,0 +1,61 @@
+package dev.millrace.simulator.core;
+
+import dev.millrace.simulator.cache.Sequence;
+import dev.millrace.simulator.core.TransferParams.RemotePrefill;
+import io.vertx.core.Future;
+import java.util.Optional;
+
+/** How the scheduler gets blocks from other engines and leaves them to others. */
+public interface Connector {
+
+  /** How a load ended. */
+  sealed interface Load {
+    /** The blocks hold the prompt. */
+    record Done() implements Load {}
+
+    /** They do not; the reason is for people. */
+    record Failed(String reason) implements Load {}
+
+    /** What ends a real engine happened. */
+    record Fatal(String reason) implements Load {}
+  }
+
+  /** Takes note that the blocks will be wanted: they must stay pinned from now on. */
+  void expect(RemotePrefill remote);
+
+  /**
+   * Loads tokens {@code [from, size)} of a sequence and lets the prefill engine free its blocks.
+   *
+   * @return never fails
+   */
+  Future<Load> load(RemotePrefill remote, Sequence sequence, int from);
+
+  /** Lets the prefill engine free blocks that nobody will load. */
+  void release(RemotePrefill remote);
+
+  /**
+   * Pins blocks for a decode engine; the connector releases them to the pool.
+   *
+   * @return empty if they must be released at once
+   */
+  Optional<HandOff> hold(String requestId, int[] blocks, int tokens, int cachedTokens);
+
+  /**
+   * Starts listening for others. Called once, on the engine's event loop.
+   *
+   * @param onBlocksFreed called on the event loop when pinned blocks have become free
+   */
+  Future<Void> start(Runnable onBlocksFreed);
+
+  /** Frees what is pinned, ends reads and stops listening. */
+  Future<Void> close();
+
+  /** Port on which handshakes are answered; 0 if none are. */
+  int sideChannelPort();
+
+  /** Blocks pinned for others. May be asked from any thread. */
+  int heldBlocks();
+
+  /** Reads under way. May be asked from any thread. */
+  int openReads();
+}

@@ -1,0 +1,379 @@
+package dev.millrace.simulator.core;
+
+import dev.millrace.simulator.EngineConfig;
+import dev.millrace.simulator.cache.BlockPool;
+import dev.millrace.simulator.cache.KvMemory;
+import dev.millrace.simulator.cache.Sequence;
+import io.vertx.core.Context;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import java.time.Duration;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Queue;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+
+/**
+ * Runs generations as vLLM's core does, without preemption.
+ *
+ * <p>A generation waits in one queue, first come first served, until there are blocks for all that
+ * it can ever say: prompt and limit. (vLLM takes blocks as it goes and preempts when they run out;
+ * reserving them up front needs no preemption and keeps answers the same.) Then the part of the
+ * prompt that the prefix cache does not have is computed, or loaded from a prefill engine. Then it
+ * decodes: a worker thread says a few tokens, the listener takes them, and so on until the limit.
+ *
+ * <p>All state belongs to one event loop. While a worker or a transport uses a generation's blocks
+ * it is {@code busy}; it then ends, and its blocks are given back, only when they are through.
+ */
+public final class Scheduler implements Generator {
+  /** Tokens said between two looks at the listener when no time between tokens is pretended. */
+  private static final int BURST = 16;
+
+  private final Vertx vertx;
+  private final Context context;
+  private final EngineConfig config;
+  private final KvMemory memory;
+  private final BlockPool pool;
+  private final Connector connector;
+  private final Counters counters;
+  private final Consumer<String> onCoreFailure;
+  private final Queue<Generation> waiting = new ConcurrentLinkedQueue<>();
+  private final Set<Generation> running = ConcurrentHashMap.newKeySet();
+
+  /**
+   * A scheduler on the current event loop.
+   *
+   * @param onCoreFailure hears of what would have killed a real engine's core, after the request
+   *     that did it has its answer
+   */
+  public Scheduler(
+      Vertx vertx,
+      EngineConfig config,
+      KvMemory memory,
+      BlockPool pool,
+      Connector connector,
+      Counters counters,
+      Consumer<String> onCoreFailure) {
+    this.vertx = vertx;
+    this.context = vertx.getOrCreateContext();
+    this.config = config;
+    this.memory = memory;
+    this.pool = pool;
+    this.connector = connector;
+    this.counters = counters;
+    this.onCoreFailure = onCoreFailure;
+  }
+
+  /** Generations that wait for blocks; may be asked from any thread. */
+  public int waiting() {
+    return waiting.size();
+  }
+
+  /** Generations that have blocks; may be asked from any thread. */
+  public int running() {
+    return running.size();
+  }
+
+  /** Completes when no worker and no transport uses blocks any more. */
+  public Future<Void> idle() {
+    if (running.stream().noneMatch(generation -> generation.busy)) {
+      return Future.succeededFuture();
+    }
+    return after(Duration.ofMillis(2)).compose(passed -> idle());
+  }
+
+  @Override
+  public void submit(Generation generation) {
+    if (generation.stage != Generation.Stage.NEW) {
+      throw new IllegalStateException(generation + " is submitted twice");
+    }
+    switch (generation.params) {
+      case TransferParams.Fatal fatal -> {
+        finish(generation, new Ending.CoreFailed(fatal.reason()));
+        return;
+      }
+      case TransferParams.RemotePrefill remote -> connector.expect(remote);
+      case TransferParams.RemoteDecode decode -> {}
+      case TransferParams.None none -> {}
+    }
+    if (waiting.size() >= config.maxWaiting()) {
+      releaseRemote(generation);
+      finish(generation, new Ending.Overloaded());
+      return;
+    }
+    generation.stage = Generation.Stage.WAITING;
+    waiting.add(generation);
+    schedule();
+  }
+
+  @Override
+  public void end(Generation generation, Ending ending) {
+    switch (generation.stage) {
+      case NEW, ENDED -> {}
+      case WAITING -> {
+        waiting.remove(generation);
+        releaseRemote(generation);
+        finish(generation, ending);
+        schedule();
+      }
+      case RUNNING -> {
+        if (generation.requestedEnding == null) {
+          generation.requestedEnding = ending;
+        }
+        if (!generation.busy) {
+          retire(generation, generation.requestedEnding);
+        }
+      }
+    }
+  }
+
+  /** Ends all generations that have not ended. */
+  public void endAll(Ending ending) {
+    for (Generation generation : waiting.toArray(Generation[]::new)) {
+      end(generation, ending);
+    }
+    for (Generation generation : running.toArray(Generation[]::new)) {
+      end(generation, ending);
+    }
+  }
+
+  /** Starts what waits, as far as there are blocks. Called whenever blocks become free. */
+  public void schedule() {
+    while (!waiting.isEmpty() && running.size() < config.maxRunning()) {
+      Generation next = waiting.peek();
+      if (!acquire(next)) {
+        return;
+      }
+      waiting.remove();
+      next.stage = Generation.Stage.RUNNING;
+      running.add(next);
+      start(next);
+    }
+  }
+
+  private boolean acquire(Generation generation) {
+    int blockSize = memory.spec().blockSize();
+    int prompt = generation.prompt.length;
+    long[] prefixes = Sequence.prefixes(config.model(), generation.prompt);
+    // The last token said needs no vector: nothing is said after it.
+    int blocks = Math.ceilDiv(prompt + generation.maxTokens - 1, blockSize);
+    // The last prompt token is computed even if the cache has it, unless all comes from elsewhere.
+    int findable = generation.params instanceof TransferParams.RemotePrefill ? prompt : prompt - 1;
+    long[] ends = Sequence.blockPrefixes(prefixes, prompt, blockSize);
+    Optional<BlockPool.Granted> granted = pool.acquire(ends, findable / blockSize, blocks);
+    if (granted.isEmpty()) {
+      return false;
+    }
+    int hits = granted.get().hits();
+    generation.publishedBlocks = hits;
+    generation.cachedTokens = hits * blockSize;
+    generation.sequence =
+        new Sequence(
+            memory,
+            generation.prompt,
+            prefixes,
+            granted.get().ids().stream().mapToInt(Integer::intValue).toArray(),
+            hits * blockSize,
+            generation.choice);
+    return true;
+  }
+
+  private void start(Generation generation) {
+    if (generation.params instanceof TransferParams.RemotePrefill remote) {
+      load(generation, remote);
+      return;
+    }
+    int missing = generation.prompt.length - generation.cachedTokens;
+    after(config.timing().prefill(missing))
+        .onComplete(waited -> {
+          if (generation.stage == Generation.Stage.RUNNING) {
+            compute(generation, missing);
+          }
+        });
+  }
+
+  private void compute(Generation generation, int missing) {
+    generation.busy = true;
+    work(computation(generation.sequence()))
+        .onComplete(computed -> {
+          generation.busy = false;
+          if (computed.failed()) {
+            fail(generation, computed.cause());
+            return;
+          }
+          counters.computedTokens.addAndGet(missing);
+          promptReady(generation);
+        });
+  }
+
+  private void load(Generation generation, TransferParams.RemotePrefill remote) {
+    int missing = generation.prompt.length - generation.cachedTokens;
+    generation.busy = true;
+    counters.promisedTokens.addAndGet(missing);
+    connector
+        .load(remote, generation.sequence(), generation.cachedTokens)
+        .onComplete(result -> {
+          generation.busy = false;
+          if (result.failed()) {
+            fail(generation, result.cause());
+            return;
+          }
+          switch (result.result()) {
+            case Connector.Load.Done done -> {
+              generation.sequence().loaded();
+              counters.loadedTokens.addAndGet(missing);
+              promptReady(generation);
+            }
+            case Connector.Load.Failed failed -> {
+              counters.failedTransfers.incrementAndGet();
+              retire(generation, ending(generation, new Ending.RequestFailed(failed.reason())));
+            }
+            case Connector.Load.Fatal fatal ->
+                retire(generation, ending(generation, new Ending.CoreFailed(fatal.reason())));
+          }
+        });
+  }
+
+  private void promptReady(Generation generation) {
+    counters.promptTokens.addAndGet(generation.prompt.length);
+    counters.cachedTokens.addAndGet(generation.cachedTokens);
+    publish(generation);
+    decode(generation, 1);
+  }
+
+  private void decode(Generation generation, int count) {
+    Ending requested = generation.requestedEnding;
+    if (requested != null) {
+      retire(generation, requested);
+      return;
+    }
+    generation.busy = true;
+    work(() -> generation.sequence().decode(count))
+        .onComplete(said -> {
+          generation.busy = false;
+          if (said.failed()) {
+            fail(generation, said.cause());
+            return;
+          }
+          publish(generation);
+          Ending ending = generation.requestedEnding;
+          if (ending != null) {
+            retire(generation, ending);
+            return;
+          }
+          heard(generation, said.result());
+        });
+  }
+
+  private void heard(Generation generation, int[] tokens) {
+    generation.said += tokens.length;
+    counters.generationTokens.addAndGet(tokens.length);
+    Future<Void> taken = generation.listener.onTokens(tokens);
+    if (generation.stage == Generation.Stage.ENDED) {
+      return;
+    }
+    int left = generation.maxTokens - generation.said;
+    if (left == 0) {
+      retire(generation, new Ending.Length(Optional.empty()));
+      return;
+    }
+    Duration delay = config.timing().interTokenDelay();
+    taken
+        .compose(ready -> after(delay))
+        .onComplete(ready -> {
+          if (generation.stage == Generation.Stage.RUNNING) {
+            decode(generation, delay.isZero() ? Math.min(left, BURST) : 1);
+          }
+        });
+  }
+
+  /** Gives the blocks back, or leaves them pinned, and tells the listener. */
+  private void retire(Generation generation, Ending ending) {
+    running.remove(generation);
+    Sequence sequence = generation.sequence();
+    Ending result = ending;
+    if (generation.params instanceof TransferParams.RemoteDecode) {
+      result =
+          switch (ending) {
+            case Ending.Length length -> new Ending.Length(hold(generation));
+            case Ending.Stopped stopped -> new Ending.Stopped(hold(generation));
+            case Ending.Aborted aborted -> aborted;
+            case Ending.RequestFailed failed -> failed;
+            case Ending.CoreFailed failed -> failed;
+            case Ending.Overloaded overloaded -> overloaded;
+          };
+    }
+    pool.release(sequence.blocks());
+    finish(generation, result);
+    schedule();
+  }
+
+  private Optional<HandOff> hold(Generation generation) {
+    Sequence sequence = generation.sequence();
+    int tokens = sequence.computed();
+    int[] blocks = sequence.blocksFor(tokens);
+    return connector.hold(generation.requestId, blocks, tokens, generation.cachedTokens);
+  }
+
+  private void finish(Generation generation, Ending ending) {
+    generation.stage = Generation.Stage.ENDED;
+    switch (ending) {
+      case Ending.Length length -> counters.endedByLength.incrementAndGet();
+      case Ending.Stopped stopped -> counters.endedByStop.incrementAndGet();
+      case Ending.Aborted aborted -> counters.endedByAbort.incrementAndGet();
+      case Ending.RequestFailed failed -> counters.endedByError.incrementAndGet();
+      case Ending.CoreFailed failed -> counters.endedByError.incrementAndGet();
+      case Ending.Overloaded overloaded -> counters.endedByError.incrementAndGet();
+    }
+    generation.listener.onEnd(ending);
+    if (ending instanceof Ending.CoreFailed failed) {
+      onCoreFailure.accept(failed.reason());
+    }
+  }
+
+  private void fail(Generation generation, Throwable cause) {
+    retire(generation, ending(generation, new Ending.RequestFailed(cause.toString())));
+  }
+
+  private static Ending ending(Generation generation, Ending otherwise) {
+    Ending requested = generation.requestedEnding;
+    return requested == null ? otherwise : requested;
+  }
+
+  private void releaseRemote(Generation generation) {
+    if (generation.params instanceof TransferParams.RemotePrefill remote) {
+      connector.release(remote);
+    }
+  }
+
+  private void publish(Generation generation) {
+    Sequence sequence = generation.sequence();
+    long[] prefixes = sequence.fullBlockPrefixes();
+    int[] blocks = sequence.blocks();
+    for (; generation.publishedBlocks < prefixes.length; generation.publishedBlocks++) {
+      pool.publish(blocks[generation.publishedBlocks], prefixes[generation.publishedBlocks]);
+    }
+  }
+
+  private static Callable<Integer> computation(Sequence sequence) {
+    return () -> {
+      sequence.compute();
+      return sequence.computed();
+    };
+  }
+
+  private <T> Future<T> work(Callable<T> work) {
+    return context.executeBlocking(work, false).map(Objects::requireNonNull);
+  }
+
+  private Future<Void> after(Duration delay) {
+    return delay.isZero()
+        ? Future.succeededFuture()
+        : vertx.timer(delay.toNanos(), TimeUnit.NANOSECONDS);
+  }
+}

@@ -1,0 +1,108 @@
+package dev.millrace.simulator.http;
+
+import dev.millrace.simulator.core.HandOff;
+import java.util.List;
+import java.util.Optional;
+
+/** {@code /v1/chat/completions}. */
+final class ChatWording extends Wording {
+  ChatWording(Head head) {
+    super(head);
+  }
+
+  @Override
+  String chunkObject() {
+    return "chat.completion.chunk";
+  }
+
+  @Override
+  String opening(int index) {
+    return event(json -> {
+      writeHead(json, chunkObject());
+      json.writeArrayFieldStart("choices");
+      json.writeStartObject();
+      json.writeNumberField("index", index);
+      json.writeObjectFieldStart("delta");
+      json.writeStringField("role", "assistant");
+      json.writeStringField("content", "");
+      json.writeEndObject();
+      json.writeNullField("logprobs");
+      json.writeNullField("finish_reason");
+      json.writeEndObject();
+      json.writeEndArray();
+      if (returnsTokenIds()) {
+        writeTokenIds(json, "prompt_token_ids", request().prompt().toArray());
+      } else {
+        json.writeNullField("prompt_token_ids");
+      }
+      json.writeNullField("prompt_text");
+    });
+  }
+
+  @Override
+  String token(Piece piece) {
+    return event(json -> {
+      writeHead(json, chunkObject());
+      json.writeArrayFieldStart("choices");
+      json.writeStartObject();
+      json.writeNumberField("index", piece.index());
+      json.writeObjectFieldStart("delta");
+      json.writeStringField("content", piece.text());
+      json.writeEndObject();
+      json.writeNullField("logprobs");
+      writeFinish(json, piece.finish());
+      if (piece.finish().isPresent()) {
+        writeStopReason(json, piece.finish());
+      }
+      if (returnsTokenIds()) {
+        writeTokenIds(json, "token_ids", new int[] {piece.token()});
+      } else {
+        json.writeNullField("token_ids");
+      }
+      json.writeEndObject();
+      json.writeEndArray();
+    });
+  }
+
+  @Override
+  String body(List<Said> choices, Usage usage, Optional<HandOff> handOff) {
+    return object(json -> {
+      writeHead(json, "chat.completion");
+      json.writeArrayFieldStart("choices");
+      for (Said said : choices) {
+        json.writeStartObject();
+        json.writeNumberField("index", said.index());
+        json.writeObjectFieldStart("message");
+        json.writeStringField("role", "assistant");
+        json.writeStringField("content", said.text());
+        json.writeNullField("refusal");
+        json.writeNullField("annotations");
+        json.writeNullField("audio");
+        json.writeNullField("function_call");
+        json.writeNullField("reasoning");
+        json.writeEndObject();
+        json.writeNullField("logprobs");
+        writeFinish(json, Optional.of(said.finish()));
+        writeStopReason(json, Optional.of(said.finish()));
+        if (returnsTokenIds()) {
+          writeTokenIds(
+              json, "token_ids", said.tokens().stream().mapToInt(Integer::intValue).toArray());
+        } else {
+          json.writeNullField("token_ids");
+        }
+        json.writeNullField("routed_experts");
+        json.writeEndObject();
+      }
+      json.writeEndArray();
+      writeServiceAndUsage(json, usage);
+      json.writeNullField("prompt_logprobs");
+      if (returnsTokenIds()) {
+        writeTokenIds(json, "prompt_token_ids", request().prompt().toArray());
+      } else {
+        json.writeNullField("prompt_token_ids");
+      }
+      json.writeNullField("prompt_text");
+      writeTransfer(json, handOff);
+    });
+  }
+}

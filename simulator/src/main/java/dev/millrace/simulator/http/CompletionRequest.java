@@ -1,0 +1,57 @@
+package dev.millrace.simulator.http;
+
+import dev.millrace.simulator.core.TransferParams;
+import dev.millrace.simulator.model.Tokens;
+import java.util.List;
+
+/**
+ * A request for an answer, as far as the simulated engine minds it.
+ *
+ * @param api which of the two routes it came by
+ * @param prompt tokens, at least one
+ * @param delivery how the answer is to come
+ * @param choices number of answers, {@code n}
+ * @param maxTokens most tokens of each answer
+ * @param stop strings that end an answer
+ * @param tokenIds whether the answer carries token ids, {@code return_token_ids}
+ * @param params what to do with blocks
+ */
+record CompletionRequest(
+    Api api,
+    Tokens prompt,
+    Delivery delivery,
+    int choices,
+    int maxTokens,
+    List<String> stop,
+    TokenIds tokenIds,
+    TransferParams params) {
+
+  enum Api {
+    COMPLETIONS,
+    CHAT
+  }
+
+  enum Delivery {
+    UNARY,
+    STREAM,
+    STREAM_WITH_USAGE
+  }
+
+  enum TokenIds {
+    OMIT,
+    RETURN
+  }
+
+  /** What became of a body. */
+  sealed interface Reading {
+    record Read(CompletionRequest request) implements Reading {}
+
+    /**
+     * Refused.
+     *
+     * @param params what the body asked of the connector, as far as it was understood: a prefill
+     *     engine waits for somebody to free its blocks
+     */
+    record Refused(ErrorBody error, TransferParams params) implements Reading {}
+  }
+}

@@ -1,0 +1,246 @@
+package dev.millrace.simulator.http;
+
+import com.fasterxml.jackson.core.JsonGenerator;
+import dev.millrace.simulator.EngineConfig;
+import dev.millrace.simulator.Misbehaviour;
+import dev.millrace.simulator.core.Generator;
+import dev.millrace.simulator.core.TransferParams;
+import dev.millrace.simulator.http.CompletionRequest.Api;
+import dev.millrace.simulator.http.CompletionRequest.Delivery;
+import dev.millrace.simulator.http.CompletionRequest.Reading;
+import io.vertx.core.Handler;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpMethod;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.http.HttpServerResponse;
+import java.io.IOException;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+
+/** The routes of a simulated engine. One per event loop. */
+public final class FrontDoor implements Handler<HttpServerRequest> {
+  /** Larger bodies are refused with 413. */
+  private static final int MOST_BODY_BYTES = 16 << 20;
+
+  private final EngineConfig config;
+  private final Generator generator;
+  private final Consumer<TransferParams.RemotePrefill> onRejected;
+  private final Supplier<String> metrics;
+  private final Faults faults;
+  private final String fingerprint;
+  private final AtomicInteger openRequests;
+  private final Set<Answer> answers = new HashSet<>();
+
+  /**
+   * A front door before a generator.
+   *
+   * @param engineId tells engines apart in fingerprints
+   * @param onRejected hears of a refused request that named blocks of another engine
+   * @param metrics the page under {@code /metrics}
+   * @param misbehaviours what to do wrong, asked for every request
+   * @param death ends the engine
+   * @param openRequests counts requests that have not ended
+   */
+  public FrontDoor(
+      EngineConfig config,
+      String engineId,
+      Generator generator,
+      Consumer<TransferParams.RemotePrefill> onRejected,
+      Supplier<String> metrics,
+      Supplier<List<Misbehaviour>> misbehaviours,
+      Runnable death,
+      AtomicInteger openRequests) {
+    this.config = config;
+    this.generator = generator;
+    this.onRejected = onRejected;
+    this.metrics = metrics;
+    this.faults = new Faults(misbehaviours, death);
+    this.fingerprint = "vllm-" + config.version() + "-" + engineId.substring(0, 8);
+    this.openRequests = openRequests;
+  }
+
+  @Override
+  public void handle(HttpServerRequest request) {
+    String path = request.path();
+    switch (path == null ? "" : path) {
+      case "/v1/completions" -> completion(request, Api.COMPLETIONS);
+      case "/v1/chat/completions" -> completion(request, Api.CHAT);
+      case "/v1/models" -> json(request.response(), models());
+      case "/version" -> json(request.response(), "{\"version\":\"" + config.version() + "\"}");
+      case "/health", "/ping" -> request.response().end();
+      case "/metrics" ->
+          request
+              .response()
+              .putHeader("content-type", "text/plain; version=0.0.4; charset=utf-8")
+              .end(metrics.get());
+      default ->
+          request
+              .response()
+              .setStatusCode(404)
+              .putHeader("content-type", "application/json")
+              .end("{\"detail\":\"Not Found\"}");
+    }
+  }
+
+  /** Ends all answers: the engine ends. */
+  public void leaveAll() {
+    for (Answer answer : answers.toArray(Answer[]::new)) {
+      answer.leave();
+    }
+  }
+
+  static void answer(HttpServerResponse response, ErrorBody error) {
+    response
+        .setStatusCode(error.status())
+        .putHeader("content-type", "application/json")
+        .end(error.body());
+  }
+
+  private void completion(HttpServerRequest request, Api api) {
+    HttpServerResponse response = request.response();
+    if (!request.method().equals(HttpMethod.POST)) {
+      json(response.setStatusCode(405), "{\"detail\":\"Method Not Allowed\"}");
+      return;
+    }
+    openRequests.incrementAndGet();
+    Settling settling = new Settling();
+    response.exceptionHandler(error -> settling.run());
+    response.closeHandler(closed -> settling.run());
+    switch (faults.beforeHead()) {
+      case GO_ON ->
+          Bodies.collect(request, MOST_BODY_BYTES)
+              .onSuccess(body -> received(request, api, body, settling))
+              .onFailure(error -> {
+                settling.run();
+                if (error instanceof Bodies.TooLarge) {
+                  answer(
+                      response,
+                      new ErrorBody(413, "BadRequestError", "The body is too large", null));
+                }
+              });
+      case STALL -> request.resume();
+      case RESET -> response.reset();
+      case DIE -> faults.die();
+    }
+  }
+
+  private void received(HttpServerRequest request, Api api, Buffer body, Settling settling) {
+    HttpServerResponse response = request.response();
+    if (response.closed()) {
+      settling.run();
+      return;
+    }
+    var refusal = faults.refusal();
+    if (refusal.isPresent()) {
+      settling.run();
+      answer(response, refusal.get());
+      return;
+    }
+    switch (RequestReader.read(config, api, body.getBytes())) {
+      case Reading.Refused refused -> {
+        if (refused.params() instanceof TransferParams.RemotePrefill remote) {
+          onRejected.accept(remote);
+        }
+        settling.run();
+        answer(response, refused.error());
+      }
+      case Reading.Read read -> begin(request, read.request(), settling);
+    }
+  }
+
+  private void begin(HttpServerRequest request, CompletionRequest asked, Settling settling) {
+    HttpServerResponse response = request.response();
+    String given = request.getHeader("X-Request-Id");
+    String name = given != null && !given.isEmpty() ? given : hex(16);
+    String id = (asked.api() == Api.CHAT ? "chatcmpl-" : "cmpl-") + name;
+    String requestId = id + (asked.api() == Api.CHAT ? "-" : "-0-") + hex(8);
+    Wording wording =
+        Wording.of(
+            new Wording.Head(
+                id, config.clock().instant().getEpochSecond(), config.model(), fingerprint, asked));
+    if (asked.delivery() == Delivery.UNARY) {
+      register(
+          new UnaryAnswer(generator, wording, requestId, response, faults, settling), settling);
+    } else {
+      StreamAnswer answer =
+          new StreamAnswer(generator, wording, requestId, response, faults, settling);
+      answer.sendHead();
+      register(answer, settling);
+    }
+  }
+
+  private void register(Answer answer, Settling settling) {
+    answers.add(answer);
+    settling.answer(answer);
+    answer.begin();
+  }
+
+  /** Takes a request from the count of open ones, once. */
+  private final class Settling implements Runnable {
+    private boolean settled;
+    private Runnable forget = () -> {};
+
+    void answer(Answer answer) {
+      forget = () -> answers.remove(answer);
+    }
+
+    @Override
+    public void run() {
+      if (!settled) {
+        settled = true;
+        openRequests.decrementAndGet();
+        forget.run();
+      }
+    }
+  }
+
+  private String models() {
+    return Wording.object(json -> {
+      json.writeStringField("object", "list");
+      json.writeArrayFieldStart("data");
+      json.writeStartObject();
+      json.writeStringField("id", config.model());
+      json.writeStringField("object", "model");
+      json.writeNumberField("created", config.clock().instant().getEpochSecond());
+      json.writeStringField("owned_by", "vllm");
+      json.writeStringField("root", config.model());
+      json.writeNullField("parent");
+      json.writeNumberField("max_model_len", config.maxModelLength());
+      writePermission(json);
+      json.writeEndObject();
+      json.writeEndArray();
+    });
+  }
+
+  private void writePermission(JsonGenerator json) throws IOException {
+    json.writeArrayFieldStart("permission");
+    json.writeStartObject();
+    json.writeStringField("id", "modelperm-" + config.model());
+    json.writeStringField("object", "model_permission");
+    json.writeNumberField("created", config.clock().instant().getEpochSecond());
+    json.writeBooleanField("allow_create_engine", false);
+    json.writeBooleanField("allow_sampling", true);
+    json.writeBooleanField("allow_logprobs", false);
+    json.writeBooleanField("allow_search_indices", false);
+    json.writeBooleanField("allow_view", true);
+    json.writeBooleanField("allow_fine_tuning", false);
+    json.writeStringField("organization", "*");
+    json.writeNullField("group");
+    json.writeBooleanField("is_blocking", false);
+    json.writeEndObject();
+    json.writeEndArray();
+  }
+
+  private static void json(HttpServerResponse response, String body) {
+    response.putHeader("content-type", "application/json").end(body);
+  }
+
+  private static String hex(int digits) {
+    return UUID.randomUUID().toString().replace("-", "").substring(32 - digits);
+  }
+}

@@ -1,0 +1,309 @@
+package dev.millrace.simulator.http;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import dev.millrace.simulator.EngineConfig;
+import dev.millrace.simulator.core.TransferParams;
+import dev.millrace.simulator.http.CompletionRequest.Api;
+import dev.millrace.simulator.http.CompletionRequest.Delivery;
+import dev.millrace.simulator.http.CompletionRequest.Reading;
+import dev.millrace.simulator.http.CompletionRequest.TokenIds;
+import dev.millrace.simulator.model.Tokens;
+import dev.millrace.simulator.model.Vocabulary;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads and validates the body of {@code /v1/completions} and {@code /v1/chat/completions}. Keys
+ * that the simulated engine does not mind are skipped, as vLLM skips those that it does not know.
+ */
+final class RequestReader {
+  private static final JsonFactory JSON = new JsonFactory();
+
+  /** vLLM's default for {@code /v1/completions}. */
+  private static final int DEFAULT_COMPLETION_TOKENS = 16;
+
+  private final EngineConfig config;
+  private final Api api;
+
+  private @Nullable String model;
+  private int @Nullable [] prompt;
+  private @Nullable String promptFault;
+  private boolean stream;
+  private boolean includeUsage;
+  private int choices = 1;
+  private double temperature = 1;
+  private int maxTokens = -1;
+  private int maxCompletionTokens = -1;
+  private int minTokens;
+  private final List<String> stop = new ArrayList<>();
+  private boolean tokenIds;
+  private @Nullable String refused;
+  private TransferParams params = new TransferParams.None();
+
+  private RequestReader(EngineConfig config, Api api) {
+    this.config = config;
+    this.api = api;
+  }
+
+  static Reading read(EngineConfig config, Api api, byte[] body) {
+    RequestReader reader = new RequestReader(config, api);
+    try (JsonParser parser = JSON.createParser(body)) {
+      if (parser.nextToken() != JsonToken.START_OBJECT) {
+        return refuse(ErrorBody.badRequest("The body must be a JSON object"), reader.params);
+      }
+      while (parser.nextToken() == JsonToken.FIELD_NAME) {
+        String key = parser.currentName();
+        parser.nextToken();
+        reader.value(key, parser);
+      }
+    } catch (IOException e) {
+      return refuse(ErrorBody.badRequest("JSON decode error: " + e.getMessage()), reader.params);
+    }
+    return reader.validate();
+  }
+
+  private void value(String key, JsonParser parser) throws IOException {
+    switch (key) {
+      case "model" -> model = parser.getValueAsString();
+      case "prompt" -> prompt(parser);
+      case "messages" -> messages(parser);
+      case "stream" -> stream = parser.getValueAsBoolean();
+      case "stream_options" -> streamOptions(parser);
+      case "n" -> choices = parser.getValueAsInt(1);
+      case "temperature" -> temperature = parser.getValueAsDouble(1);
+      case "max_tokens" -> maxTokens = parser.getValueAsInt(-1);
+      case "max_completion_tokens" -> maxCompletionTokens = parser.getValueAsInt(-1);
+      case "min_tokens" -> minTokens = parser.getValueAsInt();
+      case "stop" -> stop(parser);
+      case "return_token_ids" -> tokenIds = parser.getValueAsBoolean();
+      case "logprobs", "top_logprobs", "prompt_logprobs", "echo" -> unsupported(key, parser);
+      case "kv_transfer_params" -> params = TransferParamsReader.read(parser);
+      default -> parser.skipChildren();
+    }
+  }
+
+  private void unsupported(String key, JsonParser parser) throws IOException {
+    JsonToken token = parser.currentToken();
+    boolean absent = token == JsonToken.VALUE_NULL || token == JsonToken.VALUE_FALSE;
+    if (!absent && !(key.equals("top_logprobs") && parser.getValueAsInt() == 0)) {
+      refused = "This simulated engine has no log-probabilities; leave out `" + key + "`.";
+    }
+    parser.skipChildren();
+  }
+
+  private void prompt(JsonParser parser) throws IOException {
+    switch (parser.currentToken()) {
+      case VALUE_STRING -> prompt = Vocabulary.encode(parser.getText());
+      case START_ARRAY -> promptList(parser);
+      default -> promptFault = "prompt must be a string or a list";
+    }
+  }
+
+  private void promptList(JsonParser parser) throws IOException {
+    int[] tokens = new int[64];
+    int count = 0;
+    int prompts = 0;
+    while (parser.nextToken() != JsonToken.END_ARRAY) {
+      switch (parser.currentToken()) {
+        case VALUE_NUMBER_INT -> {
+          int token = parser.getIntValue();
+          if (token < 0 || token >= Vocabulary.size()) {
+            promptFault = "Token id " + token + " is out of vocabulary";
+          }
+          if (count == tokens.length) {
+            tokens = Arrays.copyOf(tokens, count * 2);
+          }
+          tokens[count++] = token;
+        }
+        case VALUE_STRING -> {
+          prompts++;
+          prompt = Vocabulary.encode(parser.getText());
+        }
+        case START_ARRAY -> {
+          prompts++;
+          promptList(parser);
+        }
+        default -> promptFault = "prompt contains what is neither text nor a token id";
+      }
+    }
+    if (prompts > 1 || (prompts == 1 && count > 0)) {
+      promptFault = "This simulated engine takes one prompt per request.";
+    } else if (prompts == 0) {
+      prompt = Arrays.copyOf(tokens, count);
+    }
+  }
+
+  /** The simulated model's chat template: {@code <|role|>}, a line break, the content, one more. */
+  private void messages(JsonParser parser) throws IOException {
+    if (parser.currentToken() != JsonToken.START_ARRAY) {
+      promptFault = "messages must be a list";
+      parser.skipChildren();
+      return;
+    }
+    StringBuilder text = new StringBuilder();
+    while (parser.nextToken() != JsonToken.END_ARRAY) {
+      if (parser.currentToken() != JsonToken.START_OBJECT) {
+        promptFault = "messages must be a list of objects";
+        parser.skipChildren();
+        continue;
+      }
+      String role = "";
+      StringBuilder content = new StringBuilder();
+      while (parser.nextToken() == JsonToken.FIELD_NAME) {
+        String key = parser.currentName();
+        parser.nextToken();
+        switch (key) {
+          case "role" -> role = parser.getValueAsString("");
+          case "content" -> content(parser, content);
+          default -> parser.skipChildren();
+        }
+      }
+      text.append("<|").append(role).append("|>\n").append(content).append('\n');
+    }
+    prompt = Vocabulary.encode(text.append("<|assistant|>\n").toString());
+  }
+
+  /** A string, or a list of parts whose texts count. */
+  private static void content(JsonParser parser, StringBuilder content) throws IOException {
+    if (parser.currentToken() == JsonToken.VALUE_STRING) {
+      content.append(parser.getText());
+      return;
+    }
+    if (parser.currentToken() != JsonToken.START_ARRAY) {
+      parser.skipChildren();
+      return;
+    }
+    while (parser.nextToken() != JsonToken.END_ARRAY) {
+      if (parser.currentToken() != JsonToken.START_OBJECT) {
+        parser.skipChildren();
+        continue;
+      }
+      while (parser.nextToken() == JsonToken.FIELD_NAME) {
+        String key = parser.currentName();
+        parser.nextToken();
+        if (key.equals("text") && parser.currentToken() == JsonToken.VALUE_STRING) {
+          content.append(parser.getText());
+        } else {
+          parser.skipChildren();
+        }
+      }
+    }
+  }
+
+  private void streamOptions(JsonParser parser) throws IOException {
+    if (parser.currentToken() != JsonToken.START_OBJECT) {
+      parser.skipChildren();
+      return;
+    }
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      String key = parser.currentName();
+      parser.nextToken();
+      if (key.equals("include_usage")) {
+        includeUsage = parser.getValueAsBoolean();
+      } else {
+        parser.skipChildren();
+      }
+    }
+  }
+
+  private void stop(JsonParser parser) throws IOException {
+    switch (parser.currentToken()) {
+      case VALUE_STRING -> addStop(parser.getText());
+      case START_ARRAY -> {
+        while (parser.nextToken() != JsonToken.END_ARRAY) {
+          if (parser.currentToken() == JsonToken.VALUE_STRING) {
+            addStop(parser.getText());
+          } else {
+            parser.skipChildren();
+          }
+        }
+      }
+      default -> parser.skipChildren();
+    }
+  }
+
+  private void addStop(String text) {
+    if (text.isEmpty()) {
+      refused = "stop cannot contain an empty string.";
+    } else {
+      stop.add(text);
+    }
+  }
+
+  private Reading validate() {
+    if (model != null && !model.equals(config.model())) {
+      return refuse(ErrorBody.notFound(model), params);
+    }
+    if (refused != null) {
+      return refuse(ErrorBody.badRequest(refused), params);
+    }
+    if (promptFault != null) {
+      return refuse(ErrorBody.badRequest(promptFault), params);
+    }
+    if (prompt == null || prompt.length == 0) {
+      String key = api == Api.CHAT ? "messages" : "prompt";
+      return refuse(ErrorBody.badRequest("The " + key + " must not be empty."), params);
+    }
+    if (choices < 1) {
+      return refuse(ErrorBody.badRequest("n must be at least 1, got " + choices + "."), params);
+    }
+    if (choices > 1 && temperature == 0) {
+      return refuse(
+          ErrorBody.badRequest("n must be 1 when using greedy sampling, got " + choices + "."),
+          params);
+    }
+    return validateLimits(prompt);
+  }
+
+  private Reading validateLimits(int[] tokens) {
+    int asked = api == Api.CHAT && maxCompletionTokens >= 0 ? maxCompletionTokens : maxTokens;
+    int room = config.maxModelLength() - tokens.length;
+    int byDefault = api == Api.CHAT ? config.defaultChatTokens() : DEFAULT_COMPLETION_TOKENS;
+    int limit = asked >= 0 ? asked : Math.clamp(room, 0, byDefault);
+    if (asked == 0) {
+      return refuse(ErrorBody.badRequest("max_tokens must be at least 1, got 0."), params);
+    }
+    if (limit > room || limit < 1) {
+      return refuse(
+          ErrorBody.badRequest(
+              ("This model's maximum context length is %d tokens. However, you requested %d output"
+                      + " tokens and your prompt contains at least %d input tokens, for a total of"
+                      + " at least %d tokens. Please reduce the length of the input prompt or the"
+                      + " number of requested output tokens.")
+                  .formatted(
+                      config.maxModelLength(),
+                      Math.max(limit, 1),
+                      tokens.length,
+                      tokens.length + Math.max(limit, 1))),
+          params);
+    }
+    if (minTokens > limit) {
+      return refuse(
+          ErrorBody.badRequest(
+              "min_tokens must be less than or equal to max_tokens=%d, got %d."
+                  .formatted(limit, minTokens)),
+          params);
+    }
+    Delivery delivery =
+        !stream ? Delivery.UNARY : includeUsage ? Delivery.STREAM_WITH_USAGE : Delivery.STREAM;
+    return new Reading.Read(
+        new CompletionRequest(
+            api,
+            Tokens.of(tokens),
+            delivery,
+            choices,
+            limit,
+            List.copyOf(stop),
+            tokenIds ? TokenIds.RETURN : TokenIds.OMIT,
+            params));
+  }
+
+  private static Reading refuse(ErrorBody error, TransferParams params) {
+    return new Reading.Refused(error, params);
+  }
+}

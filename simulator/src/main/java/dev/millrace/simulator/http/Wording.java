@@ -1,0 +1,193 @@
+package dev.millrace.simulator.http;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import dev.millrace.simulator.core.HandOff;
+import java.io.IOException;
+import java.io.StringWriter;
+import java.io.UncheckedIOException;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The JSON of one API's answers: keys, order and types as vLLM 0.32.0 sends them, nulls included.
+ */
+abstract sealed class Wording permits CompletionWording, ChatWording {
+  /** The end of every stream. */
+  static final String DONE = "data: [DONE]\n\n";
+
+  private static final JsonFactory JSON = new JsonFactory();
+
+  private final Head head;
+
+  /** What all JSON of one answer has in common. */
+  record Head(
+      String id, long created, String model, String fingerprint, CompletionRequest request) {}
+
+  /** Why a choice ended. */
+  record Finish(String reason, @Nullable String stopReason) {
+    static final Finish LENGTH = new Finish("length", null);
+  }
+
+  /** One finished choice. */
+  record Said(int index, String text, List<Integer> tokens, Finish finish) {}
+
+  /** Token counts of all choices together. */
+  record Usage(int promptTokens, int completionTokens) {}
+
+  /** Something that writes JSON. */
+  interface Writing {
+    void to(JsonGenerator json) throws IOException;
+  }
+
+  Wording(Head head) {
+    this.head = head;
+  }
+
+  static Wording of(Head head) {
+    return switch (head.request().api()) {
+      case COMPLETIONS -> new CompletionWording(head);
+      case CHAT -> new ChatWording(head);
+    };
+  }
+
+  /** The events before a choice's first token, or before the error that comes instead. */
+  abstract String opening(int index);
+
+  /** The event of one token; {@code first} if it is the choice's first. */
+  abstract String token(Piece piece);
+
+  /** One token on its way into a stream. */
+  record Piece(int index, int position, String text, int token, Optional<Finish> finish) {
+    boolean isFirst() {
+      return position == 0;
+    }
+  }
+
+  /** The body of an answer that is not streamed. */
+  abstract String body(List<Said> choices, Usage usage, Optional<HandOff> handOff);
+
+  /** The event with the token counts. */
+  String usage(Usage usage) {
+    return event(json -> {
+      writeHead(json, chunkObject());
+      json.writeArrayFieldStart("choices");
+      json.writeEndArray();
+      json.writeObjectFieldStart("usage");
+      writeCounts(json, usage);
+      json.writeEndObject();
+      json.writeStringField("system_fingerprint", head.fingerprint());
+    });
+  }
+
+  /** The value of {@code object} in stream events. */
+  abstract String chunkObject();
+
+  CompletionRequest request() {
+    return head.request();
+  }
+
+  final boolean returnsTokenIds() {
+    return head.request().tokenIds() == CompletionRequest.TokenIds.RETURN;
+  }
+
+  final void writeHead(JsonGenerator json, String object) throws IOException {
+    json.writeStringField("id", head.id());
+    json.writeStringField("object", object);
+    json.writeNumberField("created", head.created());
+    json.writeStringField("model", head.model());
+  }
+
+  final void writeServiceAndUsage(JsonGenerator json, Usage usage) throws IOException {
+    json.writeNullField("service_tier");
+    json.writeStringField("system_fingerprint", head.fingerprint());
+    json.writeObjectFieldStart("usage");
+    writeCounts(json, usage);
+    json.writeNullField("prompt_tokens_details");
+    json.writeNullField("completion_tokens_details");
+    json.writeEndObject();
+  }
+
+  final void writeTransfer(JsonGenerator json, Optional<HandOff> handOff) throws IOException {
+    if (handOff.isPresent()) {
+      json.writeFieldName("kv_transfer_params");
+      writeHandOff(json, handOff.get());
+    } else {
+      json.writeNullField("kv_transfer_params");
+    }
+    json.writeNullField("ec_transfer_params");
+    json.writeNullField("metrics");
+  }
+
+  final void writeTokenIds(JsonGenerator json, String key, int[] tokens) throws IOException {
+    json.writeFieldName(key);
+    json.writeArray(tokens, 0, tokens.length);
+  }
+
+  static void writeFinish(JsonGenerator json, Optional<Finish> finish) throws IOException {
+    if (finish.isPresent()) {
+      json.writeStringField("finish_reason", finish.get().reason());
+    } else {
+      json.writeNullField("finish_reason");
+    }
+  }
+
+  static void writeStopReason(JsonGenerator json, Optional<Finish> finish) throws IOException {
+    String reason = finish.map(Finish::stopReason).orElse(null);
+    if (reason == null) {
+      json.writeNullField("stop_reason");
+    } else {
+      json.writeStringField("stop_reason", reason);
+    }
+  }
+
+  static String event(Writing content) {
+    return "data: " + object(content) + "\n\n";
+  }
+
+  static String object(Writing content) {
+    StringWriter text = new StringWriter(512);
+    try (JsonGenerator json = JSON.createGenerator(text)) {
+      json.writeStartObject();
+      content.to(json);
+      json.writeEndObject();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return text.toString();
+  }
+
+  private static void writeCounts(JsonGenerator json, Usage usage) throws IOException {
+    json.writeNumberField("prompt_tokens", usage.promptTokens());
+    json.writeNumberField("total_tokens", usage.promptTokens() + usage.completionTokens());
+    json.writeNumberField("completion_tokens", usage.completionTokens());
+  }
+
+  private static void writeHandOff(JsonGenerator json, HandOff handOff) throws IOException {
+    json.writeStartObject();
+    json.writeBooleanField("do_remote_prefill", true);
+    json.writeBooleanField("do_remote_decode", false);
+    json.writeArrayFieldStart("remote_block_ids");
+    for (List<Integer> group : handOff.blockIds()) {
+      json.writeStartArray();
+      for (int id : group) {
+        json.writeNumber(id);
+      }
+      json.writeEndArray();
+    }
+    json.writeEndArray();
+    json.writeStringField("remote_engine_id", handOff.engineId());
+    json.writeStringField("remote_request_id", handOff.requestId());
+    json.writeStringField("remote_host", handOff.host());
+    json.writeNumberField("remote_port", handOff.port());
+    json.writeNumberField("tp_size", handOff.tensorParallel());
+    json.writeNumberField("dcp_size", 1);
+    json.writeNumberField("pp_size", 1);
+    json.writeNumberField("remote_num_tokens", handOff.tokens());
+    json.writeNullField("remote_blocks_expiry_time");
+    json.writeStringField("transfer_mode", "pull");
+    json.writeNumberField("remote_prefill_cached_tokens", handOff.cachedTokens());
+    json.writeEndObject();
+  }
+}

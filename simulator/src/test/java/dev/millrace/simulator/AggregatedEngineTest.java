@@ -1,0 +1,161 @@
+package dev.millrace.simulator;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.millrace.layout.Layout;
+import java.net.http.HttpResponse;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class AggregatedEngineTest {
+  private static final String PROMPT =
+      "\"model\":\"tiny\",\"prompt\":\"The cache of a model is a table of blocks, and more of it.\"";
+
+  @RegisterExtension private final EngineInvariants engines = new EngineInvariants();
+
+  @Test
+  void completion_unary_saysAsManyTokensAsAskedFor() {
+    SimulatedEngine engine = engines.start(config -> config);
+    HttpResponse<String> answer =
+        Caller.complete(engine, "{" + PROMPT + ",\"max_tokens\":5,\"return_token_ids\":true}");
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+    assertThat(Json.all(answer.body(), "choices[].token_ids[]")).hasSize(5);
+    assertThat(Json.at(answer.body(), "usage.completion_tokens")).isEqualTo("5");
+    assertThat(Json.at(answer.body(), "choices[].finish_reason")).isEqualTo("length");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "1, 32, hnd",
+    "2, 16, hnd",
+    "4, 8, nhd",
+    "8, 16, hnd",
+    "1, 16, nhd",
+    "2, 4, hnd-split",
+    "1, 16, nhd-split",
+    "4, 16, hnd-separate",
+    "1, 8, nhd-separate",
+    "2, 16, cross-layer",
+    "1, 16, cross-layer-lhn",
+    "4, 32, cross-layer-lnh",
+    "2, 16, head-major",
+    "2, 32, cpu"
+  })
+  void completion_anyGeometry_saysTheSame(int tensor, int block, String layout) {
+    SimulatedEngine one =
+        engines.start(c -> c.geometry(EngineInvariants.geometry(1, 16, Layout.HND)));
+    SimulatedEngine other =
+        engines.start(
+            c -> c.geometry(EngineInvariants.geometry(tensor, block, Layout.parse(layout))));
+    String body = "{" + PROMPT + ",\"max_tokens\":40}";
+    assertThat(text(other, body)).isEqualTo(text(one, body));
+  }
+
+  @Test
+  void completion_otherPrompt_saysSomethingElse() {
+    SimulatedEngine engine = engines.start(config -> config);
+    assertThat(text(engine, "{\"prompt\":\"a\",\"max_tokens\":3}"))
+        .isNotEqualTo(text(engine, "{\"prompt\":\"b\",\"max_tokens\":3}"));
+  }
+
+  @Test
+  void completion_promptAsTokenIds_saysTheSameAsItsText() {
+    SimulatedEngine engine = engines.start(config -> config);
+    String expected = text(engine, "{\"prompt\":\"abc\"}");
+    assertThat(text(engine, "{\"prompt\":[97,98,99]}")).isEqualTo(expected);
+    assertThat(text(engine, "{\"prompt\":[\"abc\"]}")).isEqualTo(expected);
+  }
+
+  @Test
+  void completion_streamed_saysTheSameAsUnary() {
+    SimulatedEngine engine = engines.start(config -> config);
+    String unary = text(engine, "{" + PROMPT + ",\"max_tokens\":40}");
+    String stream =
+        Caller.complete(engine, "{" + PROMPT + ",\"max_tokens\":40,\"stream\":true}").body();
+    List<String> events = Caller.events(stream);
+    assertThat(events).hasSize(41).endsWith("[DONE]");
+    StringBuilder text = new StringBuilder();
+    for (String event : events.subList(0, 40)) {
+      text.append(Json.at(event, "choices[].text"));
+    }
+    assertThat(text.toString()).isEqualTo(unary);
+  }
+
+  @Test
+  void completion_repeated_takesThePromptFromThePrefixCache() {
+    SimulatedEngine engine = engines.start(config -> config);
+    String body = "{" + PROMPT + ",\"max_tokens\":4}";
+    String first = text(engine, body);
+    long computed = engine.stats().prefillTokensComputed();
+    assertThat(text(engine, body)).isEqualTo(first);
+    assertThat(engine.stats().promptTokensByLocalCache()).isEqualTo(48);
+    assertThat(engine.stats().prefillTokensComputed()).isEqualTo(computed + (computed - 48));
+  }
+
+  @Test
+  void completion_stopString_endsBeforeIt() {
+    SimulatedEngine engine = engines.start(config -> config);
+    String whole = text(engine, "{" + PROMPT + ",\"max_tokens\":40}");
+    String stop = whole.substring(30, 36);
+    HttpResponse<String> answer =
+        Caller.complete(engine, "{" + PROMPT + ",\"max_tokens\":40,\"stop\":[\"" + stop + "\"]}");
+    assertThat(Json.at(answer.body(), "choices[].text"))
+        .isEqualTo(whole.substring(0, whole.indexOf(stop)));
+    assertThat(Json.at(answer.body(), "choices[].finish_reason")).isEqualTo("stop");
+    assertThat(Json.at(answer.body(), "choices[].stop_reason")).isEqualTo(stop);
+  }
+
+  @Test
+  void completion_severalChoices_differ() {
+    SimulatedEngine engine = engines.start(config -> config);
+    String body = Caller.complete(engine, "{" + PROMPT + ",\"n\":3,\"max_tokens\":4}").body();
+    assertThat(Json.all(body, "choices[].text")).hasSize(3).doesNotHaveDuplicates();
+    assertThat(Json.all(body, "choices[].index")).containsExactly("0", "1", "2");
+  }
+
+  @Test
+  void completion_moreRequestsThanBlocks_waitAndAllAreAnswered() {
+    SimulatedEngine engine =
+        engines.start(c -> c.geometry(EngineInvariants.geometry(1, 16, Layout.HND, 9)));
+    var answers =
+        java.util.stream.IntStream.range(0, 12)
+            .mapToObj(i ->
+                Caller.completeLater(engine, "{\"prompt\":\"number " + i + "\",\"max_tokens\":60}"))
+            .toList();
+    for (var answer : answers) {
+      assertThat(answer.join().statusCode()).isEqualTo(200);
+    }
+  }
+
+  @Test
+  void models_health_version_metrics_answer() {
+    SimulatedEngine engine = engines.start(config -> config);
+    assertThat(Json.at(Caller.get(engine, "/v1/models").body(), "data[].id")).isEqualTo("tiny");
+    assertThat(Caller.get(engine, "/health").statusCode()).isEqualTo(200);
+    assertThat(Caller.get(engine, "/version").body())
+        .isEqualTo("{\"version\":\"0.32.0+millrace-sim\"}");
+    assertThat(Caller.get(engine, "/metrics").body())
+        .contains("vllm:num_requests_running{engine=\"0\",model_name=\"tiny\"} 0.0\n");
+    assertThat(Caller.get(engine, "/nowhere").statusCode()).isEqualTo(404);
+  }
+
+  @Test
+  void plainEngine_unaryAndStreamed_answers() {
+    SimulatedEngine engine = engines.start(c -> c.plain(true));
+    String unary = text(engine, "{" + PROMPT + ",\"max_tokens\":100}");
+    List<String> events =
+        Caller.events(
+            Caller.complete(engine, "{" + PROMPT + ",\"max_tokens\":100,\"stream\":true}").body());
+    assertThat(unary).isNotBlank();
+    assertThat(events).hasSize(101);
+  }
+
+  private static String text(SimulatedEngine engine, String body) {
+    HttpResponse<String> answer = Caller.complete(engine, body);
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+    return Json.at(answer.body(), "choices[].text");
+  }
+}
