@@ -38,7 +38,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "load-tests" / "results"
 MODEL = "bench"
 PATH = "/v1/chat/completions"
-EVENTS = 64
+# Of a streamed answer; an engine in plain mode may put several into one event, so events are counted.
+TOKENS = 64
 PREFILL, DECODE, MILLRACE, ADMIN, NGINX = 28301, 28302, 28310, 28311, 28320
 READY_SECONDS = 60
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -60,10 +61,10 @@ class Load:
 
     def __str__(self):
         size = f"{self.body_bytes // 1024} KB" if self.body_bytes >= 1024 else f"{self.body_bytes} B"
-        return size + (f", stream of {EVENTS}" if self.stream else "") + f", {self.connections} conn."
+        return size + (f", stream of {TOKENS} tokens" if self.stream else "") + f", {self.connections} conn."
 
     def body(self):
-        head = {"model": MODEL, "stream": self.stream, "max_tokens": EVENTS if self.stream else 1, "temperature": 0}
+        head = {"model": MODEL, "stream": self.stream, "max_tokens": TOKENS if self.stream else 1, "temperature": 0}
         text = json.dumps(head | {"messages": [{"role": "user", "content": ""}]})
         words = "the router moves the blocks of a prompt and not its text ".encode()
         filler = (words * (self.body_bytes // len(words) + 1))[: max(1, self.body_bytes - len(text))].decode()
@@ -303,7 +304,14 @@ def median(samples, field):
     return statistics.median(getattr(sample, field) for sample in samples)
 
 
-def table(targets, samples):
+def events_of(load):
+    """How many events the engine makes of an answer, the end included."""
+    request = urllib.request.Request(f"http://127.0.0.1:{DECODE}{PATH}", load.body().encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return sum(line.startswith(b"data: ") for line in response.read().splitlines())
+
+
+def table(targets, samples, events):
     """The medians as markdown, with what the ratios are of."""
     lines = ["| load | router | legs | requests/s | CPU µs/request | per leg | ÷ nginx, per request | ÷ nginx, per leg | p50 ms | p99 ms |",
              "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
@@ -319,8 +327,8 @@ def table(targets, samples):
                 f" | {ratios[0]} | {ratios[1]} | {median(cell, 'p50_millis'):.2f} | {median(cell, 'p99_millis'):.2f} |")
     stream = next(load for load in LOADS if load.stream)
     lines.append("")
-    lines.append("CPU per streamed event: " + ", ".join(
-        f"{target.name} {median(samples[target.name, stream], 'cpu_micros') / EVENTS:.2f} µs" for target in targets))
+    lines.append(f"CPU per streamed event ({events} in an answer, the request included): " + ", ".join(
+        f"{target.name} {median(samples[target.name, stream], 'cpu_micros') / events:.2f} µs" for target in targets))
     return "\n".join(lines)
 
 
@@ -376,6 +384,7 @@ def main():
             router = fleet.start(
                 "millrace", chosen.router_cpu, millrace("serve", "-c", routing_table(folder)), ADMIN, "/readyz")
             targets = [Target("direct", DECODE, engine, 0), Target("nginx", NGINX, nginx, 1), Target("millrace", MILLRACE, router, 2)]
+            events = events_of(next(load for load in LOADS if load.stream))
             warm_up(fleet, targets, chosen.warm_up)
             for repeat in range(chosen.repeats):
                 for load in LOADS:
@@ -396,7 +405,7 @@ def main():
         f"{facts['cpu']}, {facts['cpus']} CPUs, Linux {facts['kernel']}; {facts['millrace']}; {facts['nginx']}; commit {facts['commit']}",
         f"Medians of {chosen.repeats} repeats of {chosen.seconds} s per cell. All answers 200 and whole; per request through Millrace one"
         " prefill and one decode. \"direct\": CPU of the engine.",
-        "", table(targets, samples), "",
+        "", table(targets, samples, events), "",
         f"Others used up to {noise:.0%} of the router's CPU while a cell was measured"
         + ("." if noise <= NOISE_SHARE else ": the figures are not to be relied on; run it again on an idle machine."),
     ]
@@ -404,7 +413,7 @@ def main():
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     (RESULTS / f"overhead-{stamp}.md").write_text("\n".join(text) + "\n")
     (RESULTS / f"overhead-{stamp}.json").write_text(json.dumps({
-        "machine": facts, "repeats": chosen.repeats, "seconds": chosen.seconds, "others_share": noise,
+        "machine": facts, "repeats": chosen.repeats, "seconds": chosen.seconds, "others_share": noise, "events_per_stream": events,
         "cells": [{"target": target, **dataclasses.asdict(load), "samples": [dataclasses.asdict(sample) for sample in cell]}
                   for (target, load), cell in samples.items()],
     }, indent=1) + "\n")

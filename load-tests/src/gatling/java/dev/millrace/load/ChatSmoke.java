@@ -29,7 +29,7 @@ import java.time.Duration;
  */
 public final class ChatSmoke extends Simulation {
   private static final String URL = System.getProperty("millrace.url", "http://127.0.0.1:8080");
-  private static final String MODEL = System.getProperty("millrace.model", "demo");
+  private static final String MODEL = System.getProperty("millrace.model", "tiny");
   private static final double REQUESTS_PER_SECOND = Double.parseDouble(setting("rate", "5"));
   private static final Duration LENGTH =
       Duration.ofSeconds(Long.parseLong(setting("seconds", "15")));
