@@ -234,6 +234,15 @@ def answered(port):
     return int(total)
 
 
+def settled():
+    """Prefills and decodes once no request is under way: wrk leaves some behind when its time is up."""
+    before = None
+    while (now := (answered(PREFILL), answered(DECODE))) != before:
+        before = now
+        time.sleep(0.1)
+    return now
+
+
 def wrk_script(folder, load):
     """Sends the body. wrk itself counts bad statuses; that a stream has its end is looked at here."""
     file = folder / f"load-{LOADS.index(load)}.lua"
@@ -262,7 +271,7 @@ end
 
 
 def measure(fleet, target, load, seconds):
-    engine_before = (answered(PREFILL), answered(DECODE))
+    engines_before = settled()
     busy, own = busy_ticks(fleet.router_cpu), cpu_ticks(target.process)
     started = time.monotonic()
     result = subprocess.run(
@@ -279,7 +288,7 @@ def measure(fleet, target, load, seconds):
     where = f"{target.name}, {load}"
     if refused or unfinished or errors or not requests:
         raise Failed(f"{where}: of {requests} answers {refused} were not 200, {unfinished} not whole; {errors} socket errors")
-    check_legs(where, target, engine_before, requests, load.connections)
+    check_legs(where, target, engines_before, requests, load.connections)
     own_on_router_cpu = own if target.legs else 0
     return Sample(
         requests=requests,
@@ -292,7 +301,8 @@ def measure(fleet, target, load, seconds):
 
 def check_legs(where, target, before, requests, connections):
     """Requests that were open when wrk stopped are counted by the engines only: at most one per connection."""
-    prefills, decodes = answered(PREFILL) - before[0], answered(DECODE) - before[1]
+    after = settled()
+    prefills, decodes = after[0] - before[0], after[1] - before[1]
     wanted_prefills = requests if target.legs == 2 else 0
     if not 0 <= prefills - wanted_prefills <= (connections if target.legs == 2 else 0):
         raise Failed(f"{where}: {requests} requests made {prefills} prefills")
@@ -335,7 +345,7 @@ def table(targets, samples, events):
 def output_of(*command):
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
-        return (done.stdout + done.stderr).strip().splitlines()[0]
+        return (done.stdout + done.stderr).strip().splitlines()[0] if done.returncode in (0, 1) else "unknown"  # wrk -v exits 1
     except (OSError, IndexError, subprocess.TimeoutExpired):
         return "unknown"
 
