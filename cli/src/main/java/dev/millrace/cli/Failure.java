@@ -16,6 +16,11 @@ final class Failure extends RuntimeException {
     return new Failure(ExitCode.USAGE, message);
   }
 
+  /** What was asked about is not so. */
+  static Failure notSo(String message) {
+    return new Failure(ExitCode.NOT_SO, message);
+  }
+
   /** Somebody does not answer. */
   static Failure unreachable(String message) {
     return new Failure(ExitCode.UNREACHABLE, message);

@@ -25,7 +25,12 @@ import picocli.CommandLine.UnmatchedArgumentException;
     showDefaultValues = true,
     usageHelpAutoWidth = true,
     sortOptions = false,
-    subcommands = {ConfigCommand.class, CommandLine.HelpCommand.class},
+    subcommands = {
+      PlanCommand.class,
+      SimulateCommand.class,
+      ConfigCommand.class,
+      CommandLine.HelpCommand.class
+    },
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {
       "0:done",
@@ -119,6 +124,9 @@ public final class Millrace implements Runnable {
   private record Factory(StopSignal stop) implements IFactory {
     @Override
     public <K> K create(Class<K> type) throws Exception {
+      if (type == SimulateCommand.class) {
+        return type.cast(new SimulateCommand(stop));
+      }
       return CommandLine.defaultFactory().create(type);
     }
   }

@@ -86,7 +86,8 @@ record PlanReport(TransferPlanner planner, int tokens, List<RankLine> ranks) {
   /** A table with a line per decode rank and one for all. */
   String table() {
     Table table =
-        new Table("decode rank", "reads from", "runs", "needed", "moved", "shortest run", "median");
+        new Table(
+            "decode rank", "reads from", "runs", "bytes needed", "moved", "shortest run", "median");
     for (RankLine line : ranks) {
       PlanSize size = line.size();
       table.row(
@@ -95,17 +96,17 @@ record PlanReport(TransferPlanner planner, int tokens, List<RankLine> ranks) {
               .map(rank -> name(planner.source(), rank))
               .collect(Collectors.joining(", ")),
           Long.toString(size.runs()),
-          ByteCount.of(size.bytesNeeded()),
-          ByteCount.of(size.bytesMoved()),
-          ByteCount.of(size.shortestRunBytes()),
-          ByteCount.of(size.medianRunBytes()));
+          Long.toString(size.bytesNeeded()),
+          Long.toString(size.bytesMoved()),
+          Long.toString(size.shortestRunBytes()),
+          Long.toString(size.medianRunBytes()));
     }
     table.row(
         "all",
         "",
         Long.toString(runs()),
-        ByteCount.of(bytesNeeded()),
-        ByteCount.of(bytesMoved()),
+        Long.toString(bytesNeeded()),
+        Long.toString(bytesMoved()),
         "",
         "");
     return table.toString();

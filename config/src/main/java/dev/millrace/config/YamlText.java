@@ -5,7 +5,6 @@ import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
 import org.snakeyaml.engine.v2.api.lowlevel.Parse;
 import org.snakeyaml.engine.v2.events.Event;
-import org.snakeyaml.engine.v2.exceptions.Mark;
 import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
 import org.snakeyaml.engine.v2.exceptions.ReaderException;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
@@ -26,7 +25,16 @@ final class YamlText {
   private static final int DEEPEST_NESTING = 32;
   private static final int MOST_ALIASES = 100;
 
-  private YamlText() {}
+  private final String text;
+  private final Complaints complaints;
+
+  /** Where the last event began. */
+  private Place reached = Place.START;
+
+  private YamlText(String text, Complaints complaints) {
+    this.text = text;
+    this.complaints = complaints;
+  }
 
   /** The core schema as YAML 1.2 has it: without the merge keys of 1.1. */
   private static final class Yaml12Schema extends CoreSchema {
@@ -45,6 +53,10 @@ final class YamlText {
       return Optional.empty();
     }
     String body = text.startsWith("\uFEFF") ? text.substring(1) : text;
+    return new YamlText(body, complaints).compose();
+  }
+
+  private Optional<Node> compose() {
     LoadSettings settings =
         LoadSettings.builder()
             .setSchema(new Yaml12Schema())
@@ -53,28 +65,32 @@ final class YamlText {
             .setAllowNonScalarKeys(true) // they get a complaint of ours, with its place
             .build();
     try {
-      if (!withinLimits(body, settings, complaints)) {
+      if (!isWithinLimits(settings)) {
         return Optional.empty();
       }
-      Optional<Node> root = new Compose(settings).composeString(body);
+      Optional<Node> root = new Compose(settings).composeString(text);
       if (root.isEmpty()) {
         complaints.add(Place.START, "", "is empty; a routing table needs pools and routes");
       }
       return root;
     } catch (MarkedYamlEngineException e) {
-      Place place = e.getProblemMark().or(e::getContextMark).map(Place::of).orElse(Place.START);
+      Place place = e.getProblemMark().or(e::getContextMark).map(Place::of).orElse(reached);
       complaints.add(place, "", "is not YAML: " + problemOf(e));
     } catch (ReaderException e) {
-      Place place = Place.after(body, body.offsetByCodePoints(0, positionOf(e, body)));
+      int position = Math.clamp(e.getPosition(), 0, text.codePointCount(0, text.length()));
+      Place place = Place.after(text, text.offsetByCodePoints(0, position));
       complaints.add(
           place, "", "is not YAML: character U+%04X is not allowed".formatted(e.getCodePoint()));
     } catch (YamlEngineException e) {
-      complaints.add(Place.START, "", "is not YAML: " + e.getMessage());
+      complaints.add(reached, "", "is not YAML: " + e.getMessage());
+    } catch (NumberFormatException | IndexOutOfBoundsException e) {
+      // Escapes that are cut short, "\x at the end, trip snakeyaml-engine 3.2 itself.
+      complaints.add(reached, "", "is not YAML somewhere after this place; a broken \\ escape?");
     }
     return Optional.empty();
   }
 
-  private static boolean withinLimits(String text, LoadSettings settings, Complaints complaints) {
+  private boolean isWithinLimits(LoadSettings settings) {
     int depth = 0;
     int aliases = 0;
     for (Event event : new Parse(settings).parseString(text)) {
@@ -84,14 +100,13 @@ final class YamlText {
         case Alias -> aliases++;
         case Comment, DocumentEnd, DocumentStart, Scalar, StreamEnd, StreamStart -> {}
       }
-      Optional<Mark> mark = event.getStartMark();
-      Place place = mark.map(Place::of).orElse(Place.START);
+      reached = event.getStartMark().map(Place::of).orElse(reached);
       if (depth > DEEPEST_NESTING) {
-        complaints.add(place, "", "is nested deeper than %d levels".formatted(DEEPEST_NESTING));
+        complaints.add(reached, "", "is nested deeper than %d levels".formatted(DEEPEST_NESTING));
         return false;
       }
       if (aliases > MOST_ALIASES) {
-        complaints.add(place, "", "uses more than %d aliases".formatted(MOST_ALIASES));
+        complaints.add(reached, "", "uses more than %d aliases".formatted(MOST_ALIASES));
         return false;
       }
     }
@@ -105,9 +120,5 @@ final class YamlText {
         (context == null || context.isBlank() ? "" : context + ": ")
             + (problem == null ? "" : problem);
     return both.replaceAll("\\s+", " ").strip();
-  }
-
-  private static int positionOf(ReaderException e, String text) {
-    return Math.clamp(e.getPosition(), 0, text.codePointCount(0, text.length()));
   }
 }

@@ -224,6 +224,8 @@ class ComplaintTest {
     return Stream.of(
         Arguments.of("", "1:1: is empty; a routing table needs pools and routes"),
         Arguments.of("hello", "1:1: is \"hello\", should be a mapping"),
+        Arguments.of(
+            "a: 1\nb: \"\\x", "2:1: is not YAML somewhere after this place; a broken \\ escape?"),
         Arguments.of("- 1", "1:1: is a list, should be a mapping"),
         Arguments.of(aliases, "2:405: uses more than 100 aliases"));
   }

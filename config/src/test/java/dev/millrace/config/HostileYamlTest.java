@@ -18,12 +18,12 @@ import net.jqwik.api.Provide;
 class HostileYamlTest {
   private static final String EXAMPLE = example();
 
-  @Property(tries = 2_000)
+  @Property(tries = 1_000)
   void parse_garbage_isAnswered(@ForAll("garbage") String text) {
     assertAnswered(text);
   }
 
-  @Property(tries = 4_000)
+  @Property(tries = 2_000)
   void parse_mutatedTable_isAnswered(@ForAll("mutated") String text) {
     assertAnswered(text);
   }

@@ -19,7 +19,8 @@ final class ShapeAgreement {
     check.notPlanned("source", source);
     check.notPlanned("target", target);
     if (!check.complaints.isEmpty()) {
-      throw new IncompatibleGeometry(String.join("; ", check.complaints));
+      throw new IncompatibleGeometry(
+          "no transfer can be planned: " + String.join("; ", check.complaints));
     }
   }
 
@@ -29,17 +30,25 @@ final class ShapeAgreement {
     compare("K/V parts", parts(source), parts(target));
     compare("element type", source.element().shortName(), target.element().shortName());
     compare("number of KV-cache groups", source.groups().size(), target.groups().size());
-    for (int i = 0; i < Math.min(source.groups().size(), target.groups().size()); i++) {
-      CacheGroup ours = source.groups().get(i);
-      CacheGroup theirs = target.groups().get(i);
-      compare("kind of KV-cache group " + i, kind(ours), kind(theirs));
-      compare("layers of KV-cache group " + i, ours.layers(), theirs.layers());
+    if (source.groups().size() == target.groups().size()) {
+      for (int i = 0; i < source.groups().size(); i++) {
+        differ(i, source.groups().get(i), target.groups().get(i));
+      }
+    }
+  }
+
+  private void differ(int group, CacheGroup source, CacheGroup target) {
+    compare("kind of KV-cache group " + group, kind(source), kind(target));
+    if (source.layerCount() != target.layerCount()) {
+      compare("layers of KV-cache group " + group, source.layerCount(), target.layerCount());
+    } else {
+      compare("layer numbers of KV-cache group " + group, source.layers(), target.layers());
     }
   }
 
   private void compare(String what, Object source, Object target) {
     if (!Objects.equals(source, target)) {
-      complaints.add("%s differ: source %s, target %s".formatted(what, source, target));
+      complaints.add("%s: source %s, target %s".formatted(what, source, target));
     }
   }
 

@@ -28,6 +28,13 @@ public final class SourceRead implements Runs {
     return new BundleWalk(bundles, pieces);
   }
 
+  /** Walks over the first KV-cache group only. */
+  RunCursor firstGroup() {
+    int group = bundles.getFirst().group();
+    return new BundleWalk(
+        bundles.stream().filter(bundle -> bundle.group() == group).toList(), pieces);
+  }
+
   /** Bytes of the span itself that come from this rank. */
   long bytesNeeded() {
     long bytes = 0;

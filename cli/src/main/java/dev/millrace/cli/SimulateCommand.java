@@ -1,0 +1,180 @@
+package dev.millrace.cli;
+
+import dev.millrace.layout.ElementType;
+import dev.millrace.layout.GeometrySpec;
+import dev.millrace.layout.IncompatibleGeometry;
+import dev.millrace.layout.Layout;
+import dev.millrace.layout.ModelShape;
+import dev.millrace.layout.Parallelism;
+import dev.millrace.simulator.EngineConfig;
+import dev.millrace.simulator.EngineRole;
+import dev.millrace.simulator.Pairing;
+import dev.millrace.simulator.SimulatedEngine;
+import dev.millrace.simulator.Timing;
+import io.vertx.core.Vertx;
+import java.io.PrintWriter;
+import java.time.Duration;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+
+/** {@code millrace simulate}: one simulated engine. */
+@Command(
+    name = "simulate",
+    description = "Runs one simulated engine: vLLM's protocol and real KV blocks, no GPU.")
+final class SimulateCommand implements Callable<Integer> {
+  private final StopSignal stop;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Option(
+      names = "--role",
+      required = true,
+      description = "What it is deployed for: ${COMPLETION-CANDIDATES}.")
+  private EngineRole role = EngineRole.BOTH;
+
+  @Option(names = "--model", paramLabel = "NAME", description = "Name of the model it serves.")
+  private String model = "tiny";
+
+  @Option(names = "--host", description = "Address to listen on.")
+  private String host = "127.0.0.1";
+
+  @Option(names = "--port", description = "HTTP port, 0 for any free one.")
+  private int port = 8000;
+
+  @Option(
+      names = "--side-channel-port",
+      paramLabel = "PORT",
+      description = "Port of the handshake listener, 0 for any free one.")
+  private int sideChannelPort;
+
+  @Option(names = "--tp", paramLabel = "N", description = "Tensor-parallel size.")
+  private int tensorParallel = 1;
+
+  @Option(names = "--block-size", paramLabel = "N", description = "Tokens per block.")
+  private int blockSize = 16;
+
+  @Option(
+      names = "--layout",
+      description =
+          "Layout of the cache: hnd, nhd, cross-layer and others (a wrong one lists them).")
+  private String layout = "hnd";
+
+  @Option(names = "--layers", paramLabel = "N", description = "Layers of the model.")
+  private int layers = 4;
+
+  @Option(names = "--kv-heads", paramLabel = "N", description = "KV heads of the model.")
+  private int kvHeads = 4;
+
+  @Option(
+      names = "--head-size",
+      paramLabel = "N",
+      description = "Elements per head; with --mla, of the latent.")
+  private int headSize = 32;
+
+  @Option(names = "--mla", description = "Multi-head latent attention.")
+  private boolean mla;
+
+  @Option(names = "--dtype", description = "Element type of the cache.")
+  private String dtype = "bf16";
+
+  @Option(names = "--blocks", paramLabel = "N", description = "Blocks per rank.")
+  private int blocks = 512;
+
+  @Option(
+      names = "--prefill-tokens-per-second",
+      paramLabel = "N",
+      description = "How fast it computes prompts; 0 is as fast as possible.")
+  private double prefillTokensPerSecond;
+
+  @Option(
+      names = "--inter-token-ms",
+      paramLabel = "MS",
+      description = "Time between two tokens; 0 is as fast as possible.")
+  private long interTokenMillis;
+
+  @Option(
+      names = "--pairing",
+      description =
+          "From whom it loads: any engine that a plan can serve, or those that vLLM accepts:"
+              + " ${COMPLETION-CANDIDATES}.")
+  private Pairing pairing = Pairing.ANY;
+
+  @Option(
+      names = "--lease",
+      paramLabel = "SECONDS",
+      description = "How long blocks stay pinned for a decode engine that gives no sign.")
+  private long leaseSeconds = 30;
+
+  @Option(
+      names = "--plain",
+      description = "Answer canned tokens as fast as possible, without any KV cache.")
+  private boolean plain;
+
+  SimulateCommand(StopSignal stop) {
+    this.stop = stop;
+  }
+
+  @Override
+  public Integer call() {
+    EngineConfig config = config();
+    Vertx vertx = Vertx.vertx();
+    try {
+      String what = "the simulated engine at %s:%d".formatted(host, port);
+      SimulatedEngine engine = Startup.started(what, SimulatedEngine.start(vertx, config));
+      PrintWriter out = spec.commandLine().getOut();
+      out.println(
+          "%s engine of model %s at %s%s"
+              .formatted(
+                  Words.of(role),
+                  model,
+                  engine.uri(),
+                  plain ? ", plain" : ", side channel " + host + ":" + engine.sideChannelPort()));
+      out.flush();
+      stop.await();
+      Startup.closed(engine.close());
+      return ExitCode.DONE;
+    } finally {
+      Startup.closed(vertx.close());
+    }
+  }
+
+  private EngineConfig config() {
+    try {
+      ElementType element = ElementType.parse(dtype);
+      ModelShape shape =
+          mla
+              ? ModelShape.mla(layers, headSize, element)
+              : ModelShape.dense(layers, kvHeads, headSize, element);
+      GeometrySpec geometry =
+          new GeometrySpec(
+              shape, Parallelism.tensor(tensorParallel), blockSize, Layout.parse(layout), blocks);
+      // Building it once finds what does not go together.
+      geometry.geometry();
+      return EngineConfig.builder()
+          .role(role)
+          .model(model)
+          .host(host)
+          .port(inRange("--port", port))
+          .sideChannelPort(inRange("--side-channel-port", sideChannelPort))
+          .geometry(geometry)
+          .pairing(pairing)
+          .timing(new Timing(prefillTokensPerSecond, Duration.ofMillis(interTokenMillis)))
+          .lease(Duration.ofSeconds(leaseSeconds))
+          .plain(plain)
+          .build();
+    } catch (IllegalArgumentException | IncompatibleGeometry e) {
+      throw new ParameterException(spec.commandLine(), String.valueOf(e.getMessage()), e);
+    }
+  }
+
+  private static int inRange(String option, int port) {
+    if (port < 0 || port > 65535) {
+      throw new IllegalArgumentException("%s is %d, must be 0 to 65535".formatted(option, port));
+    }
+    return port;
+  }
+}

@@ -1,0 +1,68 @@
+package dev.millrace.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import org.junit.jupiter.api.Test;
+
+class SimulateCommandTest {
+  @Test
+  void simulate_runsUntilStopped() throws Exception {
+    try (BackgroundCommand engine =
+        BackgroundCommand.start("simulate", "--role", "prefill", "--port", "0")) {
+      String line = engine.awaitOutput("side channel ");
+      assertThat(line).startsWith("prefill engine of model tiny at http://127.0.0.1:");
+      String url = line.replaceAll("(?s).* at (http://[^ ,]+).*", "$1");
+
+      assertThat(Http.get(url + "/health")).isEqualTo(200);
+
+      assertThat(engine.stop().assertDone().exitCode()).isEqualTo(ExitCode.DONE);
+      assertThat(Http.isListening(url)).isFalse();
+    }
+  }
+
+  @Test
+  void simulate_portTaken_isAUsageError() throws IOException {
+    try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      String port = Integer.toString(taken.getLocalPort());
+
+      assertThat(
+              CommandLineRun.of("simulate", "--role", "both", "--port", port).assertFailed(2).err())
+          .contains("127.0.0.1:" + port)
+          .contains("is the port taken?");
+    }
+  }
+
+  @Test
+  void simulate_noRole_isAUsageError() {
+    assertThat(CommandLineRun.of("simulate").assertFailed(2).err()).contains("--role");
+  }
+
+  @Test
+  void simulate_unknownLayout_listsTheKnown() {
+    CommandLineRun run =
+        CommandLineRun.of("simulate", "--role", "both", "--layout", "hmd").assertFailed(2);
+
+    assertThat(run.err())
+        .contains("\"hmd\" is not a layout")
+        .contains("hnd")
+        .contains("cross-layer");
+  }
+
+  @Test
+  void simulate_headsThatDoNotDivide_isAUsageError() {
+    CommandLineRun.of("simulate", "--role", "both", "--tp", "3", "--kv-heads", "4").assertFailed(2);
+  }
+
+  @Test
+  void simulate_portOutOfRange_isAUsageError() {
+    CommandLineRun.of("simulate", "--role", "both", "--port", "70000").assertFailed(2);
+  }
+
+  @Test
+  void simulate_noBlocks_isAUsageError() {
+    CommandLineRun.of("simulate", "--role", "both", "--blocks", "0").assertFailed(2);
+  }
+}

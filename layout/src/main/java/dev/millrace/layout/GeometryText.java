@@ -1,0 +1,220 @@
+package dev.millrace.layout;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+
+/**
+ * Specs as one line of text, for command lines: {@code
+ * tp=2,block=16,layout=hnd,heads=8,layers=32,head-size=128,dtype=bf16}.
+ *
+ * <table>
+ * <caption>Keys; what is left out has its default</caption>
+ * <tr><th>key</th><th>default</th><th>meaning</th></tr>
+ * <tr><td>tp</td><td>1</td><td>tensor-parallel size</td></tr>
+ * <tr><td>pp</td><td>1</td><td>pipeline-parallel size</td></tr>
+ * <tr><td>dcp</td><td>1</td><td>decode-context-parallel size</td></tr>
+ * <tr><td>block</td><td>16</td><td>tokens per block</td></tr>
+ * <tr><td>layout</td><td>hnd</td><td>a {@link Layout}'s short name</td></tr>
+ * <tr><td>blocks</td><td>1024</td><td>blocks per rank</td></tr>
+ * <tr><td>layers</td><td>32</td><td>attention layers of the model</td></tr>
+ * <tr><td>heads</td><td>8</td><td>KV heads of the model; not with MLA</td></tr>
+ * <tr><td>head-size</td><td>128</td><td>elements per head; not with MLA</td></tr>
+ * <tr><td>dtype</td><td>bf16</td><td>an {@link ElementType}'s short name</td></tr>
+ * <tr><td>mla</td><td>false</td><td>{@code true}: multi-head latent attention</td></tr>
+ * <tr><td>latent</td><td>576</td><td>MLA's latent with its rope part; implies MLA</td></tr>
+ * <tr><td>window</td><td>none</td><td>tokens of a sliding window in every other layer, the first
+ *     included; those layers are KV-cache group 0</td></tr>
+ * </table>
+ */
+public final class GeometryText {
+  private static final int DEFAULT_LATENT = 576;
+
+  /** Known keys and the largest number each may have; 0 where the value is no number. */
+  private static final Map<String, Integer> KEYS = new LinkedHashMap<>();
+
+  static {
+    KEYS.put("tp", 256);
+    KEYS.put("pp", 15);
+    KEYS.put("dcp", 256);
+    KEYS.put("block", 1 << 20);
+    KEYS.put("layout", 0);
+    KEYS.put("blocks", Integer.MAX_VALUE);
+    KEYS.put("layers", 1 << 10);
+    KEYS.put("heads", 1 << 10);
+    KEYS.put("head-size", 1 << 20);
+    KEYS.put("dtype", 0);
+    KEYS.put("mla", 0);
+    KEYS.put("latent", 1 << 20);
+    KEYS.put("window", Integer.MAX_VALUE);
+  }
+
+  private final String text;
+  private final Map<String, String> values = new LinkedHashMap<>();
+
+  private GeometryText(String text) {
+    this.text = text;
+    for (String part : text.split(",", -1)) {
+      if (!part.isBlank()) {
+        put(part.strip());
+      }
+    }
+  }
+
+  /**
+   * Reads a spec.
+   *
+   * @throws IllegalArgumentException if a key is unknown (the message has the known ones), stands
+   *     twice, contradicts another one or has a value that cannot be
+   */
+  public static GeometrySpec parse(String text) {
+    return new GeometryText(text).spec();
+  }
+
+  /**
+   * Writes a spec so that {@link #parse} gives it back; every key that applies is there.
+   *
+   * @throws IllegalArgumentException if its KV-cache groups are none that the text can say
+   */
+  public static String format(GeometrySpec spec) {
+    ModelShape model = spec.model();
+    Parallelism parallelism = spec.parallelism();
+    List<String> parts = new ArrayList<>();
+    parts.add("tp=" + parallelism.tensor());
+    if (parallelism.pipeline() > 1) {
+      parts.add("pp=" + parallelism.pipeline());
+    }
+    if (parallelism.decodeContext() > 1) {
+      parts.add("dcp=" + parallelism.decodeContext());
+    }
+    parts.add("block=" + spec.blockSize());
+    parts.add("layout=" + spec.layout().shortName());
+    parts.add("blocks=" + spec.blocks());
+    parts.add("layers=" + model.layers());
+    if (model.isMla()) {
+      parts.add("latent=" + model.headSize());
+    } else {
+      parts.add("heads=" + model.kvHeads());
+      parts.add("head-size=" + model.headSize());
+    }
+    parts.add("dtype=" + model.element().shortName());
+    if (model.groups().getFirst() instanceof CacheGroup.SlidingWindow window) {
+      parts.add("window=" + window.windowTokens());
+    }
+    String text = String.join(",", parts);
+    if (!parse(text).equals(spec)) {
+      throw new IllegalArgumentException(
+          "these KV-cache groups cannot be written as text: " + model.groups());
+    }
+    return text;
+  }
+
+  private void put(String part) {
+    int equals = part.indexOf('=');
+    String key = equals < 0 ? part : part.substring(0, equals).strip();
+    if (!KEYS.containsKey(key)) {
+      throw complaint(
+          "\"%s\" is not a key; known keys: %s".formatted(key, String.join(", ", KEYS.keySet())));
+    }
+    if (equals < 0) {
+      throw complaint("\"%s\" has no value; write %s=…".formatted(key, key));
+    }
+    if (values.put(key, part.substring(equals + 1).strip()) != null) {
+      throw complaint("\"%s\" stands twice".formatted(key));
+    }
+  }
+
+  private GeometrySpec spec() {
+    Parallelism parallelism = new Parallelism(number("tp", 1), number("pp", 1), number("dcp", 1));
+    int block = number("block", 16);
+    Layout layout = named("layout", Layout.HND, Layout::parse);
+    return new GeometrySpec(model(), parallelism, block, layout, number("blocks", 1024));
+  }
+
+  private ModelShape model() {
+    ElementType element = named("dtype", ElementType.BFLOAT16, ElementType::parse);
+    List<CacheGroup> groups = groups(number("layers", 32));
+    if (isMla()) {
+      forbidWithMla("heads");
+      forbidWithMla("head-size");
+      return new ModelShape(1, number("latent", DEFAULT_LATENT), 1, element, groups);
+    }
+    return new ModelShape(number("heads", 8), number("head-size", 128), 2, element, groups);
+  }
+
+  private boolean isMla() {
+    String mla = values.get("mla");
+    if (mla == null) {
+      return values.containsKey("latent");
+    }
+    return switch (mla) {
+      case "true" -> true;
+      case "false" -> {
+        if (values.containsKey("latent")) {
+          throw complaint("\"latent\" is MLA's, so mla=false contradicts it");
+        }
+        yield false;
+      }
+      default -> throw complaint("mla=%s is neither true nor false".formatted(mla));
+    };
+  }
+
+  private void forbidWithMla(String key) {
+    if (values.containsKey(key)) {
+      throw complaint(
+          "MLA keeps one latent per token, so \"%s\" has no meaning; use latent=…".formatted(key));
+    }
+  }
+
+  /** As vLLM groups a model whose layers take turns, sliding first (v0.32, Gemma 3). */
+  private List<CacheGroup> groups(int layers) {
+    if (!values.containsKey("window")) {
+      return List.of(CacheGroup.full(layers));
+    }
+    int window = number("window", 1);
+    List<Integer> sliding = new ArrayList<>();
+    List<Integer> full = new ArrayList<>();
+    for (int layer = 0; layer < layers; layer++) {
+      (layer % 2 == 0 ? sliding : full).add(layer);
+    }
+    if (full.isEmpty()) {
+      throw complaint("window=… is for every other layer, so there must be at least 2 layers");
+    }
+    return List.of(new CacheGroup.SlidingWindow(sliding, window), new CacheGroup.Full(full));
+  }
+
+  private <T> T named(String key, T missing, Function<String, T> parser) {
+    String value = values.get(key);
+    if (value == null) {
+      return missing;
+    }
+    try {
+      return parser.apply(value);
+    } catch (IllegalArgumentException unknown) {
+      throw complaint(String.valueOf(unknown.getMessage()));
+    }
+  }
+
+  private int number(String key, int missing) {
+    String value = values.get(key);
+    if (value == null) {
+      return missing;
+    }
+    int most = KEYS.getOrDefault(key, 0);
+    try {
+      int number = Integer.parseInt(value);
+      if (number >= 1 && number <= most) {
+        return number;
+      }
+    } catch (NumberFormatException notANumber) {
+      // Said below, in the same words as a number out of range.
+    }
+    throw complaint("%s=%s is not a whole number from 1 to %d".formatted(key, value, most));
+  }
+
+  private IllegalArgumentException complaint(String what) {
+    return new IllegalArgumentException("geometry \"" + text + "\": " + what);
+  }
+}

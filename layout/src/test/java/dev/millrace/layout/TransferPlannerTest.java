@@ -1,0 +1,298 @@
+package dev.millrace.layout;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.millrace.layout.Plans.Run;
+import java.util.List;
+import org.junit.jupiter.api.Nested;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class TransferPlannerTest {
+
+  @Nested
+  class Shapes {
+    @ParameterizedTest
+    @CsvSource(
+        delimiter = '|',
+        value = {
+          "heads=8 | heads=4 | KV heads: source 8, target 4",
+          "head-size=64 | head-size=128 | head size: source 64, target 128",
+          "dtype=bf16 | dtype=fp8_e4m3 | element type: source bf16, target fp8_e4m3",
+          "heads=1,head-size=576 | latent=576 | K/V parts: source 2 (K and V), target 1 (joint latent)",
+          "layers=4 | layers=4,window=9 | number of KV-cache groups: source 1, target 2",
+          "layers=4,window=8 | layers=4,window=9 | kind of KV-cache group 0: source sliding window of 8 tokens, target sliding window of 9 tokens",
+          "layers=2 | layers=3 | layers of KV-cache group 0: source 2, target 3",
+        })
+    void planner_whenShapesDiffer_namesBothValues(String source, String target, String message) {
+      assertThatThrownBy(() -> Plans.planner(source, target))
+          .isInstanceOf(IncompatibleGeometry.class)
+          .hasMessage("no transfer can be planned: " + message);
+    }
+
+    @Test
+    void planner_whenLayersAreNumberedDifferently_namesThem() {
+      assertThatThrownBy(
+              () -> new TransferPlanner(geometry(List.of(0, 1)), geometry(List.of(1, 2))))
+          .hasMessage(
+              "no transfer can be planned: layer numbers of KV-cache group 0: source [0, 1],"
+                  + " target [1, 2]");
+    }
+
+    private static Geometry geometry(List<Integer> layers) {
+      ModelShape model =
+          new ModelShape(1, 1, 2, ElementType.INT8, List.of(new CacheGroup.Full(layers)));
+      return new GeometrySpec(model, Parallelism.tensor(1), 16, Layout.HND, 4).geometry();
+    }
+
+    @Test
+    void planner_whenSeveralValuesDiffer_namesAll() {
+      assertThatThrownBy(() -> Plans.planner("heads=8,head-size=64", "heads=4,head-size=32"))
+          .hasMessage(
+              "no transfer can be planned: KV heads: source 8, target 4; head size: source 64, target 32");
+    }
+
+    @Test
+    void planner_whenOnlyTheCutDiffers_isContent() {
+      assertThatCode(() ->
+              Plans.planner(
+                  "tp=8,pp=2,block=64,layout=nhd,blocks=9", "tp=1,block=16,layout=cross-layer"))
+          .doesNotThrowAnyException();
+    }
+
+    @Test
+    void planner_forDecodeContextParallelism_refusesByName() {
+      assertThatThrownBy(() -> Plans.planner("tp=2,dcp=2,mla=true", "mla=true"))
+          .isInstanceOf(IncompatibleGeometry.class)
+          .hasMessage(
+              "no transfer can be planned: the source uses decode context parallelism (size 2), which cannot be planned yet");
+    }
+
+    @Test
+    void planner_forStateSpaceGroups_refusesByName() {
+      ModelShape model =
+          new ModelShape(
+              2,
+              8,
+              2,
+              ElementType.BFLOAT16,
+              List.of(new CacheGroup.Full(List.of(0)), new CacheGroup.StateSpace(List.of(1))));
+      Geometry geometry =
+          new GeometrySpec(model, Parallelism.tensor(1), 16, Layout.HND, 4).geometry();
+      assertThatThrownBy(() -> new TransferPlanner(geometry, geometry))
+          .isInstanceOf(IncompatibleGeometry.class)
+          .hasMessageStartingWith(
+              "no transfer can be planned: KV-cache group 1 of the source is state-space");
+    }
+  }
+
+  @Nested
+  class Tables {
+    private final TransferPlanner planner =
+        Plans.planner("layers=1,blocks=10", "layers=1,blocks=20,block=32");
+
+    private void plan(BlockTable source, BlockTable target, TokenSpan span) {
+      planner.plan(
+          planner.target().rank(0, 0),
+          List.of(source),
+          List.of(target),
+          span,
+          Rounding.WHOLE_BLOCKS);
+    }
+
+    @Test
+    void plan_whenSourceTableEndsEarly_saysWhichTokensAreMissing() {
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> plan(BlockTable.of(1, 2), BlockTable.of(1, 2), new TokenSpan(0, 33)))
+          .withMessage(
+              "the source's block table of KV-cache group 0 has tokens [0, 32) (2 blocks of 16"
+                  + " tokens, from block 0 of the sequence on), but tokens [0, 33) are needed");
+    }
+
+    @Test
+    void plan_whenTargetTableStartsLate_saysWhichTokensAreMissing() {
+      assertThatIllegalArgumentException()
+          .isThrownBy(() ->
+              plan(BlockTable.of(1, 2, 3), BlockTable.startingAt(1, 2), new TokenSpan(31, 40)))
+          .withMessageStartingWith(
+              "the target's block table of KV-cache group 0 has tokens [32, 64)")
+          .withMessageEndingWith("but tokens [31, 40) are needed");
+    }
+
+    @Test
+    void plan_whenASlidingWindowIsNotCovered_isRefused() {
+      TransferPlanner windowed = Plans.planner("layers=2,window=20", "layers=2,window=20");
+      List<BlockTable> blocks = List.of(BlockTable.startingAt(2, 5), BlockTable.of(1, 2, 3));
+      Rank rank = windowed.target().rank(0, 0);
+      assertThatIllegalArgumentException()
+          .isThrownBy(
+              () -> windowed.plan(rank, blocks, blocks, new TokenSpan(0, 48), Rounding.EXACT))
+          .withMessageEndingWith("but tokens [28, 48) are needed");
+      assertThatCode(
+              () -> windowed.plan(rank, blocks, blocks, new TokenSpan(32, 48), Rounding.EXACT))
+          .doesNotThrowAnyException();
+    }
+
+    @ParameterizedTest
+    @CsvSource({"10", "-1"})
+    void plan_whenASourceBlockIsOutOfRange_namesIdAndLimit(int id) {
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> plan(BlockTable.of(1, id), BlockTable.of(1), new TokenSpan(0, 32)))
+          .withMessage(
+              "the source's block table names block %d, but region model.layers.0.self_attn.attn"
+                  + " has 10 blocks, 0 to 9",
+              id);
+    }
+
+    @Test
+    void plan_whenATargetBlockIsOutOfRange_namesIdAndLimit() {
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> plan(BlockTable.of(9), BlockTable.of(20), new TokenSpan(0, 3)))
+          .withMessage(
+              "the target's block table names block 20, but region model.layers.0.self_attn.attn"
+                  + " has 20 blocks, 0 to 19");
+    }
+
+    @Test
+    void plan_whenATableHasMoreThanTheSpan_looksAtTheSpanOnly() {
+      assertThatCode(
+              () -> plan(BlockTable.of(99, 9, 99), BlockTable.of(19, 99), new TokenSpan(16, 32)))
+          .doesNotThrowAnyException();
+    }
+
+    @Test
+    void plan_withTheWrongNumberOfTables_isRefused() {
+      Rank rank = planner.target().rank(0, 0);
+      List<BlockTable> one = List.of(BlockTable.of(1));
+      TokenSpan span = new TokenSpan(0, 1);
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> planner.plan(rank, List.of(), one, span, Rounding.EXACT))
+          .withMessage("0 block tables for the source, but the model has 1 KV-cache groups");
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> planner.plan(rank, one, List.of(), span, Rounding.EXACT))
+          .withMessage("0 block tables for the target, but the model has 1 KV-cache groups");
+    }
+
+    @Test
+    void plan_ofAnEmptySpan_isEmpty() {
+      TransferPlan plan =
+          planner.plan(
+              planner.target().rank(0, 0),
+              List.of(BlockTable.of()),
+              List.of(BlockTable.of()),
+              new TokenSpan(40, 40),
+              Rounding.WHOLE_BLOCKS);
+      assertThat(plan.reads()).isEmpty();
+      assertThat(plan.tail().isEmpty()).isTrue();
+      assertThat(plan.size()).isEqualTo(new PlanSize(0, 0, 0, 0, 0, 0));
+    }
+  }
+
+  /** A block of one side holds the tokens of several of the other. */
+  @Nested
+  class Roundings {
+    private static List<Run> runs(
+        int sourceBlock, int targetBlock, TokenSpan span, Rounding rounding) {
+      String model = "layers=1,heads=1,head-size=1,dtype=fp8_e4m3,block=";
+      TransferPlanner planner = Plans.planner(model + sourceBlock, model + targetBlock);
+      TransferPlan plan =
+          planner.plan(
+              planner.target().rank(0, 0),
+              List.of(BlockTable.of(0, 2, 4, 6)),
+              List.of(BlockTable.of(0, 1, 2, 3, 4, 5, 6, 7)),
+              span,
+              rounding);
+      long from = planner.source().rank(0, 0).regions().getFirst().getFirst().baseAddress();
+      long to = planner.target().rank(0, 0).regions().getFirst().getFirst().baseAddress();
+      return Plans.runs(plan.reads().getFirst()).stream()
+          .map(run -> new Run((run.source() - from) / 2, (run.target() - to) / 2, run.bytes() / 2))
+          .toList();
+    }
+
+    @Test
+    void wholeBlocks_whenSourceBlocksAreSmaller_endWithTheSourceBlock() {
+      assertThat(runs(4, 16, new TokenSpan(2, 5), Rounding.WHOLE_BLOCKS))
+          .containsExactly(new Run(2, 2, 2), new Run(8, 4, 4));
+    }
+
+    @Test
+    void wholeBlocks_whenSourceBlocksAreLarger_endWithTheTargetBlock() {
+      assertThat(runs(16, 4, new TokenSpan(2, 5), Rounding.WHOLE_BLOCKS))
+          .containsExactly(new Run(2, 2, 6));
+    }
+
+    @Test
+    void exact_endsWithTheSpan() {
+      assertThat(runs(4, 16, new TokenSpan(2, 5), Rounding.EXACT))
+          .containsExactly(new Run(2, 2, 2), new Run(8, 4, 1));
+    }
+  }
+
+  /** Addresses of the caller's own: what a description of a peer becomes after a handshake. */
+  @Test
+  void plan_forARankAtOtherAddresses_usesThem() {
+    TransferPlanner planner = Plans.planner("layers=1,tp=2", "layers=1,tp=2");
+    Rank described = planner.target().rank(0, 1);
+    Region there = described.regions().getFirst().getFirst().at(0x1234_0000L);
+    Rank rank = new Rank(0, 1, List.of(List.of(there)));
+    TransferPlan plan =
+        planner.plan(
+            rank,
+            List.of(BlockTable.of(0)),
+            List.of(BlockTable.of(0)),
+            new TokenSpan(0, 16),
+            Rounding.EXACT);
+    assertThat(Plans.sources(plan)).containsExactly(1);
+    assertThat(Plans.runs(plan.reads().getFirst()).getFirst().target()).isEqualTo(0x1234_0000L);
+  }
+
+  @Test
+  void plan_whenNoSourceRankHoldsALayer_saysSo() {
+    GeometrySpec spec = GeometryText.parse("layers=2");
+    Geometry whole = spec.geometry();
+    Rank half = new Rank(0, 0, List.of(whole.rank(0, 0).regions().getFirst().subList(0, 1)));
+    Geometry broken =
+        new Geometry(whole.model(), whole.parallelism(), 16, whole.layout(), List.of(half));
+    TransferPlanner planner = new TransferPlanner(broken, whole);
+    assertThatThrownBy(() -> Plans.plan(planner, 0, BlockTable.of(0), BlockTable.of(0), 16))
+        .isInstanceOf(IncompatibleGeometry.class)
+        .hasMessage(
+            "KV-cache group 0: target rank (0, 0) keeps 8192 bytes per token, the source's ranks"
+                + " have 4096 of them");
+  }
+
+  @Test
+  void cursors_ofOneRead_areIndependent() {
+    TransferPlanner planner = Plans.planner("layers=2", "layers=2,layout=nhd");
+    SourceRead read =
+        Plans.plan(planner, 0, BlockTable.of(3), BlockTable.of(4), 16).reads().getFirst();
+    RunCursor one = read.cursor();
+    one.next();
+    long first = one.targetAddress();
+    one.next();
+    RunCursor two = read.cursor();
+    two.next();
+    assertThat(two.targetAddress()).isEqualTo(first).isNotEqualTo(one.targetAddress());
+    assertThat(read).hasToString("read from rank (0, 0)");
+  }
+
+  /** 80 tensors of the source meet in one block of the target: still in the target's order. */
+  @Test
+  void cursor_ofManyTensorsIntoOne_ascendsInEachBlock() {
+    TransferPlanner planner =
+        Plans.planner(
+            "layers=80,heads=4,head-size=2", "layers=80,heads=4,head-size=2,layout=cross-layer");
+    TransferPlan plan = Plans.plan(planner, 0, BlockTable.of(3, 1), BlockTable.of(7, 5), 32);
+    List<Run> runs = Plans.runs(plan.reads().getFirst());
+    assertThat(runs).hasSize(2 * 80 * 4);
+    assertThat(runs.subList(0, 320))
+        .isSortedAccordingTo((a, b) -> Long.compare(a.target(), b.target()));
+    assertThat(runs.subList(320, 640))
+        .isSortedAccordingTo((a, b) -> Long.compare(a.target(), b.target()));
+    assertThat(runs.get(0).target()).isGreaterThan(runs.get(320).target());
+  }
+}

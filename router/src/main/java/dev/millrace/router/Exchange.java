@@ -1,0 +1,488 @@
+package dev.millrace.router;
+
+import dev.millrace.config.Route;
+import dev.millrace.router.choose.Choice;
+import dev.millrace.router.choose.Chooser;
+import dev.millrace.router.choose.Reservation;
+import dev.millrace.router.handoff.HandOff;
+import dev.millrace.router.handoff.Outcome;
+import dev.millrace.router.handoff.Parameters.Found;
+import dev.millrace.router.http.Api;
+import dev.millrace.router.http.Body;
+import dev.millrace.router.http.Classified;
+import dev.millrace.router.http.ClientRequest;
+import dev.millrace.router.http.Problem;
+import dev.millrace.router.http.RequestId;
+import dev.millrace.router.pools.Worker;
+import dev.millrace.router.telemetry.Waterfall;
+import dev.millrace.router.telemetry.Waterfall.Part;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpServerRequest;
+import java.time.Duration;
+import java.util.HashSet;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import reactor.core.Disposable;
+import reactor.core.publisher.Mono;
+
+/**
+ * One request's life, from its first byte to the last of its answer.
+ *
+ * <p>The phases follow in the order of the file. Each is a step of one Reactor pipeline that ends
+ * in an {@link Ending}; the subscription to it is the one owner of whatever leg is open. Whoever
+ * gives up, a deadline or a client that left, cancels it, and the leg is reset.
+ */
+final class Exchange {
+  private static final Logger LOG = LoggerFactory.getLogger(Exchange.class);
+
+  /** Long enough for the largest body over a slow line. */
+  private static final Duration RECEIVE_WITHIN = Duration.ofSeconds(60);
+
+  /**
+   * vLLM's lease on blocks is 30 s (kv_lease_duration); a decode engine must know of them well
+   * before.
+   */
+  private static final Duration HAND_OFF_WITHIN = Duration.ofSeconds(20);
+
+  private final Lane lane;
+  private final Api api;
+  private final HttpServerRequest request;
+  private final String requestId;
+  private final Waterfall waterfall;
+  private final Reply reply;
+
+  private @Nullable Service service;
+  private @Nullable Reservation prefill;
+  private @Nullable Reservation decode;
+  private @Nullable HandOff handOff;
+  private DecodeLeg.Sent sent = DecodeLeg.Sent.NOTHING;
+  private Set<Worker> failed = Set.of();
+  private int prefillRetries;
+  private int decodeRetries;
+  private int staleConnections;
+  private @Nullable Disposable running;
+  private boolean settled;
+
+  /** What is known once the request is understood. */
+  private record Service(ClientRequest client, Chooser chooser) {
+    Route route() {
+      return chooser.route();
+    }
+  }
+
+  private Exchange(Lane lane, Api api, HttpServerRequest request) {
+    this.lane = lane;
+    this.api = api;
+    this.request = request;
+    this.requestId = RequestId.keptOrFresh(request.getHeader(RequestId.HEADER), lane.random);
+    this.waterfall = new Waterfall(requestId, api.path(), lane.now());
+    this.reply = new Reply(request, requestId);
+    lane.house.gauges.exchanges.incrementAndGet();
+  }
+
+  /** Takes a request on, in the handler that got its head. */
+  static void begin(Lane lane, Api api, HttpServerRequest request) {
+    Exchange exchange = new Exchange(lane, api, request);
+    exchange.reply.onClientLeft(exchange::clientLeft);
+    Disposable running = exchange.receive().subscribe(exchange::settle, exchange::failedInside);
+    if (!exchange.settled) {
+      exchange.running = running;
+    }
+  }
+
+  // ---- receive: the whole body, bounded ----
+
+  private Mono<Ending> receive() {
+    long most = lane.house.table.listen().maxBodyBytes();
+    Mono<Classified> received =
+        Mono.create(sink ->
+            Body.collect(request, most)
+                .onComplete(
+                    body -> sink.success(classify(body)), e -> sink.success(unread(e, most))));
+    return received
+        .timeout(RECEIVE_WITHIN, Mono.fromSupplier(Exchange::neverCame), lane.scheduler)
+        .flatMap(this::route);
+  }
+
+  private static Classified unread(Throwable e, long mostBytes) {
+    return new Classified.Refused(
+        e instanceof Body.TooLarge
+            ? Problem.ofClient(
+                413,
+                "body_too_large",
+                "The body is larger than the " + mostBytes + " bytes that are accepted")
+            : Problem.badRequest("body_incomplete", "The body did not arrive whole"));
+  }
+
+  private static Classified neverCame() {
+    return new Classified.Refused(
+        Problem.ofClient(
+            408,
+            "body_timeout",
+            "The body did not arrive within " + RECEIVE_WITHIN.toSeconds() + " s"));
+  }
+
+  // ---- classify: which model, which form of answer, where the members stand ----
+
+  private Classified classify(Body body) {
+    waterfall.ended(Part.RECEIVE, lane.now());
+    return request.getHeader("content-encoding") == null
+        ? ClientRequest.read(api, body.bytes(), body.length())
+        : new Classified.Refused(
+            Problem.ofClient(
+                415, "content_encoding_unsupported", "Send the body without Content-Encoding"));
+  }
+
+  private Mono<Ending> route(Classified classified) {
+    return switch (classified) {
+      case Classified.Refused(Problem problem) -> Mono.just(new Ending.Refused(problem));
+      case ClientRequest client -> {
+        waterfall.model(client.model());
+        Chooser chooser = lane.house.chooser(client.model());
+        yield chooser == null
+            ? Mono.just(new Ending.Refused(unknown(client.model())))
+            : withinTotal(new Service(client, chooser));
+      }
+    };
+  }
+
+  private Mono<Ending> withinTotal(Service understood) {
+    service = understood;
+    Duration total = understood.route().deadlines().total();
+    return choose(understood)
+        .timeout(total, Mono.fromSupplier(() -> tooLong(total)), lane.scheduler);
+  }
+
+  private static Problem unknown(String model) {
+    return Problem.ofClient(
+        404,
+        "model_not_found",
+        "There is no model \""
+            + shortened(model)
+            + "\" here; GET /v1/models lists those there are");
+  }
+
+  private static Ending tooLong(Duration total) {
+    return new Ending.Refused(
+        new Problem(
+            Problem.Side.US,
+            504,
+            "total_timeout",
+            "The answer was not complete within " + total.toMillis() + " ms, its route's limit",
+            Problem.Retry.SOON));
+  }
+
+  // ---- choose: a prefill and a decode worker, both with a place ----
+
+  private Mono<Ending> choose(Service to) {
+    return switch (to.chooser().pair(failed)) {
+      case Choice.Refuse(Problem problem) -> Mono.just(new Ending.Refused(problem));
+      case Choice.Disaggregate(Reservation first, Reservation second) -> {
+        prefillOn(first);
+        decodeOn(second);
+        yield prefillLeg(to, first);
+      }
+    };
+  }
+
+  // ---- prefill leg: the prompt is computed; another worker may take over ----
+
+  private Mono<Ending> prefillLeg(Service to, Reservation place) {
+    Worker worker = place.worker();
+    waterfall.prefillOn(worker.url());
+    waterfall.ended(Part.QUEUE, lane.now());
+    Duration deadline = to.route().deadlines().prefill();
+    return PrefillLeg.on(
+            lane,
+            worker,
+            api,
+            request.headers(),
+            requestId,
+            to.client().prefillBody(),
+            () -> waterfall.ended(Part.P_CONNECT, lane.now()))
+        .timeout(
+            deadline,
+            Mono.just(
+                new PrefillLeg.Prefilled.Failed(
+                    new Fault.Late(worker, "did not answer the prefill", deadline))),
+            lane.scheduler)
+        .flatMap(prefilled -> {
+          waterfall.ended(Part.P, lane.now());
+          return switch (prefilled) {
+            case PrefillLeg.Prefilled.Done(Found blocks) -> handOff(to, worker, blocks);
+            case PrefillLeg.Prefilled.Failed(Fault fault) -> prefillFailed(to, place, fault);
+          };
+        });
+  }
+
+  private Mono<Ending> prefillFailed(Service to, Reservation place, Fault fault) {
+    if (fault.isStaleConnection() && staleConnections++ == 0) {
+      waterfall.retried(lane.now());
+      return prefillLeg(to, place);
+    }
+    if (fault.isWorkersOwn() && prefillRetries < to.route().retries().prefill()) {
+      blame(fault.worker());
+      Optional<Reservation> another = to.chooser().anotherPrefill(failed);
+      if (another.isPresent()) {
+        prefillRetries++;
+        waterfall.retried(lane.now());
+        prefillOn(another.get());
+        return prefillLeg(to, another.get());
+      }
+    }
+    return Mono.just(new Ending.Failed(fault));
+  }
+
+  // ---- hand off: the blocks enter the ledger; the decode leg's body names them ----
+
+  private Mono<Ending> handOff(Service to, Worker holder, Found blocks) {
+    releasePrefill();
+    return switch (blocks) {
+      case Found.Blocks(Buffer parameters) -> {
+        handOff = lane.house.ledger.enter(holder, parameters, lane.now());
+        yield decodeLeg(to, to.client().decodeBody(parameters));
+      }
+      case Found.Unfit() -> {
+        lane.house.ledger.enterUnusable(holder, lane.now());
+        LOG.warn("{} answered kv_transfer_params that are not fit for a decode worker", holder);
+        yield decodeLeg(to, to.client().decodeBody());
+      }
+      case Found.Nothing(), Found.Garbage() -> decodeLeg(to, to.client().decodeBody());
+    };
+  }
+
+  // ---- decode leg: the answer; nothing is tried again once the client has a byte of it ----
+
+  private Mono<Ending> decodeLeg(Service to, Buffer body) {
+    Worker worker = decodePlace().worker();
+    waterfall.decodeOn(worker.url());
+    sent = DecodeLeg.Sent.NOTHING;
+    Mono<DecodeLeg.Decoded> leg =
+        DecodeLeg.on(
+            lane,
+            worker,
+            api,
+            request.headers(),
+            requestId,
+            body,
+            this::decodeProgress,
+            waterfall::transferred);
+    Mono<DecodeLeg.Decoded> inTime =
+        switch (to.client().answer()) {
+          // The first byte of a whole answer is its last: only the total counts.
+          case WHOLE -> leg;
+          case STREAM -> {
+            Duration deadline = to.route().deadlines().firstToken();
+            yield leg.timeout(
+                deadline,
+                Mono.just(
+                    new DecodeLeg.Decoded.Failed(
+                        new Fault.Late(worker, "sent no first token", deadline))),
+                lane.scheduler);
+          }
+        };
+    return inTime.flatMap(decoded ->
+        switch (decoded) {
+          case DecodeLeg.Decoded.Failed(Fault fault) -> decodeFailed(to, body, fault);
+          case DecodeLeg.Decoded.Whole(var status, var headers, var whole) -> {
+            answering();
+            yield Mono.just(new Ending.Whole(status, headers, whole));
+          }
+          case DecodeLeg.Decoded.Speaks speaks -> {
+            answering();
+            yield StreamRelay.of(
+                lane,
+                speaks,
+                reply.stream(),
+                to.route().deadlines().streamIdle(),
+                () -> waterfall.ended(Part.STREAM, lane.now()));
+          }
+        });
+  }
+
+  private void decodeProgress(DecodeLeg.Sent progress) {
+    sent = progress;
+    if (progress == DecodeLeg.Sent.PERHAPS) {
+      waterfall.ended(Part.HAND_OFF, lane.now());
+    }
+  }
+
+  private void answering() {
+    waterfall.firstToken(lane.now());
+    if (handOff != null) {
+      handOff.end(new Outcome.Consumed());
+    }
+  }
+
+  private Mono<Ending> decodeFailed(Service to, Buffer body, Fault fault) {
+    waterfall.ended(Part.D_BEFORE_FIRST_TOKEN, lane.now());
+    boolean mayRetry =
+        fault.isWorkersOwn()
+            && !(fault instanceof Fault.Late)
+            && decodeRetries < to.route().retries().decode();
+    if (mayRetry) {
+      decodeRetries++;
+      if (!fault.isStaleConnection()) {
+        blame(fault.worker());
+      }
+      if (fault instanceof Fault.Unreachable && isFresh(handOff)) {
+        Optional<Reservation> another = to.chooser().anotherDecode(failed);
+        if (another.isPresent()) {
+          decodeOn(another.get());
+          return decodeLeg(to, body);
+        }
+      } else {
+        return prefillAgain(to, fault);
+      }
+    }
+    endHandOff(to, fault);
+    return Mono.just(new Ending.Failed(fault));
+  }
+
+  /** A new prompt computation, with other workers as far as there are any. */
+  private Mono<Ending> prefillAgain(Service to, Fault fault) {
+    if (handOff != null && !fault.isStaleConnection()) {
+      blame(handOff.holder());
+    }
+    endHandOff(to, fault);
+    return switch (to.chooser().pair(failed)) {
+      case Choice.Refuse _ -> Mono.just(new Ending.Failed(fault));
+      case Choice.Disaggregate(Reservation first, Reservation second) -> {
+        waterfall.retried(lane.now());
+        prefillOn(first);
+        decodeOn(second);
+        yield prefillLeg(to, first);
+      }
+    };
+  }
+
+  private boolean isFresh(@Nullable HandOff blocks) {
+    return blocks == null || lane.now() - blocks.sinceNanos() < HAND_OFF_WITHIN.toNanos();
+  }
+
+  // ---- settle: exactly once, however it ended ----
+
+  private void clientLeft() {
+    settle(new Ending.ClientLeft());
+  }
+
+  private void failedInside(Throwable e) {
+    LOG.error("exchange {} failed inside the router", requestId, e);
+    settle(
+        new Ending.Refused(
+            new Problem(
+                Problem.Side.US,
+                500,
+                "internal_error",
+                "Millrace failed; its log says more",
+                Problem.Retry.NEVER)));
+  }
+
+  private void settle(Ending ending) {
+    if (settled) {
+      return;
+    }
+    settled = true;
+    if (running != null) {
+      running.dispose();
+    }
+    int status = reply.finish(ending);
+    if (service != null) {
+      endHandOff(service, null);
+    }
+    releasePrefill();
+    releaseDecode();
+    waterfall.settled(status, ending.getClass().getSimpleName(), lane.now());
+    lane.house.recent.add(waterfall);
+    lane.house.gauges.exchanges.decrementAndGet();
+    LOG.debug("{} {} {}", requestId, status, ending.getClass().getSimpleName());
+  }
+
+  /** Sees to it that blocks nobody will read are freed; after a fault of the decode leg if any. */
+  private void endHandOff(Service to, @Nullable Fault fault) {
+    HandOff blocks = handOff;
+    handOff = null;
+    if (blocks == null || !blocks.isOpen()) {
+      return;
+    }
+    boolean refusedByEngine = fault instanceof Fault.Answered answered && answered.status() < 500;
+    boolean abortedByUs = fault == null || fault instanceof Fault.Late;
+    if (refusedByEngine || (abortedByUs && sent == DecodeLeg.Sent.ANSWERED)) {
+      // vLLM frees the blocks itself when it refuses or aborts a request that it knows.
+      blocks.end(new Outcome.Released());
+      return;
+    }
+    if (blocks.holder().refusedSince(blocks.sinceNanos())) {
+      blocks.end(new Outcome.Lost());
+      return;
+    }
+    Optional<Worker> worker = releasingWorker(to, blocks);
+    if (worker.isEmpty()) {
+      blocks.end(new Outcome.Expired());
+      return;
+    }
+    Release.When when =
+        fault instanceof Fault.Answered || sent == DecodeLeg.Sent.NOTHING
+            ? Release.When.NOW
+            : Release.When.AFTER_ABORT;
+    Release.send(
+        lane, blocks, worker.get(), api, to.client().model(), request.headers(), requestId, when);
+  }
+
+  private Optional<Worker> releasingWorker(Service to, HandOff blocks) {
+    if (decode != null && !decode.worker().refusedSince(blocks.sinceNanos())) {
+      return Optional.of(decode.worker());
+    }
+    return to.chooser()
+        .anotherDecode(failed)
+        .map(place -> {
+          place.release();
+          return place.worker();
+        });
+  }
+
+  // ---- places on workers ----
+
+  private void prefillOn(Reservation place) {
+    releasePrefill();
+    prefill = place;
+  }
+
+  private void decodeOn(Reservation place) {
+    releaseDecode();
+    decode = place;
+  }
+
+  private Reservation decodePlace() {
+    if (decode == null) {
+      throw new IllegalStateException("no place on a decode worker");
+    }
+    return decode;
+  }
+
+  private void releasePrefill() {
+    if (prefill != null) {
+      prefill.release();
+    }
+  }
+
+  private void releaseDecode() {
+    if (decode != null) {
+      decode.release();
+    }
+  }
+
+  private void blame(Worker worker) {
+    if (failed.isEmpty()) {
+      failed = new HashSet<>();
+    }
+    failed.add(worker);
+  }
+
+  private static String shortened(String text) {
+    return text.length() <= 100 ? text : text.substring(0, 100) + "…";
+  }
+}

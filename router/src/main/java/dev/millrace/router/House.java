@@ -1,0 +1,43 @@
+package dev.millrace.router;
+
+import dev.millrace.config.Route;
+import dev.millrace.config.RoutingTable;
+import dev.millrace.router.choose.Chooser;
+import dev.millrace.router.handoff.Ledger;
+import dev.millrace.router.pools.EvidenceCollector;
+import dev.millrace.router.pools.Workers;
+import dev.millrace.router.telemetry.Gauges;
+import dev.millrace.router.telemetry.RecentExchanges;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/** What all event loops of a router share: the table, counters, and nothing that needs a lock. */
+final class House {
+  private static final int KEPT_EXCHANGES = 1000;
+
+  final RoutingTable table;
+  final LongSupplier nanoClock;
+  final Workers workers;
+  final Gauges gauges = new Gauges();
+  final Ledger ledger = new Ledger();
+  final RecentExchanges recent = new RecentExchanges(KEPT_EXCHANGES);
+  final EvidenceCollector evidence;
+  private final Map<String, Chooser> byModel = new HashMap<>();
+
+  House(RoutingTable table, LongSupplier nanoClock, EvidenceCollector evidence) {
+    this.table = table;
+    this.nanoClock = nanoClock;
+    this.evidence = evidence;
+    this.workers = new Workers(table);
+    for (Route route : table.routes()) {
+      byModel.put(route.model(), new Chooser(route, workers, gauges.reservations));
+    }
+  }
+
+  /** Who chooses the workers for a model, or null if no route has it. */
+  @Nullable Chooser chooser(String model) {
+    return byModel.get(model);
+  }
+}

@@ -1,0 +1,135 @@
+package dev.millrace.router;
+
+import dev.millrace.router.http.Api;
+import dev.millrace.router.http.HeaderRules;
+import dev.millrace.router.http.RequestId;
+import dev.millrace.router.pools.Worker;
+import io.vertx.core.MultiMap;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpClientRequest;
+import io.vertx.core.http.HttpClientResponse;
+import io.vertx.core.http.HttpHeaders;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One HTTP exchange with a worker, from connect to its last byte.
+ *
+ * <p>It is open from its creation until {@link #close} or {@link #reset}, and counted on its worker
+ * all that time. A reset closes the connection, which tells an engine to stop; it works in every
+ * state, also while the connection is still being opened.
+ */
+final class Leg {
+  /** What happens on a leg. After {@link #failed} nothing does. */
+  interface Events {
+    /** There is a connection; the request is about to be written. */
+    void connected();
+
+    /** The head of the answer is there; its body has not begun to flow. */
+    void answered(HttpClientResponse response);
+
+    /** There will be no answer, or no more of it. */
+    void failed(Fault fault);
+
+    /** The leg is over, however it ended. */
+    default void closed() {}
+  }
+
+  private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
+  private static final CharSequence REQUEST_ID = HttpHeaders.createOptimized(RequestId.HEADER);
+
+  private final Lane lane;
+  private final Worker worker;
+  private final Events events;
+  private @Nullable HttpClientRequest request;
+  private Fault.Connection connection = Fault.Connection.FRESH;
+  private boolean open = true;
+
+  Leg(Lane lane, Worker worker, Events events) {
+    this.lane = lane;
+    this.worker = worker;
+    this.events = events;
+    worker.legOpened();
+  }
+
+  /** Connects and sends; the client's headers go along as far as they may. */
+  void send(Api api, MultiMap clientHeaders, String requestId, Buffer body) {
+    lane.client
+        .request(worker.options(api))
+        .onComplete(connected -> {
+          if (connected.failed()) {
+            worker.refusedAt(lane.now());
+            fail(new Fault.Unreachable(worker, reason(connected.cause())));
+          } else if (!open) {
+            connected.result().reset();
+          } else {
+            write(connected.result(), clientHeaders, requestId, body);
+          }
+        });
+  }
+
+  private void write(
+      HttpClientRequest request, MultiMap clientHeaders, String requestId, Buffer body) {
+    this.request = request;
+    connection = lane.firstUse(request.connection());
+    events.connected();
+    MultiMap headers = request.headers();
+    HeaderRules.copyToEngine(clientHeaders, headers);
+    headers.set(HttpHeaders.CONTENT_TYPE, JSON);
+    headers.set(REQUEST_ID, requestId);
+    request
+        .send(body)
+        .onComplete(response -> {
+          if (response.succeeded()) {
+            answered(response.result());
+          } else {
+            fail(new Fault.Broken(worker, reason(response.cause()), connection));
+          }
+        });
+  }
+
+  private void answered(HttpClientResponse response) {
+    if (open) {
+      response.exceptionHandler(e -> broken(reason(e)));
+      events.answered(response);
+    }
+  }
+
+  /** The answer's body has ended too early. */
+  void broken(String why) {
+    // An answer had begun, so the worker was not just closing an idle connection.
+    fail(new Fault.Broken(worker, why, Fault.Connection.FRESH));
+  }
+
+  /** Ends the leg with a failure that its reader has found. */
+  void fail(Fault fault) {
+    if (open) {
+      worker.legFailed();
+      reset();
+      events.failed(fault);
+    }
+  }
+
+  /** The answer is complete. */
+  void close() {
+    if (open) {
+      open = false;
+      worker.legClosed();
+      events.closed();
+    }
+  }
+
+  /** Gives the leg up: its connection is closed. */
+  void reset() {
+    if (open) {
+      close();
+      if (request != null) {
+        request.reset();
+      }
+    }
+  }
+
+  private static String reason(Throwable cause) {
+    String message = cause.getMessage();
+    return message == null ? cause.getClass().getSimpleName() : message;
+  }
+}

@@ -1,0 +1,101 @@
+package dev.millrace.router;
+
+import dev.millrace.router.http.HeaderRules;
+import dev.millrace.router.http.Problem;
+import dev.millrace.router.http.RequestId;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.http.HttpServerResponse;
+
+/** The client's side of an exchange: what is written to it, and whether it is still there. */
+final class Reply {
+  private static final CharSequence REQUEST_ID = HttpHeaders.createOptimized(RequestId.HEADER);
+  private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
+  private static final CharSequence CLOSE = HttpHeaders.createOptimized("close");
+  private static final CharSequence ONE_SECOND = HttpHeaders.createOptimized("1");
+
+  private final HttpServerRequest request;
+  private final HttpServerResponse response;
+  private final String requestId;
+
+  Reply(HttpServerRequest request, String requestId) {
+    this.request = request;
+    this.response = request.response();
+    this.requestId = requestId;
+  }
+
+  /** Calls back once the connection is gone before the answer was complete. */
+  void onClientLeft(Runnable left) {
+    response.closeHandler(v -> left.run());
+    response.exceptionHandler(e -> left.run());
+  }
+
+  /** Writes the last bytes of whatever ending it is, and says which status the client got. */
+  int finish(Ending ending) {
+    if (response.closed() || response.ended()) {
+      return 0;
+    }
+    switch (ending) {
+      case Ending.Whole whole -> {
+        HeaderRules.copyToClient(whole.headers(), response.headers());
+        send(whole.status(), whole.body());
+      }
+      case Ending.Streamed() -> response.end();
+      case Ending.Failed(Fault fault) -> fail(fault);
+      case Ending.Refused(Problem problem) -> refuse(problem);
+      case Ending.ClientLeft() -> {
+        return 0;
+      }
+    }
+    return response.getStatusCode();
+  }
+
+  /** Gives a stream's events to the client, after this. */
+  HttpServerResponse stream() {
+    response.headers().set(REQUEST_ID, requestId);
+    return response;
+  }
+
+  /** Whether something was written that cannot be taken back. */
+  boolean hasBegun() {
+    return response.headWritten();
+  }
+
+  private void fail(Fault fault) {
+    if (fault instanceof Fault.Answered answered && !hasBegun()) {
+      HeaderRules.copyToClient(answered.headers(), response.headers());
+      send(answered.status(), answered.body());
+    } else {
+      refuse(fault.problem());
+    }
+  }
+
+  private void refuse(Problem problem) {
+    if (hasBegun()) {
+      response.end(Buffer.buffer(problem.event(requestId)));
+      return;
+    }
+    response.headers().set(HttpHeaders.CONTENT_TYPE, JSON);
+    switch (problem.retry()) {
+      case SOON -> response.headers().set(HttpHeaders.RETRY_AFTER, ONE_SECOND);
+      case NEVER -> {}
+    }
+    send(problem.status(), Buffer.buffer(problem.body(requestId)));
+  }
+
+  private void send(int status, Buffer body) {
+    response.headers().set(REQUEST_ID, requestId);
+    response.setStatusCode(status);
+    if (request.isEnded()) {
+      response.end(body);
+      return;
+    }
+    // The rest of the request is read and dropped, so that a reset does not overtake the answer.
+    request.exceptionHandler(e -> {});
+    request.handler(b -> {});
+    request.endHandler(v -> {});
+    response.headers().set(HttpHeaders.CONNECTION, CLOSE);
+    response.end(body);
+  }
+}

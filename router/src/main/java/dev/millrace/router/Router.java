@@ -1,0 +1,178 @@
+package dev.millrace.router;
+
+import dev.millrace.config.RoutingTable;
+import dev.millrace.router.admin.AdminDoor;
+import dev.millrace.router.pools.EvidenceCollector;
+import dev.millrace.router.pools.Worker;
+import io.vertx.core.Context;
+import io.vertx.core.DeploymentOptions;
+import io.vertx.core.Future;
+import io.vertx.core.VerticleBase;
+import io.vertx.core.Vertx;
+import io.vertx.core.http.HttpClient;
+import io.vertx.core.http.HttpServer;
+import io.vertx.core.http.HttpServerOptions;
+import io.vertx.core.transport.Transport;
+import java.security.SecureRandom;
+import java.util.Objects;
+import java.util.SplittableRandom;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/** The HTTP endpoint: a public port served by several event loops, and one for operators. */
+public final class Router {
+  private final Vertx vertx;
+  private final House house;
+  private final String lanes;
+  private final String admin;
+  private final int port;
+  private final int adminPort;
+
+  private Router(Vertx vertx, House house, String lanes, String admin, int port, int adminPort) {
+    this.vertx = vertx;
+    this.house = house;
+    this.lanes = lanes;
+    this.admin = admin;
+    this.port = port;
+    this.adminPort = adminPort;
+  }
+
+  /** A Vert.x on the transport that suits a router best: epoll where there is one. */
+  public static Vertx vertx() {
+    return Transport.EPOLL != null && Transport.EPOLL.available()
+        ? Vertx.builder().withTransport(Transport.EPOLL).build()
+        : Vertx.vertx();
+  }
+
+  /**
+   * Opens the ports of a routing table.
+   *
+   * @param nanoClock what {@link System#nanoTime} is, for every moment that is noted
+   */
+  public static Future<Router> start(Vertx vertx, RoutingTable table, LongSupplier nanoClock) {
+    Operations operations = new Operations(table, nanoClock);
+    return vertx
+        .deployVerticle(operations)
+        .compose(admin ->
+            openPublic(vertx, operations.house(), admin, operations.port())
+                .recover(
+                    e -> vertx.undeploy(admin).transform(v -> Future.<Router>failedFuture(e))));
+  }
+
+  private static Future<Router> openPublic(Vertx vertx, House house, String admin, int adminPort) {
+    AtomicInteger port = new AtomicInteger();
+    SplittableRandom seeds = new SplittableRandom(new SecureRandom().nextLong());
+    return vertx
+        .deployVerticle(
+            () -> new Public(house, port, seeds.split()),
+            new DeploymentOptions().setInstances(house.table.listen().eventLoops()))
+        .map(lanes -> new Router(vertx, house, lanes, admin, port.get(), adminPort));
+  }
+
+  /** The public port, also where the table left the choice to the system. */
+  public int port() {
+    return port;
+  }
+
+  /** The operators' port. */
+  public int adminPort() {
+    return adminPort;
+  }
+
+  /** What is open now. */
+  public Occupancy occupancy() {
+    return new Occupancy(
+        house.gauges.exchanges.get(),
+        house.gauges.connections.get(),
+        house.workers.all().mapToInt(Worker::openLegs).sum(),
+        house.gauges.reservations.get(),
+        house.ledger.open());
+  }
+
+  /** Closes the ports and every connection; exchanges that are under way break off. */
+  public Future<Void> close() {
+    return vertx.undeploy(lanes).eventually(() -> vertx.undeploy(admin));
+  }
+
+  /** One event loop of the public port. */
+  private static final class Public extends VerticleBase {
+    private final House house;
+    private final AtomicInteger port;
+    private final SplittableRandom random;
+
+    Public(House house, AtomicInteger port, SplittableRandom random) {
+      this.house = house;
+      this.port = port;
+      this.random = random;
+    }
+
+    @Override
+    public Future<?> start() {
+      Lane lane = new Lane(house, vertx, context, random);
+      FrontDoor door = new FrontDoor(lane);
+      AtomicInteger connections = house.gauges.connections;
+      HttpServer server =
+          vertx
+              .createHttpServer(options())
+              .connectionHandler(connection -> {
+                connections.incrementAndGet();
+                connection.closeHandler(v -> connections.decrementAndGet());
+              })
+              .requestHandler(door::handle);
+      int wanted = house.table.listen().port();
+      // All instances share a port only if it is given; -1 is "any, but the same for all of us".
+      return server
+          .listen(wanted == 0 ? -1 : wanted, house.table.listen().host())
+          .onSuccess(listening -> port.set(listening.actualPort()));
+    }
+
+    private static HttpServerOptions options() {
+      HttpServerOptions options = new HttpServerOptions();
+      options.setMaxChunkSize(Lane.CHUNK_BYTES);
+      options.setMaxHeaderSize(Lane.MOST_HEADER_BYTES);
+      options.setHandle100ContinueAutomatically(true);
+      options.setHttp2ClearTextEnabled(false);
+      options.setStrictThreadMode(true);
+      return options;
+    }
+  }
+
+  /** The operators' event loop: their port, and looks at workers' metrics. */
+  private static final class Operations extends VerticleBase {
+    private final RoutingTable table;
+    private final LongSupplier nanoClock;
+    private final AtomicReference<@Nullable House> house = new AtomicReference<>();
+    private final AtomicInteger port = new AtomicInteger();
+
+    Operations(RoutingTable table, LongSupplier nanoClock) {
+      this.table = table;
+      this.nanoClock = nanoClock;
+    }
+
+    @Override
+    public Future<?> start() {
+      Context here = context;
+      HttpClient client = vertx.createHttpClient(Lane.clientOptions());
+      EvidenceCollector evidence = new EvidenceCollector(vertx, here, client);
+      House built = new House(table, nanoClock, evidence);
+      house.set(built);
+      built.workers.decoding().forEach(evidence::legEnded);
+      AdminDoor door = new AdminDoor(built.workers, built.ledger, built.gauges, built.recent);
+      return vertx
+          .createHttpServer()
+          .requestHandler(door::handle)
+          .listen(table.admin().port(), table.admin().host())
+          .onSuccess(listening -> port.set(listening.actualPort()));
+    }
+
+    House house() {
+      return Objects.requireNonNull(house.get(), "not deployed");
+    }
+
+    int port() {
+      return port.get();
+    }
+  }
+}

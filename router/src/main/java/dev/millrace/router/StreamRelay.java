@@ -1,0 +1,108 @@
+package dev.millrace.router;
+
+import dev.millrace.router.http.HeaderRules;
+import io.vertx.core.buffer.Buffer;
+import io.vertx.core.http.HttpClientResponse;
+import io.vertx.core.http.HttpServerResponse;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import reactor.core.Disposable;
+import reactor.core.publisher.Mono;
+import reactor.core.publisher.MonoSink;
+
+/**
+ * The part of a stream that cannot be taken back: bytes go from the decode worker's socket to the
+ * client's.
+ *
+ * <p>A client that reads slowly fills its socket; then the worker's is not read until it has
+ * drained, so that the tokens wait at the engine and not in here. One timer watches for silence: it
+ * fires when the deadline would be over had nothing come, and goes on from the last piece.
+ */
+final class StreamRelay {
+  private final MonoSink<Ending> sink;
+  private final Lane lane;
+  private final DecodeLeg decode;
+  private final HttpClientResponse from;
+  private final HttpServerResponse to;
+  private final Duration idle;
+  private final Runnable lastToken;
+  private long lastNanos;
+  private @Nullable Disposable watch;
+
+  private StreamRelay(
+      MonoSink<Ending> sink,
+      Lane lane,
+      DecodeLeg.Decoded.Speaks speaks,
+      HttpServerResponse to,
+      Duration idle,
+      Runnable lastToken) {
+    this.sink = sink;
+    this.lane = lane;
+    this.decode = speaks.leg();
+    this.from = speaks.response();
+    this.to = to;
+    this.idle = idle;
+    this.lastToken = lastToken;
+    sink.onDispose(this::stopWatch);
+    sink.onCancel(decode.leg()::reset);
+  }
+
+  /** Passes a stream on when subscribed to; cancelling resets it. */
+  static Mono<Ending> of(
+      Lane lane,
+      DecodeLeg.Decoded.Speaks speaks,
+      HttpServerResponse to,
+      Duration idle,
+      Runnable lastToken) {
+    return Mono.create(
+        sink -> new StreamRelay(sink, lane, speaks, to, idle, lastToken).begin(speaks.held()));
+  }
+
+  private void begin(Buffer held) {
+    decode.onMidStreamFailure(fault -> sink.success(new Ending.Failed(fault)));
+    to.setStatusCode(from.statusCode()).setChunked(true);
+    HeaderRules.copyToClient(from.headers(), to.headers());
+    to.drainHandler(v -> {
+      lastNanos = lane.now();
+      from.resume();
+    });
+    from.handler(this::pass);
+    from.endHandler(v -> {
+      decode.leg().close();
+      lastToken.run();
+      sink.success(new Ending.Streamed());
+    });
+    lastNanos = lane.now();
+    watch(idle.toNanos());
+    to.write(held);
+    from.resume();
+  }
+
+  private void pass(Buffer piece) {
+    lastNanos = lane.now();
+    to.write(piece);
+    if (to.writeQueueFull()) {
+      from.pause();
+    }
+  }
+
+  private void watch(long nanos) {
+    watch = lane.scheduler.schedule(this::look, nanos, TimeUnit.NANOSECONDS);
+  }
+
+  private void look() {
+    long left = idle.toNanos() - (lane.now() - lastNanos);
+    if (left > 0) {
+      watch(left);
+      return;
+    }
+    decode.leg().fail(new Fault.Late(decode.worker(), "sent no further piece of its stream", idle));
+  }
+
+  private void stopWatch() {
+    if (watch != null) {
+      watch.dispose();
+    }
+  }
+}

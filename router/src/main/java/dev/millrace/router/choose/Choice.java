@@ -1,0 +1,21 @@
+package dev.millrace.router.choose;
+
+import dev.millrace.router.http.Problem;
+
+/** Who takes an exchange. */
+public sealed interface Choice {
+  /**
+   * A prefill and a decode worker, with a place reserved on each.
+   *
+   * @param prefill place of the prefill leg
+   * @param decode place of the decode leg
+   */
+  record Disaggregate(Reservation prefill, Reservation decode) implements Choice {}
+
+  /**
+   * Nobody.
+   *
+   * @param problem why, and what the client may do
+   */
+  record Refuse(Problem problem) implements Choice {}
+}

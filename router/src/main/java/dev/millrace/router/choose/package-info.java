@@ -1,0 +1,13 @@
+/**
+ * Which prefill and which decode worker take an exchange.
+ *
+ * <p>The {@link dev.millrace.router.choose.Chooser} of a route picks both before the prefill leg
+ * begins and {@linkplain dev.millrace.router.choose.Reservation reserves} their places, so that a
+ * prompt is not computed for a decode worker that has no room. Its answer is a {@link
+ * dev.millrace.router.choose.Choice}, which may be a refusal with its reason. Each {@link
+ * dev.millrace.router.choose.WorkerPolicy} has its formula in its header.
+ */
+@NullMarked
+package dev.millrace.router.choose;
+
+import org.jspecify.annotations.NullMarked;

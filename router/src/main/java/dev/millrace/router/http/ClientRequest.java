@@ -1,0 +1,347 @@
+package dev.millrace.router.http;
+
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import io.vertx.core.buffer.Buffer;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.EnumSet;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the router understood of a request for tokens, and the bodies that it makes of it.
+ *
+ * <p>Of the client's object only the members in {@link Field} matter, by where they stand. The
+ * prefill worker gets the client's bytes with these ranges rewritten, so that it computes the
+ * prompt, generates one token, and holds the blocks:
+ *
+ * <pre>
+ * stream                              false (stream chunks do not carry kv_transfer_params)
+ * max_tokens, max_completion_tokens   1; max_tokens is put in where neither stands
+ * stream_options, min_tokens, min_completion_tokens, n, best_of, use_beam_search   removed
+ * kv_transfer_params                  the six keys that ask for a remote decode
+ * </pre>
+ *
+ * <p>The decode worker gets the client's bytes with {@code kv_transfer_params} set to the object
+ * that the prefill worker answered, verbatim. Parameters of the transfer are single-use
+ * capabilities for the memory of an engine, so those in a client's own body are never passed on.
+ *
+ * @see <a
+ *     href="https://github.com/vllm-project/vllm/blob/main/tests/v1/kv_connector/nixl_integration/toy_proxy_server.py">vLLM's
+ *     toy proxy, the reference for the prefill leg's body</a>
+ */
+public final class ClientRequest implements Classified {
+  /** Members that the router reads or rewrites. */
+  enum Field {
+    MODEL,
+    PROMPT,
+    STREAM,
+    STREAM_OPTIONS,
+    MAX_TOKENS,
+    MAX_COMPLETION_TOKENS,
+    MIN_TOKENS,
+    MIN_COMPLETION_TOKENS,
+    N,
+    BEST_OF,
+    USE_BEAM_SEARCH,
+    KV_TRANSFER_PARAMS,
+    /** Belongs between router and engine, in this or another engine's protocol. */
+    INTERNAL;
+
+    static @Nullable Field named(String name) {
+      return switch (name) {
+        case "model" -> MODEL;
+        case "prompt" -> PROMPT;
+        case "stream" -> STREAM;
+        case "stream_options" -> STREAM_OPTIONS;
+        case "max_tokens" -> MAX_TOKENS;
+        case "max_completion_tokens" -> MAX_COMPLETION_TOKENS;
+        case "min_tokens" -> MIN_TOKENS;
+        case "min_completion_tokens" -> MIN_COMPLETION_TOKENS;
+        case "n" -> N;
+        case "best_of" -> BEST_OF;
+        case "use_beam_search" -> USE_BEAM_SEARCH;
+        case "kv_transfer_params" -> KV_TRANSFER_PARAMS;
+        case "ec_transfer_params",
+            "bootstrap_host",
+            "bootstrap_port",
+            "bootstrap_room",
+            "data_parallel_rank" ->
+            INTERNAL;
+        default -> null;
+      };
+    }
+  }
+
+  private record Member(Field field, int ordinal, int nameStart, int valueStart, int valueEnd) {}
+
+  private static final byte[] FALSE = ascii("false");
+  private static final byte[] ONE = ascii("1");
+  private static final byte[] ASK_FOR_REMOTE_DECODE =
+      ascii(
+          "{\"do_remote_decode\":true,\"do_remote_prefill\":false,\"remote_engine_id\":null,"
+              + "\"remote_block_ids\":null,\"remote_host\":null,\"remote_port\":null}");
+  private static final byte[] COMMA = ascii(",");
+  private static final byte[] MAX_TOKENS_ONE = ascii("\"max_tokens\":1");
+  private static final byte[] KV_TRANSFER_PARAMS = ascii("\"kv_transfer_params\":");
+  private static final byte[] NONE = {};
+
+  private final Api api;
+  private final byte[] body;
+  private final int length;
+  private final List<Member> members;
+  private final int memberCount;
+  private final int closeBrace;
+  private final String model;
+  private final Answer answer;
+
+  /** The form of the answer that the client asked for. */
+  public enum Answer {
+    /** One JSON object. */
+    WHOLE,
+    /** Server-sent events, token by token. */
+    STREAM
+  }
+
+  private ClientRequest(Api api, byte[] body, int length, Scan scan, String model) {
+    this.api = api;
+    this.body = body;
+    this.length = length;
+    this.members = scan.members;
+    this.memberCount = scan.memberCount;
+    this.closeBrace = scan.closeBrace;
+    this.answer = scan.answer;
+    this.model = model;
+  }
+
+  /** Reads the bytes {@code [0, length)} of a body, which must not change afterwards. */
+  public static Classified read(Api api, byte[] body, int length) {
+    Scan scan = new Scan();
+    try (RootObject root = RootObject.open(body, 0, length)) {
+      while (root.next()) {
+        scan.member(root);
+      }
+      scan.memberCount = root.ordinal() + 1;
+      scan.closeBrace = root.closeBrace();
+    } catch (Unacceptable e) {
+      return new Refused(e.problem);
+    } catch (IOException | IllegalStateException e) {
+      // The parser throws IllegalStateException when names are made to collide in its table.
+      return new Refused(
+          Problem.badRequest(
+              "invalid_json", "The body is not valid JSON: " + firstLine(e.getMessage())));
+    }
+    String model = scan.model;
+    if (model == null) {
+      return new Refused(
+          Problem.badRequest(
+              "model_missing", "The body has no \"model\"; GET /v1/models lists them"));
+    }
+    return new ClientRequest(api, body, length, scan, model);
+  }
+
+  /** The endpoint that was asked. */
+  public Api api() {
+    return api;
+  }
+
+  /** The model that was asked for. */
+  public String model() {
+    return model;
+  }
+
+  /** The form of the answer that was asked for. */
+  public Answer answer() {
+    return answer;
+  }
+
+  /** The body of the prefill leg. */
+  public Buffer prefillBody() {
+    Splice splice = new Splice(body, length);
+    boolean capped = false;
+    boolean asked = false;
+    for (Member member : members) {
+      switch (member.field) {
+        case MODEL, PROMPT -> {}
+        case STREAM -> replace(splice, member, FALSE);
+        case MAX_TOKENS, MAX_COMPLETION_TOKENS -> {
+          replace(splice, member, ONE);
+          capped = true;
+        }
+        case KV_TRANSFER_PARAMS -> {
+          replace(splice, member, ASK_FOR_REMOTE_DECODE);
+          asked = true;
+        }
+        case STREAM_OPTIONS,
+            MIN_TOKENS,
+            MIN_COMPLETION_TOKENS,
+            N,
+            BEST_OF,
+            USE_BEAM_SEARCH,
+            INTERNAL ->
+            remove(splice, member);
+      }
+    }
+    boolean empty = memberCount == splice.removedMembers();
+    if (!capped) {
+      insert(splice, empty, MAX_TOKENS_ONE);
+      empty = false;
+    }
+    if (!asked) {
+      insert(splice, empty, KV_TRANSFER_PARAMS);
+      splice.replace(closeBrace, closeBrace, ASK_FOR_REMOTE_DECODE);
+    }
+    return splice.toBuffer();
+  }
+
+  /** The body of a decode leg that takes over blocks; the parameters go in as they are. */
+  public Buffer decodeBody(Buffer object) {
+    byte[] parameters = object.getBytes();
+    Splice splice = new Splice(body, length);
+    boolean placed = false;
+    for (Member member : members) {
+      switch (member.field) {
+        case KV_TRANSFER_PARAMS -> {
+          replace(splice, member, parameters);
+          placed = true;
+        }
+        case INTERNAL -> remove(splice, member);
+        default -> {}
+      }
+    }
+    if (!placed) {
+      insert(splice, memberCount == splice.removedMembers(), KV_TRANSFER_PARAMS);
+      splice.replace(closeBrace, closeBrace, parameters);
+    }
+    return splice.toBuffer();
+  }
+
+  /** The body of a decode leg that computes the prompt itself. */
+  public Buffer decodeBody() {
+    Splice splice = new Splice(body, length);
+    for (Member member : members) {
+      switch (member.field) {
+        case KV_TRANSFER_PARAMS, INTERNAL -> remove(splice, member);
+        default -> {}
+      }
+    }
+    return splice.toBuffer();
+  }
+
+  private static void replace(Splice splice, Member member, byte[] with) {
+    splice.replace(member.valueStart, member.valueEnd, with);
+  }
+
+  private static void remove(Splice splice, Member member) {
+    splice.removeMember(member.ordinal, member.nameStart, member.valueEnd);
+  }
+
+  private void insert(Splice splice, boolean first, byte[] what) {
+    splice.replace(closeBrace, closeBrace, first ? NONE : COMMA);
+    splice.replace(closeBrace, closeBrace, what);
+  }
+
+  /** What one pass over the body has found so far. */
+  private static final class Scan {
+    final List<Member> members = new ArrayList<>(8);
+    final EnumSet<Field> seen = EnumSet.noneOf(Field.class);
+    int memberCount;
+    int closeBrace;
+    @Nullable String model;
+    Answer answer = Answer.WHOLE;
+
+    void member(RootObject root) throws IOException {
+      Field field = Field.named(root.name());
+      if (field == null) {
+        root.valueEnd();
+        return;
+      }
+      // A second one would make the router and the engine read different requests.
+      if (!seen.add(field) && field != Field.INTERNAL) {
+        throw new Unacceptable(
+            "duplicate_member", "The body has \"%s\" twice".formatted(root.name()));
+      }
+      String name = root.name();
+      int ordinal = root.ordinal();
+      int nameStart = root.nameStart();
+      int valueStart = root.valueStart();
+      look(field, name, root);
+      members.add(new Member(field, ordinal, nameStart, valueStart, root.valueEnd()));
+    }
+
+    private void look(Field field, String name, RootObject root) throws IOException {
+      JsonToken kind = root.kind();
+      switch (field) {
+        case MODEL -> {
+          if (kind != JsonToken.VALUE_STRING) {
+            throw new Unacceptable("invalid_type", "\"model\" must be a string");
+          }
+          model = root.value().getText();
+        }
+        case STREAM -> {
+          if (kind != JsonToken.VALUE_TRUE
+              && kind != JsonToken.VALUE_FALSE
+              && kind != JsonToken.VALUE_NULL) {
+            throw new Unacceptable("invalid_type", "\"stream\" must be true or false");
+          }
+          answer = kind == JsonToken.VALUE_TRUE ? Answer.STREAM : Answer.WHOLE;
+        }
+        case MAX_TOKENS, MAX_COMPLETION_TOKENS, MIN_TOKENS, MIN_COMPLETION_TOKENS, N, BEST_OF -> {
+          if (kind != JsonToken.VALUE_NUMBER_INT && kind != JsonToken.VALUE_NULL) {
+            throw new Unacceptable("invalid_type", "\"%s\" must be an integer".formatted(name));
+          }
+        }
+        case PROMPT -> requireOnePrompt(root);
+        case STREAM_OPTIONS, USE_BEAM_SEARCH, KV_TRANSFER_PARAMS, INTERNAL -> {}
+      }
+    }
+
+    /** A prefill answer carries the blocks of one prompt: a list of prompts would mix them up. */
+    private static void requireOnePrompt(RootObject root) throws IOException {
+      if (root.kind() != JsonToken.START_ARRAY) {
+        return;
+      }
+      JsonParser value = root.value();
+      int prompts = 0;
+      for (JsonToken token = value.nextToken();
+          token != JsonToken.END_ARRAY && token != null;
+          token = value.nextToken()) {
+        if (!token.isNumeric() && ++prompts > 1) {
+          throw new Unacceptable(
+              "prompt_list_unsupported",
+              "\"prompt\" holds several prompts; send one request for each");
+        }
+        value.skipChildren();
+      }
+    }
+  }
+
+  /** Leaves the pass over the body; never leaves this class. */
+  private static final class Unacceptable extends IOException {
+    final transient Problem problem;
+
+    Unacceptable(String slug, String message) {
+      super(message);
+      this.problem = Problem.badRequest(slug, message);
+    }
+
+    @Override
+    public synchronized Throwable fillInStackTrace() {
+      return this;
+    }
+  }
+
+  private static String firstLine(@Nullable String text) {
+    if (text == null) {
+      return "unreadable";
+    }
+    int end = text.indexOf('\n');
+    return end < 0 ? text : text.substring(0, end);
+  }
+
+  private static byte[] ascii(String text) {
+    return text.getBytes(StandardCharsets.US_ASCII);
+  }
+}

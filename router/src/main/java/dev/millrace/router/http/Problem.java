@@ -1,0 +1,78 @@
+package dev.millrace.router.http;
+
+import com.fasterxml.jackson.core.io.JsonStringEncoder;
+import java.nio.charset.StandardCharsets;
+
+/**
+ * An error that Millrace itself reports, as opposed to one that an engine answered.
+ *
+ * @param side whose fault it is
+ * @param status HTTP status
+ * @param slug the {@code code} of the error body, for programs
+ * @param message what happened, where, and what to do about it, for people
+ * @param retry whether the same request may well succeed later
+ */
+public record Problem(Side side, int status, String slug, String message, Retry retry) {
+
+  /** Whose fault a problem is. */
+  public enum Side {
+    /** The request cannot be served by anybody. */
+    CLIENT,
+    /** A prefill worker failed. */
+    PREFILL,
+    /** A decode worker failed. */
+    DECODE,
+    /** The blocks did not get across. */
+    TRANSFER,
+    /** The router's own fault or limit. */
+    US
+  }
+
+  /** Whether trying again makes sense. */
+  public enum Retry {
+    /** The same request will fail again. */
+    NEVER,
+    /** The same request may succeed in a second. */
+    SOON
+  }
+
+  /** A request that the client must change. */
+  public static Problem ofClient(int status, String slug, String message) {
+    return new Problem(Side.CLIENT, status, slug, message, Retry.NEVER);
+  }
+
+  /** A request that is not the JSON object that the endpoint takes. */
+  public static Problem badRequest(String slug, String message) {
+    return ofClient(400, slug, message);
+  }
+
+  /** The body in OpenAI's form, with the request's id in the message. */
+  public byte[] body(String requestId) {
+    return ("{\"error\":" + error(requestId) + "}").getBytes(StandardCharsets.UTF_8);
+  }
+
+  /** The same as the last event of a stream that has already begun. */
+  public byte[] event(String requestId) {
+    return ("data: {\"error\":" + error(requestId) + "}\n\n").getBytes(StandardCharsets.UTF_8);
+  }
+
+  private String error(String requestId) {
+    StringBuilder json = new StringBuilder(128 + message.length()).append("{\"message\":\"");
+    JsonStringEncoder.getInstance().quoteAsString(message + " (request " + requestId + ")", json);
+    return json.append("\",\"type\":\"")
+        .append(type())
+        .append("\",\"param\":null,\"code\":\"")
+        .append(slug)
+        .append("\"}")
+        .toString();
+  }
+
+  private String type() {
+    return switch (status) {
+      case 404 -> "not_found_error";
+      case 408, 504 -> "timeout_error";
+      case 429 -> "rate_limit_error";
+      default -> status < 500 ? "invalid_request_error" : "server_error";
+    };
+  }
+}

@@ -1,0 +1,137 @@
+package dev.millrace.router.pools;
+
+import dev.millrace.config.Role;
+import dev.millrace.config.WorkerAddress;
+import dev.millrace.router.http.Api;
+import io.vertx.core.http.HttpMethod;
+import io.vertx.core.http.RequestOptions;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.LongAdder;
+
+/** One engine of a pool, with what is open on it. Shared by all event loops. */
+public final class Worker {
+  private final String pool;
+  private final Role role;
+  private final WorkerAddress address;
+  private final String url;
+  private final RequestOptions chat;
+  private final RequestOptions completions;
+
+  private final AtomicInteger openLegs = new AtomicInteger();
+  private final AtomicInteger reserved = new AtomicInteger();
+  private final AtomicLong refusedAtNanos = new AtomicLong(Long.MIN_VALUE);
+  private final LongAdder legs = new LongAdder();
+  private final LongAdder failedLegs = new LongAdder();
+  private final TransferEvidence evidence = new TransferEvidence();
+
+  /** A worker of a pool. */
+  public Worker(String pool, Role role, WorkerAddress address) {
+    this.pool = pool;
+    this.role = role;
+    this.address = address;
+    this.url = address.url().toString();
+    this.chat = options(HttpMethod.POST, Api.CHAT_COMPLETIONS.path());
+    this.completions = options(HttpMethod.POST, Api.COMPLETIONS.path());
+  }
+
+  /** Name of its pool. */
+  public String pool() {
+    return pool;
+  }
+
+  /** The stage it runs. */
+  public Role role() {
+    return role;
+  }
+
+  /** Where it answers, which is also its name. */
+  public String url() {
+    return url;
+  }
+
+  /** Where a leg goes. Shared, so it must not be changed. */
+  public RequestOptions options(Api api) {
+    return switch (api) {
+      case CHAT_COMPLETIONS -> chat;
+      case COMPLETIONS -> completions;
+    };
+  }
+
+  /** A request for another path of this worker. */
+  public RequestOptions options(HttpMethod method, String path) {
+    return new RequestOptions()
+        .setMethod(method)
+        .setHost(address.url().getHost())
+        .setPort(address.port())
+        .setSsl("https".equals(address.url().getScheme()))
+        .setURI(path);
+  }
+
+  /** Counts a leg that begins. */
+  public void legOpened() {
+    openLegs.incrementAndGet();
+    legs.increment();
+  }
+
+  /** Counts a leg that has ended. */
+  public void legClosed() {
+    openLegs.decrementAndGet();
+  }
+
+  /** Counts a leg that failed. */
+  public void legFailed() {
+    failedLegs.increment();
+  }
+
+  /** Notes that it does not accept connections. */
+  public void refusedAt(long nowNanos) {
+    refusedAtNanos.set(nowNanos);
+  }
+
+  /** Whether it has refused a connection since a moment. */
+  public boolean refusedSince(long thenNanos) {
+    long at = refusedAtNanos.get();
+    return at != Long.MIN_VALUE && at - thenNanos >= 0;
+  }
+
+  /** Holds a place for an exchange. */
+  public void reserve() {
+    reserved.incrementAndGet();
+  }
+
+  /** Gives a place back. */
+  public void unreserve() {
+    reserved.decrementAndGet();
+  }
+
+  /** Legs that are open now. */
+  public int openLegs() {
+    return openLegs.get();
+  }
+
+  /** Exchanges that hold a place here; what the policies balance. */
+  public int reserved() {
+    return reserved.get();
+  }
+
+  /** Legs since the start. */
+  public long totalLegs() {
+    return legs.sum();
+  }
+
+  /** Failed legs since the start. */
+  public long totalFailedLegs() {
+    return failedLegs.sum();
+  }
+
+  /** What it reports about the blocks it has read, if it is a decode worker. */
+  public TransferEvidence evidence() {
+    return evidence;
+  }
+
+  @Override
+  public String toString() {
+    return pool + " " + url;
+  }
+}

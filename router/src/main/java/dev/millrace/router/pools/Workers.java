@@ -1,0 +1,40 @@
+package dev.millrace.router.pools;
+
+import dev.millrace.config.Pool;
+import dev.millrace.config.Role;
+import dev.millrace.config.RoutingTable;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+
+/** All workers of a routing table, by pool. */
+public final class Workers {
+  private final Map<String, List<Worker>> byPool = new LinkedHashMap<>();
+
+  /** The workers that a table names, with nothing open on them. */
+  public Workers(RoutingTable table) {
+    table.pools().values().forEach(pool -> byPool.put(pool.name(), of(pool)));
+  }
+
+  private static List<Worker> of(Pool pool) {
+    return pool.workers().stream()
+        .map(address -> new Worker(pool.name(), pool.role(), address))
+        .toList();
+  }
+
+  /** The workers of a pool, in the table's order. */
+  public List<Worker> ofPool(String pool) {
+    return byPool.getOrDefault(pool, List.of());
+  }
+
+  /** Every worker, in the table's order. */
+  public Stream<Worker> all() {
+    return byPool.values().stream().flatMap(List::stream);
+  }
+
+  /** Those that decode. */
+  public Stream<Worker> decoding() {
+    return all().filter(worker -> worker.role() == Role.DECODE);
+  }
+}

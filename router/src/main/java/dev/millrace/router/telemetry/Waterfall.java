@@ -1,0 +1,189 @@
+package dev.millrace.router.telemetry;
+
+import dev.millrace.router.pools.TransferReport;
+import io.vertx.core.json.JsonObject;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One exchange's moments. Written by the event loop that owns it until {@link #settled}, read by
+ * anybody afterwards; only the transfer report comes later.
+ *
+ * <pre>
+ * receive → queue → retries → p-connect → p → hand-off → d-before-first-token → stream → settle
+ * </pre>
+ */
+public final class Waterfall {
+  private static final TransferReport NO_LEG =
+      new TransferReport.Unknown(TransferReport.Why.NO_DECODE_LEG);
+  private static final TransferReport NOT_ASKED_YET =
+      new TransferReport.Unknown(TransferReport.Why.NOT_ASKED_YET);
+
+  private static final int PARTS = Part.values().length;
+
+  /** The parts, in the order in which they happen. */
+  public enum Part {
+    /** The client sends its request. */
+    RECEIVE(0, "receive"),
+    /** It is understood, and waits for its workers. */
+    QUEUE(1, "queue"),
+    /** Earlier attempts that failed. */
+    RETRIES(2, "retries"),
+    /** A connection to the prefill worker is obtained. */
+    P_CONNECT(3, "p-connect"),
+    /** The prefill leg, from its request to the last byte of its answer. */
+    P(4, "p"),
+    /** The parameters are cut out, and the decode leg is sent. */
+    HAND_OFF(5, "hand-off"),
+    /** The decode worker's queue, block reads and first step, which HTTP does not tell apart. */
+    D_BEFORE_FIRST_TOKEN(6, "d-before-first-token"),
+    /** From the first to the last token; nothing for an answer in one piece. */
+    STREAM(7, "stream"),
+    /** What is left: the last bytes to the client. */
+    SETTLE(8, "settle");
+
+    private final int index;
+    private final String key;
+
+    Part(int index, String key) {
+      this.index = index;
+      this.key = key;
+    }
+
+    /** Its name in JSON. */
+    public String key() {
+      return key;
+    }
+  }
+
+  private final String requestId;
+  private final String path;
+  private final long startNanos;
+  private final long[] partNanos = new long[PARTS];
+  private long lastNanos;
+  private long firstTokenNanos = -1;
+
+  private @Nullable String model;
+  private @Nullable String prefillWorker;
+  private @Nullable String decodeWorker;
+  private int status;
+  private String ending = "open";
+  private int retries;
+  private long totalNanos;
+  private volatile TransferReport transfer = NO_LEG;
+
+  /** Begins with the request's first byte. */
+  public Waterfall(String requestId, String path, long nowNanos) {
+    this.requestId = requestId;
+    this.path = path;
+    this.startNanos = nowNanos;
+    this.lastNanos = nowNanos;
+  }
+
+  /** The exchange's id. */
+  public String requestId() {
+    return requestId;
+  }
+
+  /** Ends a part, which began where the one before it ended. */
+  public void ended(Part part, long nowNanos) {
+    partNanos[part.index] += nowNanos - lastNanos;
+    lastNanos = nowNanos;
+  }
+
+  /** The first token has come: ends what was before it. */
+  public void firstToken(long nowNanos) {
+    ended(Part.D_BEFORE_FIRST_TOKEN, nowNanos);
+    firstTokenNanos = nowNanos - startNanos;
+  }
+
+  /** Everything since the request was queued belongs to an attempt that failed. */
+  public void retried(long nowNanos) {
+    retries++;
+    ended(Part.RETRIES, nowNanos);
+    for (int i = Part.P_CONNECT.index; i <= Part.D_BEFORE_FIRST_TOKEN.index; i++) {
+      partNanos[Part.RETRIES.index] += partNanos[i];
+      partNanos[i] = 0;
+    }
+  }
+
+  /** Notes what the request asked for. */
+  public void model(String asked) {
+    model = asked;
+  }
+
+  /** Notes who computes the prompt. */
+  public void prefillOn(String url) {
+    prefillWorker = url;
+  }
+
+  /** Notes who generates the answer. */
+  public void decodeOn(String url) {
+    decodeWorker = url;
+    transfer = NOT_ASKED_YET;
+  }
+
+  /** Notes what the decode worker reports about its reads; from any thread. */
+  public void transferred(TransferReport report) {
+    transfer = report;
+  }
+
+  /**
+   * Closes the books.
+   *
+   * @param finalStatus what the client was answered, 0 if it left before
+   * @param how the ending in a word
+   */
+  public void settled(int finalStatus, String how, long nowNanos) {
+    ended(Part.SETTLE, nowNanos);
+    totalNanos = nowNanos - startNanos;
+    status = finalStatus;
+    ending = how;
+  }
+
+  /** How long the whole took. */
+  public long totalNanos() {
+    return totalNanos;
+  }
+
+  /** The retries that it took. */
+  public int retries() {
+    return retries;
+  }
+
+  /** The waterfall as operators see it, times in milliseconds. */
+  public JsonObject toJson() {
+    JsonObject parts = new JsonObject();
+    for (Part part : Part.values()) {
+      parts.put(part.key(), millis(partNanos[part.index]));
+    }
+    return new JsonObject()
+        .put("id", requestId)
+        .put("path", path)
+        .put("model", model)
+        .put("status", status)
+        .put("ending", ending)
+        .put("prefill", prefillWorker)
+        .put("decode", decodeWorker)
+        .put("retries", retries)
+        .put("parts_ms", parts)
+        .put("first_token_ms", firstTokenNanos < 0 ? null : millis(firstTokenNanos))
+        .put("total_ms", millis(totalNanos))
+        .put("transfer", transferJson());
+  }
+
+  private JsonObject transferJson() {
+    return switch (transfer) {
+      case TransferReport.Measured(long bytes, double seconds) ->
+          new JsonObject().put("bytes", bytes).put("seconds", seconds);
+      case TransferReport.Unknown(TransferReport.Why why) ->
+          new JsonObject()
+              .put("bytes", "unknown")
+              .put("seconds", "unknown")
+              .put("why", why.words());
+    };
+  }
+
+  private static double millis(long nanos) {
+    return nanos / 1e6;
+  }
+}

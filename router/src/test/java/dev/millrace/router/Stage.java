@@ -1,0 +1,192 @@
+package dev.millrace.router;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.millrace.config.Admin;
+import dev.millrace.config.EngineKind;
+import dev.millrace.config.Listen;
+import dev.millrace.config.Pool;
+import dev.millrace.config.Role;
+import dev.millrace.config.Route;
+import dev.millrace.config.RoutingTable;
+import dev.millrace.config.WorkerAddress;
+import io.vertx.core.Vertx;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.extension.AfterEachCallback;
+import org.junit.jupiter.api.extension.BeforeEachCallback;
+import org.junit.jupiter.api.extension.ExtensionContext;
+
+/**
+ * Engines, a router before them and a client, for one test. Afterwards everything the router counts
+ * must be zero: whatever a test does to it, nothing may stay open.
+ */
+final class Stage implements BeforeEachCallback, AfterEachCallback {
+  static final Duration GENEROUS = Duration.ofSeconds(10);
+  static final String MODEL = "tiny";
+
+  private final List<AutoCloseable> engines = new ArrayList<>();
+  private final List<ScriptedEngine> scripted = new ArrayList<>();
+  private Vertx vertx = Vertx.vertx();
+  private Router router;
+  private HttpClient client = HttpClient.newHttpClient();
+
+  @SuppressWarnings("NullAway.Init") // the router is there once a test has opened it
+  Stage() {}
+
+  @Override
+  public void beforeEach(ExtensionContext context) {
+    vertx.close();
+    vertx = Router.vertx();
+  }
+
+  @Override
+  public void afterEach(ExtensionContext context) throws Exception {
+    client.close();
+    if (router != null) {
+      await("everything the router counts is zero", () -> router.occupancy().isIdle());
+      await("no client is connected", () -> router.occupancy().connections() == 0);
+      router.close().await(10, TimeUnit.SECONDS);
+    }
+    for (AutoCloseable engine : engines) {
+      engine.close();
+    }
+    vertx.close().await(10, TimeUnit.SECONDS);
+    for (ScriptedEngine engine : scripted) {
+      assertThat(engine.failures()).isEmpty();
+    }
+  }
+
+  ScriptedEngine engine(ScriptedEngine.Script script) {
+    ScriptedEngine engine = ScriptedEngine.playing(script);
+    engines.add(engine);
+    scripted.add(engine);
+    return engine;
+  }
+
+  <E extends AutoCloseable> E closing(E engine) {
+    engines.add(engine);
+    return engine;
+  }
+
+  Vertx vertx() {
+    return vertx;
+  }
+
+  Router open(ScriptedEngine prefill, ScriptedEngine decode) {
+    return open(List.of(prefill.url()), List.of(decode.url()), UnaryOperator.identity());
+  }
+
+  Router open(List<URI> prefill, List<URI> decode, UnaryOperator<Route> tuned) {
+    return open(prefill, decode, tuned, Listen.defaults().withPort(0).withEventLoops(2));
+  }
+
+  Router open(List<URI> prefill, List<URI> decode, UnaryOperator<Route> tuned, Listen listen) {
+    Pool p = pool("p", Role.PREFILL, prefill);
+    Pool d = pool("d", Role.DECODE, decode);
+    Route route =
+        tuned.apply(
+            Route.of(
+                MODEL,
+                dev.millrace.config.Stage.roundRobin("p"),
+                dev.millrace.config.Stage.leastActive("d")));
+    RoutingTable table =
+        RoutingTable.of(listen, Admin.defaults().withPort(0), List.of(p, d), List.of(route));
+    try {
+      router = Router.start(vertx, table, System::nanoTime).await(10, TimeUnit.SECONDS);
+    } catch (java.util.concurrent.TimeoutException e) {
+      throw new AssertionError(e);
+    }
+    return router;
+  }
+
+  private static Pool pool(String name, Role role, List<URI> urls) {
+    return new Pool(
+        name, role, MODEL, EngineKind.VLLM, urls.stream().map(WorkerAddress::of).toList());
+  }
+
+  URI url(String path) {
+    return URI.create("http://127.0.0.1:" + router.port() + path);
+  }
+
+  URI adminUrl(String path) {
+    return URI.create("http://127.0.0.1:" + router.adminPort() + path);
+  }
+
+  HttpResponse<String> post(String path, String body, String... headers) {
+    HttpRequest.Builder request =
+        HttpRequest.newBuilder(url(path))
+            .timeout(GENEROUS)
+            .header("content-type", "application/json")
+            .POST(HttpRequest.BodyPublishers.ofString(body));
+    for (int i = 0; i < headers.length; i += 2) {
+      request.header(headers[i], headers[i + 1]);
+    }
+    return send(request.build());
+  }
+
+  HttpResponse<String> get(URI url) {
+    return send(HttpRequest.newBuilder(url).timeout(GENEROUS).build());
+  }
+
+  HttpResponse<String> send(HttpRequest request) {
+    try {
+      return client.send(request, HttpResponse.BodyHandlers.ofString());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  HttpClient client() {
+    return client;
+  }
+
+  RawClient raw() {
+    return RawClient.to(router.port());
+  }
+
+  Router router() {
+    return router;
+  }
+
+  static void await(String what, BooleanSupplier condition) throws InterruptedException {
+    long end = System.nanoTime() + GENEROUS.toNanos();
+    while (!condition.getAsBoolean()) {
+      if (System.nanoTime() > end) {
+        throw new AssertionError("not within " + GENEROUS + ": " + what);
+      }
+      Thread.sleep(2);
+    }
+  }
+
+  /** A file of {@code vllm-0.32.0/}, as a real engine sent it. */
+  static String recorded(String name) {
+    return new String(recordedBytes(name), StandardCharsets.UTF_8);
+  }
+
+  static byte[] recordedBytes(String name) {
+    try (var in = Stage.class.getResourceAsStream("/vllm-0.32.0/" + name)) {
+      if (in == null) {
+        throw new AssertionError("no recording " + name);
+      }
+      byte[] all = in.readAllBytes();
+      return Arrays.copyOf(all, all.length);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}
