@@ -65,7 +65,7 @@ public final class ChatSmoke extends Simulation {
                     status().is(200),
                     jsonPath("$.choices[0].message.content").exists(),
                     jsonPath("$.choices[0].finish_reason").exists(),
-                    jsonPath("$.kv_transfer_params").notExists()));
+                    substring("remote_block_ids").notExists()));
   }
 
   private static ScenarioBuilder streamed() {
