@@ -9,7 +9,7 @@ nginx do that, so the table gives Millrace's cost per request and per leg, and n
 How. The router alone on one CPU; engines (simulators in plain mode: canned answers, no KV cache) and load generator on another.
 All routers stay up; each repeat visits every cell of the table once, so that a slow minute of the machine hits all of them; the table
 holds medians. CPU is user plus system time of the router's process from /proc, over exactly the requests that wrk counts.
-A cell counts only if every answer was 200 and whole, and if each request through Millrace made one prefill and one decode.
+A cell counts only if every answer was 200 and whole, and if each request through Millrace made one prefill and one decode leg.
 
     load-tests/overhead/run.sh [--repeats 3] [--seconds 2] [--warm-up 6]
 
@@ -153,7 +153,8 @@ def millrace(*arguments):
 
 
 def simulator(role, port):
-    return millrace("simulate", "--plain", "--role", role, "--model", MODEL, "--port", port)
+    # Blocks bound the length of prompts; in plain mode nothing is allocated for them.
+    return millrace("simulate", "--plain", "--role", role, "--model", MODEL, "--port", port, "--blocks", 100_000)
 
 
 def routing_table(folder):
@@ -225,22 +226,17 @@ def busy_ticks(cpu):
     raise Failed(f"/proc/stat knows no CPU {cpu}")
 
 
-def answered(port):
-    """Requests that a simulated engine has finished well."""
-    total = 0.0
-    for line in get(f"http://127.0.0.1:{port}/metrics").splitlines():
-        if line.startswith("vllm:request_success_total"):
-            total += float(line.rsplit(" ", 1)[1])
-    return int(total)
-
-
-def settled():
-    """Prefills and decodes once no request is under way: wrk leaves some behind when its time is up."""
-    before = None
-    while (now := (answered(PREFILL), answered(DECODE))) != before:
-        before = now
+def legs():
+    """Prefill and decode legs that Millrace has made, once no request is under way: wrk leaves some behind when its time is up."""
+    while True:
+        account = json.loads(get(f"http://127.0.0.1:{ADMIN}/pd/workers"))
+        # A hand-off is open until its blocks are read, or released some time after its exchange has ended.
+        if account["open_exchanges"] == 0 and account["hand_offs"]["open"] == 0:
+            break
         time.sleep(0.1)
-    return now
+    if failed := sum(worker["failed_legs"] for worker in account["workers"]):
+        raise Failed(f"{failed} legs failed: {account}")
+    return tuple(sum(worker["legs"] for worker in account["workers"] if worker["role"] == role) for role in ("prefill", "decode"))
 
 
 def wrk_script(folder, load):
@@ -270,8 +266,20 @@ end
     return file
 
 
+def one_answer(target, load):
+    """What a client reads, for the message of a failure."""
+    request = urllib.request.Request(f"http://127.0.0.1:{target.port}{PATH}", load.body().encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return f"{response.status} {response.read(300)!r}"
+    except urllib.error.HTTPError as error:
+        return f"{error.code} {error.read(300)!r}"
+    except OSError as error:
+        return str(error)
+
+
 def measure(fleet, target, load, seconds):
-    engines_before = settled()
+    legs_before = legs()
     busy, own = busy_ticks(fleet.router_cpu), cpu_ticks(target.process)
     started = time.monotonic()
     result = subprocess.run(
@@ -287,8 +295,9 @@ def measure(fleet, target, load, seconds):
     requests, micros, refused, unfinished, errors = (int(part) for part in line.groups()[:5])
     where = f"{target.name}, {load}"
     if refused or unfinished or errors or not requests:
-        raise Failed(f"{where}: of {requests} answers {refused} were not 200, {unfinished} not whole; {errors} socket errors")
-    check_legs(where, target, engines_before, requests, load.connections)
+        raise Failed(f"{where}: of {requests} answers {refused} were not 200, {unfinished} not whole; {errors} socket errors."
+                     f" One answer: {one_answer(target, load)}")
+    check_legs(where, target, legs_before, requests, load.connections)
     own_on_router_cpu = own if target.legs else 0
     return Sample(
         requests=requests,
@@ -300,14 +309,13 @@ def measure(fleet, target, load, seconds):
 
 
 def check_legs(where, target, before, requests, connections):
-    """Requests that were open when wrk stopped are counted by the engines only: at most one per connection."""
-    after = settled()
-    prefills, decodes = after[0] - before[0], after[1] - before[1]
-    wanted_prefills = requests if target.legs == 2 else 0
-    if not 0 <= prefills - wanted_prefills <= (connections if target.legs == 2 else 0):
-        raise Failed(f"{where}: {requests} requests made {prefills} prefills")
-    if not 0 <= decodes - requests <= connections:
-        raise Failed(f"{where}: {requests} requests made {decodes} decodes")
+    """Answered requests have one leg of each stage. Those that wrk left unanswered, at most one per connection, have up to one prefill
+    leg and up to two decode legs: the one that was broken off, and the request that releases the blocks."""
+    after = legs()
+    for stage, made, unanswered in (("prefill", after[0] - before[0], 1), ("decode", after[1] - before[1], 2)):
+        least, most = (requests, requests + unanswered * connections) if target.legs == 2 else (0, 0)
+        if not least <= made <= most:
+            raise Failed(f"{where}: {requests} requests made {made} {stage} legs")
 
 
 def median(samples, field):
