@@ -47,8 +47,10 @@ public final class BlockPicture {
     int block = fewestBlocks(planner.source()) > 1 ? 1 : 0;
     int from = block * planner.source().blockSize();
     int firstTarget = from / planner.target().blockSize();
-    int reach = (firstTarget + fewestBlocks(planner.target())) * planner.target().blockSize();
-    TokenSpan span = new TokenSpan(from, Math.min(reach, from + planner.source().blockSize()));
+    long reach =
+        (firstTarget + (long) fewestBlocks(planner.target())) * planner.target().blockSize();
+    int to = (int) Math.min(reach, from + (long) planner.source().blockSize());
+    TokenSpan span = new TokenSpan(from, to);
     BlockTable targetTable = targetTable(firstTarget, span);
     TransferPlan plan =
         planner.plan(

@@ -5,8 +5,9 @@ public enum Rounding {
   /** Only the span's own bytes move. */
   EXACT,
   /**
-   * Whole source blocks move, as far as destination blocks reach: fewer and longer runs, a few
-   * bytes more. What lies behind the end of the span must be zeroed on arrival ({@link
+   * The last source block moves to its end, or to the end of the last destination block that the
+   * span touches, whichever comes first: fewer and longer runs, a few bytes more. Nothing is
+   * written before the span's start. What lies behind its end must be zeroed on arrival ({@link
    * TransferPlan#tail}). vLLM's connector moves blocks so.
    */
   WHOLE_BLOCKS

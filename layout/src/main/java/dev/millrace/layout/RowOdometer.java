@@ -34,19 +34,10 @@ final class RowOdometer {
     }
   }
 
-  /**
-   * Adds the next axis outwards: it makes the row longer, or the axis within it, or becomes one.
-   */
+  /** Adds the next axis outwards: it makes the row longer, or else has to be counted through. */
   private void add(int extent, long sourceStride, long targetStride) {
     if (axes == 0 && sourceStride == rowBytes && targetStride == rowBytes) {
       rowBytes *= extent;
-      return;
-    }
-    int inner = axes - 1;
-    if (axes > 0
-        && sourceStride == sourceStrides[inner] * extents[inner]
-        && targetStride == targetStrides[inner] * extents[inner]) {
-      extents[inner] *= extent;
       return;
     }
     extents[axes] = extent;

@@ -72,13 +72,10 @@ public final class TransferPlanner {
       Rounding rounding) {
     requireTables("source", sourceBlocks);
     requireTables("target", targetBlocks);
-    List<List<Box>> wanted = targetRank.regions().stream().map(Box::of).toList();
+    requireGroups(targetRank);
     List<TokenPieces> pieces = pieces(sourceBlocks, targetBlocks, span, rounding);
-    List<SourceRead> reads = reads(targetRank, wanted, pieces);
-    for (int group = 0; group < wanted.size(); group++) {
-      pieces.get(group).requireTargetBlocksIn(wanted.get(group));
-    }
-    return new TransferPlan(reads, tail(wanted, targetBlocks, span));
+    Planning planning = new Planning(targetRank, pieces);
+    return new TransferPlan(planning.reads(), tail(planning.wanted, targetBlocks, span));
   }
 
   private void requireTables(String side, List<BlockTable> tables) {
@@ -87,6 +84,16 @@ public final class TransferPlanner {
       throw new IllegalArgumentException(
           "%d block tables for the %s, but the model has %d KV-cache groups"
               .formatted(tables.size(), side, groups));
+    }
+  }
+
+  private void requireGroups(Rank targetRank) {
+    int groups = source.model().groups().size();
+    if (targetRank.regions().size() != groups) {
+      throw new IncompatibleGeometry(
+          "target rank (%d, %d) has regions of %d KV-cache groups, but the model has %d"
+              .formatted(
+                  targetRank.pipeline(), targetRank.tensor(), targetRank.regions().size(), groups));
     }
   }
 
@@ -115,71 +122,6 @@ public final class TransferPlanner {
     return pieces;
   }
 
-  private List<SourceRead> reads(
-      Rank targetRank, List<List<Box>> wanted, List<TokenPieces> pieces) {
-    int ranks = source.parallelism().tensor();
-    int preferred = (int) ((long) targetRank.tensor() * ranks / target.parallelism().tensor());
-    long[] found = new long[wanted.size()];
-    List<SourceRead> reads = new ArrayList<>();
-    for (int stage = 0; stage < source.parallelism().pipeline(); stage++) {
-      List<List<List<Box>>> held = heldByStage(stage, wanted.size());
-      List<int[]> serving =
-          held.stream()
-              .map(group -> Matching.serving(group, source.model().kvHeads(), preferred))
-              .toList();
-      for (int tensor = 0; tensor < ranks; tensor++) {
-        List<Bundle> bundles = new ArrayList<>();
-        for (int group = 0; group < wanted.size(); group++) {
-          List<Box> boxes = held.get(group).get(tensor);
-          List<Bundle> matched =
-              new Matching(group, source.model().element().bytes(), boxes)
-                  .bundles(wanted.get(group), serving.get(group), tensor);
-          if (!matched.isEmpty()) {
-            pieces.get(group).requireSourceBlocksIn(boxes);
-          }
-          for (Bundle bundle : matched) {
-            found[group] += bundle.bytesPerToken();
-            if (pieces.get(group).size() > 0) {
-              bundles.add(bundle);
-            }
-          }
-        }
-        if (!bundles.isEmpty()) {
-          reads.add(new SourceRead(source.rank(stage, tensor), bundles, pieces));
-        }
-      }
-    }
-    requireAllFound(targetRank, wanted, found);
-    return reads;
-  }
-
-  /** Per group and tensor rank, what the ranks of a pipeline stage hold. */
-  private List<List<List<Box>>> heldByStage(int stage, int groups) {
-    List<List<List<Box>>> held = new ArrayList<>();
-    for (int group = 0; group < groups; group++) {
-      List<List<Box>> ranks = new ArrayList<>();
-      for (int tensor = 0; tensor < source.parallelism().tensor(); tensor++) {
-        ranks.add(Box.of(source.rank(stage, tensor).regions().get(group)));
-      }
-      held.add(ranks);
-    }
-    return held;
-  }
-
-  private void requireAllFound(Rank targetRank, List<List<Box>> wanted, long[] found) {
-    for (int group = 0; group < wanted.size(); group++) {
-      long bytes = 0;
-      for (Box box : wanted.get(group)) {
-        bytes += box.elementsPerToken() * source.model().element().bytes();
-      }
-      if (bytes != found[group]) {
-        throw new IncompatibleGeometry(
-            "KV-cache group %d: target rank (%d, %d) keeps %d bytes per token, the source's ranks have %d of them"
-                .formatted(group, targetRank.pipeline(), targetRank.tensor(), bytes, found[group]));
-      }
-    }
-  }
-
   /** The tail of each group, as a plan of the destination onto itself. */
   private Tail tail(List<List<Box>> wanted, List<BlockTable> targetBlocks, TokenSpan span) {
     List<TokenPieces> pieces = new ArrayList<>();
@@ -198,5 +140,88 @@ public final class TransferPlanner {
       }
     }
     return new Tail(bundles, pieces);
+  }
+
+  /** The making of one plan's reads. */
+  private final class Planning {
+    private final Rank targetRank;
+    private final List<TokenPieces> pieces;
+    private final List<List<Box>> wanted;
+    private final long[] foundBytes;
+    private final int preferred;
+    private final List<SourceRead> reads = new ArrayList<>();
+
+    Planning(Rank targetRank, List<TokenPieces> pieces) {
+      this.targetRank = targetRank;
+      this.pieces = pieces;
+      wanted = targetRank.regions().stream().map(Box::of).toList();
+      foundBytes = new long[wanted.size()];
+      long ranks = source.parallelism().tensor();
+      preferred = (int) (targetRank.tensor() * ranks / target.parallelism().tensor());
+    }
+
+    List<SourceRead> reads() {
+      for (int group = 0; group < wanted.size(); group++) {
+        pieces.get(group).requireTargetBlocksIn(wanted.get(group));
+      }
+      for (int stage = 0; stage < source.parallelism().pipeline(); stage++) {
+        addStage(stage);
+      }
+      requireAllFound();
+      return reads;
+    }
+
+    private void addStage(int stage) {
+      int ranks = source.parallelism().tensor();
+      List<List<Bundle>> bundles = new ArrayList<>();
+      for (int tensor = 0; tensor < ranks; tensor++) {
+        bundles.add(new ArrayList<>());
+      }
+      for (int group = 0; group < wanted.size(); group++) {
+        List<List<Box>> held = new ArrayList<>();
+        for (int tensor = 0; tensor < ranks; tensor++) {
+          held.add(Box.of(source.rank(stage, tensor).regions().get(group)));
+        }
+        int[] serving = Matching.serving(held, source.model().kvHeads(), preferred);
+        for (int tensor = 0; tensor < ranks; tensor++) {
+          bundles.get(tensor).addAll(match(group, held.get(tensor), serving, tensor));
+        }
+      }
+      for (int tensor = 0; tensor < ranks; tensor++) {
+        if (!bundles.get(tensor).isEmpty()) {
+          reads.add(new SourceRead(source.rank(stage, tensor), bundles.get(tensor), pieces));
+        }
+      }
+    }
+
+    /** What one rank gives of a group; nothing if no token of it moves. */
+    private List<Bundle> match(int group, List<Box> held, int[] serving, int tensor) {
+      List<Bundle> bundles =
+          new Matching(group, source.model().element().bytes(), held)
+              .bundles(wanted.get(group), serving, tensor);
+      if (bundles.isEmpty()) {
+        return bundles;
+      }
+      pieces.get(group).requireSourceBlocksIn(held);
+      for (Bundle bundle : bundles) {
+        foundBytes[group] += bundle.bytesPerToken();
+      }
+      return pieces.get(group).size() == 0 ? List.of() : bundles;
+    }
+
+    private void requireAllFound() {
+      for (int group = 0; group < wanted.size(); group++) {
+        long bytes = 0;
+        for (Box box : wanted.get(group)) {
+          bytes += box.elementsPerToken() * source.model().element().bytes();
+        }
+        if (bytes != foundBytes[group]) {
+          throw new IncompatibleGeometry(
+              "KV-cache group %d: target rank (%d, %d) keeps %d bytes per token, the source's ranks have %d of them"
+                  .formatted(
+                      group, targetRank.pipeline(), targetRank.tensor(), bytes, foundBytes[group]));
+        }
+      }
+    }
   }
 }

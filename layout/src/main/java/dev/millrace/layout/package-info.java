@@ -12,7 +12,8 @@
  *
  * <p>{@link dev.millrace.layout.TransferPlanner} intersects the boxes of a source and a destination
  * and yields a {@link dev.millrace.layout.TransferPlan}: runs of bytes that are contiguous on both
- * sides. Pure functions, no dependency but the JDK.
+ * sides. {@link dev.millrace.layout.CompatibilityHash} recomputes what engines compare before they
+ * exchange blocks. Pure functions, no dependency but the JDK.
  */
 @NullMarked
 package dev.millrace.layout;

@@ -32,6 +32,54 @@ class BlockPictureTest {
   }
 
   @Test
+  void draw_forTheFirstRank_showsWhatTheOthersRead() {
+    assertThat(draw("tp=1,layers=2", "tp=2,layers=2", 0))
+        .endsWith(
+            """
+            +-------------------------------------+
+            | 0..32767      head 0-3, token 16-31 | -> block 1: 0..32767
+            +-------------------------------------+
+            | 32768..65535  not read here         |
+            +-------------------------------------+
+            """);
+  }
+
+  /** Groups share tensors: only one of them is drawn. */
+  @Test
+  void draw_ofTwoGroups_showsOne() {
+    assertThat(draw("layers=2,heads=1,window=8", "layers=2,heads=1,window=8", 0))
+        .endsWith(
+            """
+            source rank tp0, model.layers.0.self_attn.attn
+            +------------------------------+
+            | 0..8191  head 0, token 16-31 | -> block 1: 0..8191
+            +------------------------------+
+            """);
+  }
+
+  @Test
+  void draw_ofTransposedK_findsTheDimension() {
+    assertThat(
+            draw(
+                "layers=1,heads=1,head-size=2,block=2,layout=cpu",
+                "layers=1,heads=1,head-size=2,block=4,layout=cpu",
+                0))
+        .isEqualTo(
+            """
+            Block 1 of a sequence (tokens 2-3) into target rank tp0
+
+            source rank tp0, model.layers.0.self_attn.attn
+            +------------------------------------+
+            | 0..3   K, head 0, token 2-3, dim 0 | -> block 0: 4..7
+            +------------------------------------+
+            | 4..7   K, head 0, token 2-3, dim 1 | -> block 0: 12..15
+            +------------------------------------+
+            | 8..15  V, head 0, token 2-3        | -> block 0: 24..31
+            +------------------------------------+
+            """);
+  }
+
+  @Test
   void draw_ofUnequalBlocks_showsThePlaceInTheLargerOne() {
     assertThat(draw("tp=2,layers=2,heads=4", "tp=1,layers=2,heads=4,block=32", 0))
         .isEqualTo(
@@ -131,10 +179,12 @@ class BlockPictureTest {
     for (Layout source : Layout.values()) {
       for (Layout target : Layout.values()) {
         String cut = cuts.get(pairs.size() % cuts.size());
+        int layers = source.isCrossLayer() || target.isCrossLayer() ? 80 : 2;
+        String model = "heads=8,layers=" + layers;
         pairs.add(
             new String[] {
-              "layers=80,layout=" + source.shortName(),
-              "layers=80,layout=" + target.shortName() + "," + cut
+              model + ",layout=" + source.shortName(),
+              model + ",layout=" + target.shortName() + "," + cut
             });
       }
     }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.millrace.layout.Plans.Run;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Nested;
 import org.junit.jupiter.api.Test;
@@ -70,6 +71,14 @@ class TransferPlannerTest {
           .isInstanceOf(IncompatibleGeometry.class)
           .hasMessage(
               "no transfer can be planned: the source uses decode context parallelism (size 2), which cannot be planned yet");
+    }
+
+    @Test
+    void planner_ofATargetThatCannotBePlanned_namesTheTarget() {
+      assertThatThrownBy(() -> Plans.planner("mla=true", "tp=2,dcp=2,mla=true"))
+          .hasMessage(
+              "no transfer can be planned: the target uses decode context parallelism (size 2),"
+                  + " which cannot be planned yet");
     }
 
     @Test
@@ -155,6 +164,27 @@ class TransferPlannerTest {
           .withMessage(
               "the target's block table names block 20, but region model.layers.0.self_attn.attn"
                   + " has 20 blocks, 0 to 19");
+    }
+
+    /** The regions of a rank need not have equally many blocks; the smallest is the limit. */
+    @Test
+    void plan_whenOneRegionHasFewerBlocks_goesByThatOne() {
+      GeometrySpec spec = GeometryText.parse("layers=3,blocks=10");
+      Geometry whole = spec.geometry();
+      List<Region> regions = new ArrayList<>(whole.rank(0, 0).regions().getFirst());
+      Region second = regions.get(1);
+      regions.set(
+          1,
+          new Region("small", second.baseAddress(), 6, second.blockStrideBytes(), second.axes()));
+      Rank rank = new Rank(0, 0, List.of(regions));
+      Geometry uneven =
+          new Geometry(whole.model(), whole.parallelism(), 16, whole.layout(), List.of(rank));
+      TransferPlanner unevenPlanner = new TransferPlanner(uneven, whole);
+      assertThatCode(() -> Plans.plan(unevenPlanner, 0, BlockTable.of(5), BlockTable.of(9), 16))
+          .doesNotThrowAnyException();
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> Plans.plan(unevenPlanner, 0, BlockTable.of(6), BlockTable.of(9), 16))
+          .withMessageEndingWith("names block 6, but region small has 6 blocks, 0 to 5");
     }
 
     @Test
@@ -251,6 +281,17 @@ class TransferPlannerTest {
   }
 
   @Test
+  void plan_forARankOfAnotherModel_isRefused() {
+    TransferPlanner planner = Plans.planner("layers=2,window=4", "layers=2,window=4");
+    Rank rank = GeometryText.parse("layers=2").geometry().rank(0, 0);
+    List<BlockTable> tables = List.of(BlockTable.of(1), BlockTable.of(2));
+    assertThatThrownBy(
+            () -> planner.plan(rank, tables, tables, new TokenSpan(0, 1), Rounding.EXACT))
+        .isInstanceOf(IncompatibleGeometry.class)
+        .hasMessage("target rank (0, 0) has regions of 1 KV-cache groups, but the model has 2");
+  }
+
+  @Test
   void plan_whenNoSourceRankHoldsALayer_saysSo() {
     GeometrySpec spec = GeometryText.parse("layers=2");
     Geometry whole = spec.geometry();
@@ -294,5 +335,37 @@ class TransferPlannerTest {
     assertThat(runs.subList(320, 640))
         .isSortedAccordingTo((a, b) -> Long.compare(a.target(), b.target()));
     assertThat(runs.get(0).target()).isGreaterThan(runs.get(320).target());
+  }
+
+  /** The order of a peer's handshake is its own. */
+  @Test
+  void cursor_ofTensorsInReverseOrder_ascendsAllTheSame() {
+    Geometry source = GeometryText.parse("layers=9,heads=2,head-size=2").geometry();
+    Rank reversed = new Rank(0, 0, List.of(source.rank(0, 0).regions().getFirst().reversed()));
+    TransferPlanner planner =
+        new TransferPlanner(
+            new Geometry(
+                source.model(), source.parallelism(), 16, source.layout(), List.of(reversed)),
+            GeometryText.parse("layers=9,heads=2,head-size=2,layout=cross-layer").geometry());
+    TransferPlan plan = Plans.plan(planner, 0, BlockTable.of(3), BlockTable.of(7), 16);
+    assertThat(Plans.runs(plan.reads().getFirst()))
+        .hasSize(18)
+        .isSortedAccordingTo((a, b) -> Long.compare(a.target(), b.target()));
+  }
+
+  /** Two tensors are registered apart, even where the memory of one begins as the other's ends. */
+  @Test
+  void cursor_ofNeighbouringTensors_doesNotRunFromOneIntoTheNext() {
+    String model = "layers=2,heads=1,blocks=1";
+    GeometrySpec spec = GeometryText.parse(model);
+    long tensorBytes = spec.allocations(0, 0).getFirst().bytes();
+    TransferPlanner planner =
+        new TransferPlanner(
+            spec.geometry((pipeline, tensor, allocation) -> 4096 + allocation * tensorBytes),
+            GeometryText.parse(model + ",layout=cross-layer-lhn").geometry());
+    TransferPlan plan = Plans.plan(planner, 0, BlockTable.of(0), BlockTable.of(0), 16);
+    assertThat(Plans.runs(plan.reads().getFirst()))
+        .extracting(Run::bytes)
+        .containsExactly(tensorBytes, tensorBytes);
   }
 }

@@ -110,6 +110,7 @@ class WorkedExampleTest {
     @Test
     void oneToOne_whenBlockIdsAreNeighbours_readsOneRunPerLayer() {
       TransferPlan plan = plan(oneRank, oneRank, 0, Rounding.WHOLE_BLOCKS);
+      assertThat(plan.size().bytesMoved()).isEqualTo(28 * 3 * 65536);
       assertThat(Plans.runs(plan.reads().getFirst()))
           .hasSize(28)
           .startsWith(
