@@ -30,7 +30,15 @@ final class WaterfallText {
       }
     }
     text.append("  %-22s%9s ms%n".formatted("total", millis(total)));
-    return text.toString();
+    return text.append(transfer(waterfall.getJsonObject("transfer"))).toString();
+  }
+
+  /** The reads lie somewhere within the decode engine's time, so they are no part with a bar. */
+  private static String transfer(JsonObject transfer) {
+    return transfer.getValue("bytes") instanceof Number
+        ? "  the decode engine reports %d bytes read in %s ms%n"
+            .formatted(transfer.getLong("bytes"), millis(transfer.getDouble("seconds", 0.0) * 1000))
+        : "  the decode engine's reads are unknown: %s%n".formatted(transfer.getString("why"));
   }
 
   private static String line(String name, double millis, double from, double to) {

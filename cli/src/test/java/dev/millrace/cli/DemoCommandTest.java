@@ -28,7 +28,8 @@ class DemoCommandTest {
         .containsPattern("moved: ([1-9]\\d*) bytes in [1-9]\\d* runs .*planned: \\1 bytes")
         .contains("where the time went:")
         .containsPattern("hand-off .* ms +█")
-        .containsPattern("total +[0-9.]+ ms");
+        .containsPattern("total +[0-9.]+ ms")
+        .containsPattern("reports [1-9]\\d* bytes read in [0-9.]+ ms");
   }
 
   @Test
