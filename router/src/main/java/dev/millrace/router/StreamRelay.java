@@ -1,6 +1,7 @@
 package dev.millrace.router;
 
 import dev.millrace.router.http.HeaderRules;
+import dev.millrace.router.http.SecretFilter;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientResponse;
 import io.vertx.core.http.HttpServerResponse;
@@ -27,6 +28,7 @@ final class StreamRelay {
   private final HttpServerResponse to;
   private final Duration idle;
   private final Runnable lastToken;
+  private final SecretFilter filter = new SecretFilter();
   private long lastNanos;
   private @Nullable Disposable watch;
 
@@ -61,7 +63,7 @@ final class StreamRelay {
 
   private void begin(Buffer held) {
     decode.onMidStreamFailure(fault -> sink.success(new Ending.Failed(fault)));
-    to.setStatusCode(from.statusCode()).setChunked(true);
+    to.setStatusCode(from.statusCode());
     HeaderRules.copyToClient(from.headers(), to.headers());
     to.drainHandler(v -> {
       lastNanos = lane.now();
@@ -75,13 +77,16 @@ final class StreamRelay {
     });
     lastNanos = lane.now();
     watch(idle.toNanos());
-    to.write(held);
+    to.write(filter.pass(held));
     from.resume();
   }
 
   private void pass(Buffer piece) {
     lastNanos = lane.now();
-    to.write(piece);
+    Buffer shown = filter.pass(piece);
+    if (shown.length() > 0) {
+      to.write(shown);
+    }
     if (to.writeQueueFull()) {
       from.pause();
     }

@@ -17,9 +17,8 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Supplier;
 
 /**
  * An engine that does with a connection exactly what a test says: these bytes, now a pause, now a
@@ -71,7 +70,6 @@ final class ScriptedEngine implements AutoCloseable {
   static final class Wire {
     private final Socket socket;
     private final OutputStream out;
-    private final CountDownLatch gone = new CountDownLatch(1);
 
     Wire(Socket socket) throws IOException {
       this.socket = socket;
@@ -129,14 +127,13 @@ final class ScriptedEngine implements AutoCloseable {
     }
 
     /** Waits until the router has closed its end. */
-    void awaitGone() throws IOException, InterruptedException {
+    void awaitGone() throws IOException {
       InputStream in = socket.getInputStream();
       try {
         while (in.read() >= 0) {}
       } catch (IOException e) {
         // A reset is as gone as an orderly end.
       }
-      gone.countDown();
     }
   }
 
@@ -154,7 +151,8 @@ final class ScriptedEngine implements AutoCloseable {
   private final List<Request> requests = new CopyOnWriteArrayList<>();
   private final List<Throwable> failures = new CopyOnWriteArrayList<>();
   private final AtomicInteger connections = new AtomicInteger();
-  private final CountDownLatch clientGone = new CountDownLatch(1);
+  private final AtomicInteger looks = new AtomicInteger();
+  private volatile Supplier<String> metrics = () -> "";
   private volatile Script script;
   private volatile boolean closed;
 
@@ -185,17 +183,18 @@ final class ScriptedEngine implements AutoCloseable {
     return requests;
   }
 
+  /** How often somebody has looked at its metrics. */
+  int looks() {
+    return looks.get();
+  }
+
+  /** Shows metrics. */
+  void showing(Supplier<String> text) {
+    metrics = text;
+  }
+
   int connections() {
     return connections.get();
-  }
-
-  /** Notes that the router has closed a connection on which a script was waiting for it. */
-  void noteGone() {
-    clientGone.countDown();
-  }
-
-  boolean awaitGone() throws InterruptedException {
-    return clientGone.await(10, TimeUnit.SECONDS);
   }
 
   int openConnections() {
@@ -225,7 +224,8 @@ final class ScriptedEngine implements AutoCloseable {
           request != null;
           request = read(in, ++ofConnection)) {
         if (request.path().equals("/metrics")) {
-          wire.answer(404, "{}");
+          looks.incrementAndGet();
+          wire.answer(200, metrics.get());
         } else {
           requests.add(request);
           script.play(request, wire);

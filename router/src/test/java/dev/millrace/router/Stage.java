@@ -89,6 +89,14 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
     return open(List.of(prefill.url()), List.of(decode.url()), UnaryOperator.identity());
   }
 
+  Router open(ScriptedEngine prefill, ScriptedEngine decode, int eventLoops) {
+    return open(
+        List.of(prefill.url()),
+        List.of(decode.url()),
+        UnaryOperator.identity(),
+        Listen.defaults().withPort(0).withEventLoops(eventLoops));
+  }
+
   Router open(List<URI> prefill, List<URI> decode, UnaryOperator<Route> tuned) {
     return open(prefill, decode, tuned, Listen.defaults().withPort(0).withEventLoops(2));
   }

@@ -1,0 +1,172 @@
+package dev.millrace.router.http;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.vertx.core.buffer.Buffer;
+import java.nio.charset.StandardCharsets;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What engines get of a client's body: its bytes, but for the spans that the router owns. */
+final class ClientRequestTest {
+  private static final String ASK =
+      "{\"do_remote_decode\":true,\"do_remote_prefill\":false,\"remote_engine_id\":null,"
+          + "\"remote_block_ids\":null,\"remote_host\":null,\"remote_port\":null}";
+
+  private static ClientRequest read(String body) {
+    byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
+    return (ClientRequest) ClientRequest.read(Api.CHAT_COMPLETIONS, bytes, bytes.length);
+  }
+
+  private static Problem refused(byte[] bytes) {
+    Classified classified = ClientRequest.read(Api.CHAT_COMPLETIONS, bytes, bytes.length);
+    return ((Classified.Refused) classified).problem();
+  }
+
+  private static Problem refused(String body) {
+    return refused(body.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private static void assertBodies(String client, String prefill, String decode) {
+    ClientRequest request = read(client);
+    assertThat(request.prefillBody().toString()).isEqualTo(prefill.replace("ASK", ASK));
+    assertThat(request.decodeBody(Buffer.buffer("{\"r\" : 1}")).toString())
+        .isEqualTo(decode.replace("GIVEN", "{\"r\" : 1}"));
+  }
+
+  @Test
+  void plainBody_getsCapAndParametersAtItsEnd() {
+    assertBodies(
+        "{\"model\":\"m\"}",
+        "{\"model\":\"m\",\"max_tokens\":1,\"kv_transfer_params\":ASK}",
+        "{\"model\":\"m\",\"kv_transfer_params\":GIVEN}");
+  }
+
+  @Test
+  void oddSpelling_staysAsItIs() {
+    String odd =
+        "\t{ \"z\" : 1.0E+2 ,\n\"model\":\"m\\u00e9\\/\" , \"a\":[ -0.10e-3,\"\\ud83d\\ude00 😀\" ,{} ], "
+            + "\"b\" :{\"stream\":true,\"n\":7} ,\"max_tokens\" :\t9  ,\"big\":123456789012345678901234567890}\r\n";
+    assertBodies(
+        odd,
+        odd.replace("\t9  ", "\t1  ").replace("890}", "890,\"kv_transfer_params\":ASK}"),
+        odd.replace("890}", "890,\"kv_transfer_params\":GIVEN}"));
+  }
+
+  @Test
+  void everyTouchedMember_isRewrittenInItsPlace() {
+    assertBodies(
+        "{\"stream\":true,\"model\":\"m\",\"stream_options\":{\"include_usage\":true},\"max_tokens\":9,"
+            + "\"max_completion_tokens\":8,\"min_tokens\":2,\"min_completion_tokens\":2,\"n\":3,\"best_of\":4,"
+            + "\"use_beam_search\":true,\"kv_transfer_params\":{\"x\":1},\"temperature\":0}",
+        "{\"stream\":false,\"model\":\"m\",\"max_tokens\":1,\"max_completion_tokens\":1,"
+            + "\"kv_transfer_params\":ASK,\"temperature\":0}",
+        "{\"stream\":true,\"model\":\"m\",\"stream_options\":{\"include_usage\":true},\"max_tokens\":9,"
+            + "\"max_completion_tokens\":8,\"min_tokens\":2,\"min_completion_tokens\":2,\"n\":3,\"best_of\":4,"
+            + "\"use_beam_search\":true,\"kv_transfer_params\":GIVEN,\"temperature\":0}");
+  }
+
+  @Test
+  void removedMembers_takeTheirCommasAlongWhereverTheyStand() {
+    assertBodies(
+        "{ \"n\":1 , \"best_of\":2,\"model\":\"m\" , \"min_tokens\":0 }",
+        "{  \"model\":\"m\"  ,\"max_tokens\":1,\"kv_transfer_params\":ASK}",
+        "{ \"n\":1 , \"best_of\":2,\"model\":\"m\" , \"min_tokens\":0 ,\"kv_transfer_params\":GIVEN}");
+  }
+
+  @Test
+  void onlyMaxCompletionTokens_isTheCap() {
+    assertBodies(
+        "{\"model\":\"m\",\"max_completion_tokens\":null}",
+        "{\"model\":\"m\",\"max_completion_tokens\":1,\"kv_transfer_params\":ASK}",
+        "{\"model\":\"m\",\"max_completion_tokens\":null,\"kv_transfer_params\":GIVEN}");
+  }
+
+  @Test
+  void escapedName_isTheSameMember() {
+    assertBodies(
+        "{\"model\":\"m\",\"str\\u0065am\":true,\"kv\\u005ftransfer_params\":{\"evil\":1}}",
+        "{\"model\":\"m\",\"str\\u0065am\":false,\"kv\\u005ftransfer_params\":ASK,\"max_tokens\":1}",
+        "{\"model\":\"m\",\"str\\u0065am\":true,\"kv\\u005ftransfer_params\":GIVEN}");
+  }
+
+  @Test
+  void clientsInternalMembers_reachNoEngine() {
+    String client =
+        "{\"bootstrap_room\":1,\"model\":\"m\",\"ec_transfer_params\":{},\"data_parallel_rank\":0,"
+            + "\"bootstrap_host\":\"h\",\"bootstrap_port\":1,\"kv_transfer_params\":{\"evil\":1}}";
+    assertBodies(
+        client,
+        "{\"model\":\"m\",\"kv_transfer_params\":ASK,\"max_tokens\":1}",
+        "{\"model\":\"m\",\"kv_transfer_params\":GIVEN}");
+    assertThat(read(client).decodeBody().toString()).isEqualTo("{\"model\":\"m\"}");
+  }
+
+  @Test
+  void largeBody_isSplicedTheSameWay() {
+    String text = "é\\n".repeat(40_000);
+    assertBodies(
+        "{\"stream\":true,\"messages\":\"" + text + "\",\"model\":\"m\"}",
+        "{\"stream\":false,\"messages\":\""
+            + text
+            + "\",\"model\":\"m\",\"max_tokens\":1,\"kv_transfer_params\":ASK}",
+        "{\"stream\":true,\"messages\":\""
+            + text
+            + "\",\"model\":\"m\",\"kv_transfer_params\":GIVEN}");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '\0',
+      value = {
+        "{\"model\":\"m\",\"n\":1,\"n\":2} | duplicate_member",
+        "{\"model\":\"m\",\"kv_transfer_params\":1,\"kv\\u005ftransfer_params\":2} | duplicate_member",
+        "{\"model\":1} | invalid_type",
+        "{\"model\":null} | invalid_type",
+        "{\"model\":\"m\",\"stream\":1} | invalid_type",
+        "{\"model\":\"m\",\"stream\":\"true\"} | invalid_type",
+        "{\"model\":\"m\",\"max_tokens\":1e0} | invalid_type",
+        "{\"model\":\"m\",\"max_tokens\":\"1\"} | invalid_type",
+        "{\"model\":\"m\",\"n\":[1]} | invalid_type",
+        "{} | model_missing",
+        "{\"model\":\"m\"}x | invalid_json",
+        "{\"model\":\"m\"}{} | invalid_json",
+        "{\"model\":\"m\",} | invalid_json",
+        "{\"model\":\"m\" | invalid_json",
+        "{\"model\":\"m | invalid_json",
+        "{'model':'m'} | invalid_json",
+        "{\"model\":\"m\",\"a\":NaN} | invalid_json",
+        "{\"model\":\"m\",\"a\":01} | invalid_json",
+        "[] | invalid_json",
+        "\"m\" | invalid_json",
+        "\uFEFF{\"model\":\"m\"} | invalid_json",
+        "{\"model\":\"m\",\"prompt\":[\"a\",\"b\"]} | prompt_list_unsupported",
+        "{\"model\":\"m\",\"prompt\":[[1],[2]]} | prompt_list_unsupported",
+      })
+  void unservableBody_isRefusedByName(String body, String slug) {
+    assertThat(refused(body).slug()).isEqualTo(slug);
+    assertThat(refused(body).status()).isEqualTo(400);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE"})
+  void otherEncodings_areRefused(String charset) {
+    byte[] bytes = "{\"model\":\"m\"}".getBytes(java.nio.charset.Charset.forName(charset));
+    assertThat(refused(bytes).slug()).isEqualTo("invalid_json");
+  }
+
+  @Test
+  void deepNesting_isRefused() {
+    assertThat(refused("{\"model\":\"m\",\"a\":" + "[".repeat(100_000)).slug())
+        .isEqualTo("invalid_json");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"\"a\"", "[1,2,3]", "[\"a\"]", "[[1,2]]", "[]", "null"})
+  void onePrompt_isFineInEachForm(String prompt) {
+    assertThat(read("{\"model\":\"m\",\"prompt\":" + prompt + "}").model()).isEqualTo("m");
+  }
+}

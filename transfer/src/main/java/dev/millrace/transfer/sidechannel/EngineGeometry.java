@@ -1,0 +1,205 @@
+package dev.millrace.transfer.sidechannel;
+
+import dev.millrace.layout.AddressBook;
+import dev.millrace.layout.Allocation;
+import dev.millrace.layout.Geometry;
+import dev.millrace.layout.GeometrySpec;
+import dev.millrace.layout.IncompatibleGeometry;
+import dev.millrace.layout.Layout;
+import dev.millrace.layout.ModelShape;
+import dev.millrace.layout.Parallelism;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.IntStream;
+
+/**
+ * Between what an engine's ranks say in handshakes and {@link Geometry}.
+ *
+ * <p>A handshake says where the tensors are and how large their blocks, but neither the number of
+ * KV heads nor the head size nor the element type: those come with the {@link ModelShape}, and the
+ * block lengths prove whether they fit.
+ */
+public final class EngineGeometry {
+  /** The backend that keeps K transposed, under the layout name of HND. */
+  public static final String CPU_BACKEND = "CPU_ATTN";
+
+  private EngineGeometry() {}
+
+  /**
+   * The geometry of an engine.
+   *
+   * @param ranks what each rank said; all ranks of the engine
+   * @throws IncompatibleGeometry if ranks are missing, contradict each other or the model's shape,
+   *     or say something that cannot be expressed yet; the message says which
+   */
+  public static Geometry of(ModelShape model, Map<RankId, AgentMetadata> ranks) {
+    Parallelism parallelism = parallelism(ranks);
+    AgentMetadata first = rank(ranks, 0, 0);
+    GeometrySpec spec =
+        new GeometrySpec(model, parallelism, first.blockSize(), layout(first), first.numBlocks());
+    List<RankId> grid = grid(parallelism);
+    grid.forEach(id -> checkSameEngine(id, rank(ranks, id.pipeline(), id.tensor()), first));
+    grid.forEach(id -> checkShape(spec, id, rank(ranks, id.pipeline(), id.tensor())));
+    return spec.geometry(
+        (p, t, allocation) -> rank(ranks, p, t).kvCachesBaseAddr().get(allocation));
+  }
+
+  /**
+   * What a rank of an engine with this geometry says.
+   *
+   * @param backend attention backend; the layout {@link Layout#CPU_ATTENTION} is {@link
+   *     #CPU_BACKEND} whatever is given
+   * @param agentMetadata what the transport needs to connect
+   */
+  public static AgentMetadata describe(
+      GeometrySpec spec,
+      RankId rank,
+      AddressBook addresses,
+      String engineId,
+      String backend,
+      Blob agentMetadata) {
+    List<Allocation> allocations = spec.allocations(rank.pipeline(), rank.tensor());
+    int regions = allocations.size();
+    List<Long> base =
+        IntStream.range(0, regions)
+            .mapToObj(i -> addresses.baseAddress(rank.pipeline(), rank.tensor(), i))
+            .toList();
+    List<Long> lens = allocations.stream().map(Allocation::blockBytes).toList();
+    int group = spec.model().groups().size() == 1 ? 0 : -1;
+    return new AgentMetadata(
+        engineId,
+        agentMetadata,
+        base,
+        0,
+        spec.blocks(),
+        lens,
+        lens,
+        spec.layout().wireName(),
+        spec.blockSize(),
+        AgentMetadata.SsmSizes.NONE,
+        spec.layout() == Layout.CPU_ATTENTION ? CPU_BACKEND : backend,
+        1,
+        Optional.of(Collections.nCopies(regions, spec.blocks())),
+        Optional.of(Collections.nCopies(regions, group)),
+        Optional.of(allocations.stream().map(Allocation::name).toList()),
+        Optional.of(Collections.nCopies(regions, "DRAM")),
+        spec.parallelism().decodeContext(),
+        1,
+        Optional.empty(),
+        AgentMetadata.NO_MEMBERS,
+        AgentMetadata.NO_LAYOUTS);
+  }
+
+  private static Parallelism parallelism(Map<RankId, AgentMetadata> ranks) {
+    int pipeline = 1 + ranks.keySet().stream().mapToInt(RankId::pipeline).max().orElse(0);
+    int tensor = 1 + ranks.keySet().stream().mapToInt(RankId::tensor).max().orElse(0);
+    return new Parallelism(tensor, pipeline, 1);
+  }
+
+  private static List<RankId> grid(Parallelism parallelism) {
+    List<RankId> grid = new ArrayList<>();
+    for (int p = 0; p < parallelism.pipeline(); p++) {
+      for (int t = 0; t < parallelism.tensor(); t++) {
+        grid.add(new RankId(p, t));
+      }
+    }
+    return grid;
+  }
+
+  private static AgentMetadata rank(Map<RankId, AgentMetadata> ranks, int pipeline, int tensor) {
+    AgentMetadata metadata = ranks.get(new RankId(pipeline, tensor));
+    if (metadata == null) {
+      throw new IncompatibleGeometry(
+          "the handshake of pipeline rank %d, tensor rank %d is missing; there are those of %s"
+              .formatted(pipeline, tensor, ranks.keySet()));
+    }
+    return metadata;
+  }
+
+  private static Layout layout(AgentMetadata metadata) {
+    if (metadata.attnBackendName().equals(CPU_BACKEND)) {
+      return Layout.CPU_ATTENTION;
+    }
+    for (Layout layout : Layout.values()) {
+      if (layout != Layout.CPU_ATTENTION && layout.wireName().equals(metadata.kvCacheLayout())) {
+        return layout;
+      }
+    }
+    throw new IncompatibleGeometry(
+        "layout \"%s\" of backend %s is not known; connector versions before 9 do not say enough in their layout names"
+            .formatted(metadata.kvCacheLayout(), metadata.attnBackendName()));
+  }
+
+  private static String who(RankId id) {
+    return "pipeline rank %d, tensor rank %d".formatted(id.pipeline(), id.tensor());
+  }
+
+  private static void checkSameEngine(RankId id, AgentMetadata rank, AgentMetadata first) {
+    String who = who(id);
+    equal(who, "engine_id", first.engineId(), rank.engineId());
+    equal(who, "block_size", first.blockSize(), rank.blockSize());
+    equal(who, "kv_cache_layout", first.kvCacheLayout(), rank.kvCacheLayout());
+    equal(who, "attn_backend_name", first.attnBackendName(), rank.attnBackendName());
+    equal(who, "num_blocks", first.numBlocks(), rank.numBlocks());
+  }
+
+  private static void checkShape(GeometrySpec spec, RankId id, AgentMetadata rank) {
+    String who = who(id);
+    unsupportedUnless(
+        rank.physicalBlocksPerLogicalKvBlock() == 1,
+        who,
+        "%d kernel blocks per logical block".formatted(rank.physicalBlocksPerLogicalKvBlock()));
+    unsupportedUnless(
+        rank.dcpSize() == 1 && rank.pcpSize() == 1,
+        who,
+        "context parallelism (dcp_size=%d, pcp_size=%d)".formatted(rank.dcpSize(), rank.pcpSize()));
+    unsupportedUnless(
+        rank.ssmSizes().equals(AgentMetadata.SsmSizes.NONE), who, "state-space layers");
+    unsupportedUnless(
+        rank.blockStrides().equals(rank.blockLens()),
+        who,
+        "blocks with gaps (block_strides=%s, block_lens=%s)"
+            .formatted(rank.blockStrides(), rank.blockLens()));
+    rank.regionNumBlocks()
+        .ifPresent(counts ->
+            unsupportedUnless(
+                counts.stream().allMatch(count -> count == rank.numBlocks()),
+                who,
+                "regions with %s blocks, where num_blocks is %d"
+                    .formatted(counts, rank.numBlocks())));
+    List<Long> expected =
+        spec.allocations(id.pipeline(), id.tensor()).stream().map(Allocation::blockBytes).toList();
+    if (!expected.equals(rank.blockLens()) || rank.kvCachesBaseAddr().size() != expected.size()) {
+      throw new IncompatibleGeometry(
+          "%s says it has %d regions with block_lens %s; %d layers, %d KV heads of %d %s, blocks of %d tokens and layout %s over %d tensor-parallel ranks would give %s. The model's shape, or the element type, is not this engine's"
+              .formatted(
+                  who,
+                  rank.kvCachesBaseAddr().size(),
+                  rank.blockLens(),
+                  spec.model().layers(),
+                  spec.model().kvHeads(),
+                  spec.model().headSize(),
+                  spec.model().element().shortName(),
+                  spec.blockSize(),
+                  spec.layout().shortName(),
+                  spec.parallelism().tensor(),
+                  expected));
+    }
+  }
+
+  private static void equal(String who, String field, Object expected, Object actual) {
+    if (!expected.equals(actual)) {
+      throw new IncompatibleGeometry(
+          "%s says %s=%s, rank (0, 0) says %s".formatted(who, field, actual, expected));
+    }
+  }
+
+  private static void unsupportedUnless(boolean supported, String who, String what) {
+    if (!supported) {
+      throw new IncompatibleGeometry("%s has %s, which cannot be planned yet".formatted(who, what));
+    }
+  }
+}

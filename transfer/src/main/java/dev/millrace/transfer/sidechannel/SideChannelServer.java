@@ -1,0 +1,217 @@
+package dev.millrace.transfer.sidechannel;
+
+import dev.millrace.transfer.TransferException;
+import java.io.IOException;
+import java.net.InetSocketAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.SynchronousQueue;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.LongSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The answering side, a ROUTER: hands out the handshakes of an engine's ranks.
+ *
+ * <p>vLLM's own listener ends for good on a message that it does not understand; this one counts it
+ * and goes on. A question that cannot be answered stays without an answer, as there is no message
+ * that would say so.
+ */
+public final class SideChannelServer implements AutoCloseable {
+  private static final Logger log = LoggerFactory.getLogger(SideChannelServer.class);
+
+  /** A request has 17 bytes and a delimiter. */
+  private static final int MOST_MESSAGE_BYTES = 1024;
+
+  /** vLLM's workers open a connection per handshake and close it afterwards. */
+  private static final int MOST_CONNECTIONS = 256;
+
+  private static final Duration GREETING = Duration.ofSeconds(5);
+  private static final Duration IDLE = Duration.ofMinutes(5);
+
+  private final ServerSocket socket;
+  private final LongSupplier nanoClock;
+  private final ThreadPoolExecutor threads;
+  private final Thread acceptor;
+  private final Set<Socket> connections = ConcurrentHashMap.newKeySet();
+  private final LongAdder answered = new LongAdder();
+  private final LongAdder refused = new LongAdder();
+  private volatile Map<RankId, Handshake> ranks;
+
+  private SideChannelServer(
+      ServerSocket socket, Map<RankId, Handshake> ranks, LongSupplier nanoClock) {
+    this.socket = socket;
+    this.ranks = Map.copyOf(ranks);
+    this.nanoClock = nanoClock;
+    this.threads =
+        new ThreadPoolExecutor(
+            0,
+            MOST_CONNECTIONS,
+            5,
+            TimeUnit.SECONDS,
+            new SynchronousQueue<>(),
+            SideChannelThreads.named("answer"));
+    this.acceptor = SideChannelThreads.named("accept").newThread(this::accept);
+  }
+
+  /**
+   * Starts to answer.
+   *
+   * @param port 0 for any free one
+   * @param ranks the handshake of each rank that exists
+   * @throws TransferException if the address cannot be listened on
+   */
+  public static SideChannelServer start(String host, int port, Map<RankId, Handshake> ranks) {
+    return start(host, port, ranks, System::nanoTime);
+  }
+
+  /** The same, with the clock whose time goes into the replies. */
+  public static SideChannelServer start(
+      String host, int port, Map<RankId, Handshake> ranks, LongSupplier nanoClock) {
+    try {
+      ServerSocket socket = new ServerSocket();
+      try {
+        socket.bind(new InetSocketAddress(host, port), 128);
+      } catch (IOException | RuntimeException e) {
+        socket.close();
+        throw e;
+      }
+      SideChannelServer server = new SideChannelServer(socket, ranks, nanoClock);
+      server.acceptor.start();
+      return server;
+    } catch (IOException | RuntimeException e) {
+      throw new TransferException(
+          "the side channel cannot listen on %s:%d: %s".formatted(host, port, e.getMessage()), e);
+    }
+  }
+
+  /** The port that it listens on. */
+  public int port() {
+    return socket.getLocalPort();
+  }
+
+  /** From now on answers with these. */
+  public void replace(Map<RankId, Handshake> replacement) {
+    ranks = Map.copyOf(replacement);
+  }
+
+  /** Questions answered since the start. */
+  public long answered() {
+    return answered.sum();
+  }
+
+  /**
+   * Connections and messages since the start that were not understood, and questions for ranks that
+   * are not known.
+   */
+  public long refused() {
+    return refused.sum();
+  }
+
+  private void accept() {
+    while (!socket.isClosed()) {
+      try {
+        admit(socket.accept());
+      } catch (IOException e) {
+        if (!socket.isClosed()) {
+          log.warn("the side channel on port {} cannot accept: {}", port(), e.toString());
+          pause();
+        }
+      }
+    }
+  }
+
+  /** Out of file descriptors, most likely: trying again at once would only burn the CPU. */
+  private static void pause() {
+    try {
+      Thread.sleep(50);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private void admit(Socket accepted) throws IOException {
+    connections.add(accepted);
+    try {
+      threads.execute(() -> serve(accepted));
+    } catch (RejectedExecutionException e) {
+      connections.remove(accepted);
+      accepted.close();
+      refuse("as many connections are open as the limit allows");
+    }
+  }
+
+  private void serve(Socket accepted) {
+    try (Zmtp connection = new Zmtp(accepted, MOST_MESSAGE_BYTES)) {
+      connection.within(GREETING);
+      connection.greet("ROUTER");
+      connection.within(IDLE);
+      Optional<List<byte[]>> message = connection.receive(2);
+      while (message.isPresent()) {
+        answer(connection, message.get());
+        connection.within(IDLE);
+        message = connection.receive(2);
+      }
+    } catch (Zmtp.Malformed e) {
+      refuse(String.valueOf(e.getMessage()));
+    } catch (IOException e) {
+      log.debug("a connection to the side channel on port {} ended: {}", port(), e.toString());
+    } finally {
+      connections.remove(accepted);
+    }
+  }
+
+  private void answer(Zmtp connection, List<byte[]> frames) throws IOException {
+    try {
+      if (frames.size() != 2 || frames.get(0).length != 0) {
+        throw new MalformedHandshake("a message that is not [empty, request]");
+      }
+      RankId rank = HandshakeCodec.decodeRequest(frames.get(1));
+      Handshake handshake = ranks.get(rank);
+      if (handshake == null) {
+        throw new MalformedHandshake(
+            "%s is asked for, known are %s".formatted(rank, ranks.keySet()));
+      }
+      connection.send(
+          List.of(
+              new byte[0],
+              HandshakeCodec.encode(handshake),
+              HandshakeCodec.encodeClock(nanoClock.getAsLong() / 1e9)));
+      answered.increment();
+    } catch (MalformedHandshake e) {
+      refuse(String.valueOf(e.getMessage()));
+    }
+  }
+
+  private void refuse(String reason) {
+    refused.increment();
+    log.info("the side channel on port {} does not answer: {}", port(), reason);
+  }
+
+  @Override
+  public void close() {
+    SideChannelThreads.close(socket);
+    threads.shutdown();
+    connections.forEach(SideChannelThreads::close);
+    try {
+      acceptor.join();
+      // One more may have been accepted meanwhile.
+      connections.forEach(SideChannelThreads::close);
+      if (!threads.awaitTermination(5, TimeUnit.SECONDS)) {
+        log.warn("threads of the side channel on port {} did not end", port());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

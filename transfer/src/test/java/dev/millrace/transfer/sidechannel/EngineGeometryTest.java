@@ -1,0 +1,130 @@
+package dev.millrace.transfer.sidechannel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.millrace.layout.AddressBook;
+import dev.millrace.layout.CacheGroup;
+import dev.millrace.layout.ElementType;
+import dev.millrace.layout.Geometry;
+import dev.millrace.layout.GeometrySpec;
+import dev.millrace.layout.IncompatibleGeometry;
+import dev.millrace.layout.Layout;
+import dev.millrace.layout.ModelShape;
+import dev.millrace.layout.Parallelism;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+final class EngineGeometryTest {
+  private static final RankId ONLY = new RankId(0, 0);
+  private static final ModelShape BF16 = ModelShape.dense(4, 4, 32, ElementType.BFLOAT16);
+
+  @Test
+  void of_recordedEngine_isCpuAttentionAtItsAddresses() {
+    AgentMetadata metadata = Recordings.metadata(Recordings.TP1);
+
+    Geometry geometry = EngineGeometry.of(BF16, Map.of(ONLY, metadata));
+
+    assertThat(geometry.layout()).isEqualTo(Layout.CPU_ATTENTION);
+    assertThat(geometry.blockSize()).isEqualTo(32);
+    assertThat(geometry.parallelism()).isEqualTo(Parallelism.tensor(1));
+    assertThat(geometry.rank(0, 0).regions().getFirst().getFirst().baseAddress())
+        .isEqualTo(0x7f26dbfff040L);
+  }
+
+  @Test
+  void of_recordedTwoGroups_isCpuAttention() {
+    // Layers 0 and 2 of one kind, 1 and 3 of the other; the second of a pair shares its tensor.
+    ModelShape model =
+        new ModelShape(
+            4,
+            32,
+            2,
+            ElementType.BFLOAT16,
+            List.of(
+                new CacheGroup.SlidingWindow(List.of(0, 2), 64),
+                new CacheGroup.Full(List.of(1, 3))));
+
+    Geometry geometry =
+        EngineGeometry.of(model, Map.of(ONLY, Recordings.metadata(Recordings.TWO_GROUPS)));
+
+    assertThat(geometry.rank(0, 0).regions()).hasSize(2);
+  }
+
+  @Test
+  void of_otherElementType_explainsTheBlockLengths() {
+    ModelShape wrong = ModelShape.dense(4, 4, 32, ElementType.FLOAT32);
+
+    assertThatThrownBy(
+            () -> EngineGeometry.of(wrong, Map.of(ONLY, Recordings.metadata(Recordings.TP1))))
+        .isInstanceOf(IncompatibleGeometry.class)
+        .hasMessageContaining("16384")
+        .hasMessageContaining("32768")
+        .hasMessageContaining("fp32");
+  }
+
+  @Test
+  void of_rankMissing_saysWhich() {
+    Map<RankId, AgentMetadata> ranks =
+        Map.of(new RankId(0, 1), Recordings.metadata(Recordings.TP2_RANK1));
+
+    assertThatThrownBy(() -> EngineGeometry.of(BF16, ranks))
+        .isInstanceOf(IncompatibleGeometry.class)
+        .hasMessageContaining("tensor rank 0 is missing");
+  }
+
+  @Test
+  void of_ranksOfDifferentEngines_saysSo() {
+    Map<RankId, AgentMetadata> ranks =
+        Map.of(
+            ONLY,
+            Recordings.metadata(Recordings.TP1),
+            new RankId(0, 1),
+            Recordings.metadata(Recordings.TP2_RANK1));
+
+    assertThatThrownBy(() -> EngineGeometry.of(BF16, ranks))
+        .isInstanceOf(IncompatibleGeometry.class)
+        .hasMessageContaining("engine_id");
+  }
+
+  @Test
+  void describe_recordedEngine_saysWhatTheRecordingSays() {
+    AgentMetadata recorded = Recordings.metadata(Recordings.TP1);
+    GeometrySpec spec =
+        new GeometrySpec(BF16, Parallelism.tensor(1), 32, Layout.CPU_ATTENTION, 1024);
+
+    AgentMetadata described =
+        EngineGeometry.describe(
+            spec,
+            ONLY,
+            (p, t, allocation) -> recorded.kvCachesBaseAddr().get(allocation),
+            recorded.engineId(),
+            "unused",
+            recorded.agentMetadata());
+
+    assertThat(described).isEqualTo(recorded);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Layout.class)
+  void of_whatIsDescribed_isTheGeometry(Layout layout) {
+    ModelShape model = ModelShape.dense(6, 4, 16, ElementType.FLOAT16);
+    GeometrySpec spec = new GeometrySpec(model, new Parallelism(2, 2, 1), 16, layout, 10);
+    Map<RankId, AgentMetadata> ranks = new HashMap<>();
+    for (int p = 0; p < 2; p++) {
+      for (int t = 0; t < 2; t++) {
+        RankId rank = new RankId(p, t);
+        ranks.put(
+            rank,
+            EngineGeometry.describe(
+                spec, rank, AddressBook.IMAGINED, "engine", "FLASH_ATTN", Blob.EMPTY));
+      }
+    }
+
+    assertThat(EngineGeometry.of(model, ranks)).isEqualTo(spec.geometry());
+  }
+}
