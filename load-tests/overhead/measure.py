@@ -9,7 +9,7 @@ nginx do that, so the table gives Millrace's cost per request and per leg, and n
 How. The router alone on one CPU; engines (simulators in plain mode: canned answers, no KV cache) and load generator on another.
 All routers stay up; each repeat visits every cell of the table once, so that a slow minute of the machine hits all of them; the table
 holds medians. CPU is user plus system time of the router's process from /proc, over exactly the requests that wrk counts.
-A cell counts only if every answer was 200 and whole, and if each request through Millrace made one prefill and one decode.
+A cell counts only if every answer was 200 and whole, and if each request through Millrace made one prefill and one decode leg.
 
     load-tests/overhead/run.sh [--repeats 3] [--seconds 2] [--warm-up 6]
 
@@ -38,7 +38,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "load-tests" / "results"
 MODEL = "bench"
 PATH = "/v1/chat/completions"
-EVENTS = 64
+# Of a streamed answer; an engine in plain mode may put several into one event, so events are counted.
+TOKENS = 64
 PREFILL, DECODE, MILLRACE, ADMIN, NGINX = 28301, 28302, 28310, 28311, 28320
 READY_SECONDS = 60
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -60,10 +61,10 @@ class Load:
 
     def __str__(self):
         size = f"{self.body_bytes // 1024} KB" if self.body_bytes >= 1024 else f"{self.body_bytes} B"
-        return size + (f", stream of {EVENTS}" if self.stream else "") + f", {self.connections} conn."
+        return size + (f", stream of {TOKENS} tokens" if self.stream else "") + f", {self.connections} conn."
 
     def body(self):
-        head = {"model": MODEL, "stream": self.stream, "max_tokens": EVENTS if self.stream else 1, "temperature": 0}
+        head = {"model": MODEL, "stream": self.stream, "max_tokens": TOKENS if self.stream else 1, "temperature": 0}
         text = json.dumps(head | {"messages": [{"role": "user", "content": ""}]})
         words = "the router moves the blocks of a prompt and not its text ".encode()
         filler = (words * (self.body_bytes // len(words) + 1))[: max(1, self.body_bytes - len(text))].decode()
@@ -152,7 +153,8 @@ def millrace(*arguments):
 
 
 def simulator(role, port):
-    return millrace("simulate", "--plain", "--role", role, "--model", MODEL, "--port", port)
+    # Blocks bound the length of prompts; in plain mode nothing is allocated for them.
+    return millrace("simulate", "--plain", "--role", role, "--model", MODEL, "--port", port, "--blocks", 100_000)
 
 
 def routing_table(folder):
@@ -224,13 +226,17 @@ def busy_ticks(cpu):
     raise Failed(f"/proc/stat knows no CPU {cpu}")
 
 
-def answered(port):
-    """Requests that a simulated engine has finished well."""
-    total = 0.0
-    for line in get(f"http://127.0.0.1:{port}/metrics").splitlines():
-        if line.startswith("vllm:request_success_total"):
-            total += float(line.rsplit(" ", 1)[1])
-    return int(total)
+def legs():
+    """Prefill and decode legs that Millrace has made, once no request is under way: wrk leaves some behind when its time is up."""
+    while True:
+        account = json.loads(get(f"http://127.0.0.1:{ADMIN}/pd/workers"))
+        # A hand-off is open until its blocks are read, or released some time after its exchange has ended.
+        if account["open_exchanges"] == 0 and account["hand_offs"]["open"] == 0:
+            break
+        time.sleep(0.1)
+    if failed := sum(worker["failed_legs"] for worker in account["workers"]):
+        raise Failed(f"{failed} legs failed: {account}")
+    return tuple(sum(worker["legs"] for worker in account["workers"] if worker["role"] == role) for role in ("prefill", "decode"))
 
 
 def wrk_script(folder, load):
@@ -260,8 +266,20 @@ end
     return file
 
 
+def one_answer(target, load):
+    """What a client reads, for the message of a failure."""
+    request = urllib.request.Request(f"http://127.0.0.1:{target.port}{PATH}", load.body().encode(), {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return f"{response.status} {response.read(300)!r}"
+    except urllib.error.HTTPError as error:
+        return f"{error.code} {error.read(300)!r}"
+    except OSError as error:
+        return str(error)
+
+
 def measure(fleet, target, load, seconds):
-    engine_before = (answered(PREFILL), answered(DECODE))
+    legs_before = legs()
     busy, own = busy_ticks(fleet.router_cpu), cpu_ticks(target.process)
     started = time.monotonic()
     result = subprocess.run(
@@ -277,8 +295,9 @@ def measure(fleet, target, load, seconds):
     requests, micros, refused, unfinished, errors = (int(part) for part in line.groups()[:5])
     where = f"{target.name}, {load}"
     if refused or unfinished or errors or not requests:
-        raise Failed(f"{where}: of {requests} answers {refused} were not 200, {unfinished} not whole; {errors} socket errors")
-    check_legs(where, target, engine_before, requests, load.connections)
+        raise Failed(f"{where}: of {requests} answers {refused} were not 200, {unfinished} not whole; {errors} socket errors."
+                     f" One answer: {one_answer(target, load)}")
+    check_legs(where, target, legs_before, requests, load.connections)
     own_on_router_cpu = own if target.legs else 0
     return Sample(
         requests=requests,
@@ -290,20 +309,27 @@ def measure(fleet, target, load, seconds):
 
 
 def check_legs(where, target, before, requests, connections):
-    """Requests that were open when wrk stopped are counted by the engines only: at most one per connection."""
-    prefills, decodes = answered(PREFILL) - before[0], answered(DECODE) - before[1]
-    wanted_prefills = requests if target.legs == 2 else 0
-    if not 0 <= prefills - wanted_prefills <= (connections if target.legs == 2 else 0):
-        raise Failed(f"{where}: {requests} requests made {prefills} prefills")
-    if not 0 <= decodes - requests <= connections:
-        raise Failed(f"{where}: {requests} requests made {decodes} decodes")
+    """Answered requests have one leg of each stage. Those that wrk left unanswered, at most one per connection, have up to one prefill
+    leg and up to two decode legs: the one that was broken off, and the request that releases the blocks."""
+    after = legs()
+    for stage, made, unanswered in (("prefill", after[0] - before[0], 1), ("decode", after[1] - before[1], 2)):
+        least, most = (requests, requests + unanswered * connections) if target.legs == 2 else (0, 0)
+        if not least <= made <= most:
+            raise Failed(f"{where}: {requests} requests made {made} {stage} legs")
 
 
 def median(samples, field):
     return statistics.median(getattr(sample, field) for sample in samples)
 
 
-def table(targets, samples):
+def events_of(load):
+    """How many events the engine makes of an answer, the end included."""
+    request = urllib.request.Request(f"http://127.0.0.1:{DECODE}{PATH}", load.body().encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return sum(line.startswith(b"data: ") for line in response.read().splitlines())
+
+
+def table(targets, samples, events):
     """The medians as markdown, with what the ratios are of."""
     lines = ["| load | router | legs | requests/s | CPU µs/request | per leg | ÷ nginx, per request | ÷ nginx, per leg | p50 ms | p99 ms |",
              "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|"]
@@ -319,15 +345,15 @@ def table(targets, samples):
                 f" | {ratios[0]} | {ratios[1]} | {median(cell, 'p50_millis'):.2f} | {median(cell, 'p99_millis'):.2f} |")
     stream = next(load for load in LOADS if load.stream)
     lines.append("")
-    lines.append("CPU per streamed event: " + ", ".join(
-        f"{target.name} {median(samples[target.name, stream], 'cpu_micros') / EVENTS:.2f} µs" for target in targets))
+    lines.append(f"CPU per streamed event ({events} in an answer, the request included): " + ", ".join(
+        f"{target.name} {median(samples[target.name, stream], 'cpu_micros') / events:.2f} µs" for target in targets))
     return "\n".join(lines)
 
 
 def output_of(*command):
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, stdin=subprocess.DEVNULL)
-        return (done.stdout + done.stderr).strip().splitlines()[0]
+        return (done.stdout + done.stderr).strip().splitlines()[0] if done.returncode in (0, 1) else "unknown"  # wrk -v exits 1
     except (OSError, IndexError, subprocess.TimeoutExpired):
         return "unknown"
 
@@ -376,6 +402,7 @@ def main():
             router = fleet.start(
                 "millrace", chosen.router_cpu, millrace("serve", "-c", routing_table(folder)), ADMIN, "/readyz")
             targets = [Target("direct", DECODE, engine, 0), Target("nginx", NGINX, nginx, 1), Target("millrace", MILLRACE, router, 2)]
+            events = events_of(next(load for load in LOADS if load.stream))
             warm_up(fleet, targets, chosen.warm_up)
             for repeat in range(chosen.repeats):
                 for load in LOADS:
@@ -396,7 +423,7 @@ def main():
         f"{facts['cpu']}, {facts['cpus']} CPUs, Linux {facts['kernel']}; {facts['millrace']}; {facts['nginx']}; commit {facts['commit']}",
         f"Medians of {chosen.repeats} repeats of {chosen.seconds} s per cell. All answers 200 and whole; per request through Millrace one"
         " prefill and one decode. \"direct\": CPU of the engine.",
-        "", table(targets, samples), "",
+        "", table(targets, samples, events), "",
         f"Others used up to {noise:.0%} of the router's CPU while a cell was measured"
         + ("." if noise <= NOISE_SHARE else ": the figures are not to be relied on; run it again on an idle machine."),
     ]
@@ -404,7 +431,7 @@ def main():
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     (RESULTS / f"overhead-{stamp}.md").write_text("\n".join(text) + "\n")
     (RESULTS / f"overhead-{stamp}.json").write_text(json.dumps({
-        "machine": facts, "repeats": chosen.repeats, "seconds": chosen.seconds, "others_share": noise,
+        "machine": facts, "repeats": chosen.repeats, "seconds": chosen.seconds, "others_share": noise, "events_per_stream": events,
         "cells": [{"target": target, **dataclasses.asdict(load), "samples": [dataclasses.asdict(sample) for sample in cell]}
                   for (target, load), cell in samples.items()],
     }, indent=1) + "\n")
