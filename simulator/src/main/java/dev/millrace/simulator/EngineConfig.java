@@ -53,6 +53,22 @@ public record EngineConfig(
     boolean plain,
     Clock clock) {
 
+  public EngineConfig {
+    if (lease.isNegative() || lease.isZero() || heartbeat.toMillis() < 1) {
+      throw new IllegalArgumentException(
+          "lease=%s (> 0), heartbeat=%s (>= 1 ms)".formatted(lease, heartbeat));
+    }
+    if (port < 0 || port > 65535 || sideChannelPort < 0 || sideChannelPort > 65535) {
+      throw new IllegalArgumentException(
+          "port=%d, sideChannelPort=%d (each 0 to 65535)".formatted(port, sideChannelPort));
+    }
+    if (maxModelLength < 2 || maxRunning < 1 || maxWaiting < 1 || defaultChatTokens < 1) {
+      throw new IllegalArgumentException(
+          "maxModelLength=%d (>= 2), maxRunning=%d, maxWaiting=%d, defaultChatTokens=%d (each >= 1)"
+              .formatted(maxModelLength, maxRunning, maxWaiting, defaultChatTokens));
+    }
+  }
+
   /**
    * An aggregated engine with a small model, in everything else as a new {@link Builder} has it.
    */
@@ -248,7 +264,7 @@ public record EngineConfig(
           heartbeat,
           secret,
           backend,
-          (int) Math.min(maxModelLength, capacity),
+          plain ? maxModelLength : (int) Math.min(maxModelLength, capacity),
           maxRunning,
           maxWaiting,
           defaultChatTokens,

@@ -18,6 +18,7 @@ package dev.millrace.simulator;
  * @param promptTokensByLocalCache prompt tokens found in this engine's prefix cache
  * @param expiredHandoffs hand-offs whose lease ended before all readers had come
  * @param releasedHandoffs hand-offs that ended because all readers had come
+ * @param heartbeats leases that a decode engine has asked to extend
  */
 public record EngineStats(
     int openRequests,
@@ -34,4 +35,5 @@ public record EngineStats(
     long promptTokensByExternalTransfer,
     long promptTokensByLocalCache,
     long expiredHandoffs,
-    long releasedHandoffs) {}
+    long releasedHandoffs,
+    long heartbeats) {}

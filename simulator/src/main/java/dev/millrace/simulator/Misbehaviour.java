@@ -41,6 +41,9 @@ public sealed interface Misbehaviour {
   /** Frees the blocks of a hand-off at once and forgets it, though the answer promises them. */
   record ForgetLease() implements Misbehaviour {}
 
-  /** Says in the handshake that blocks are half as large. */
+  /**
+   * Says in the handshake that its memory begins one block later than it does: every check passes,
+   * and every answer is wrong.
+   */
   record LieAboutGeometry() implements Misbehaviour {}
 }

@@ -2,7 +2,7 @@ package dev.millrace.simulator;
 
 import dev.millrace.simulator.cache.BlockPool;
 import dev.millrace.simulator.cache.KvMemory;
-import dev.millrace.simulator.connector.NoConnector;
+import dev.millrace.simulator.connector.EngineConnector;
 import dev.millrace.simulator.core.CannedGenerator;
 import dev.millrace.simulator.core.Connector;
 import dev.millrace.simulator.core.Counters;
@@ -120,17 +120,22 @@ public final class SimulatedEngine {
         counters.loadedTokens.get(),
         counters.cachedTokens.get(),
         counters.expiredHandoffs.get(),
-        counters.releasedHandoffs.get());
+        counters.releasedHandoffs.get(),
+        counters.heartbeats.get());
   }
 
   /** Does this wrong from now on, and nothing else. */
   public void misbehave(Misbehaviour... what) {
     misbehaviours = List.of(what);
+    Parts present = parts;
+    if (present != null) {
+      present.connector().misbehavioursChanged();
+    }
   }
 
   /** Does everything right from now on. */
   public void behave() {
-    misbehaviours = List.of();
+    misbehave();
   }
 
   /** Stops listening, cuts open answers and frees everything. Idempotent. */
@@ -182,7 +187,8 @@ public final class SimulatedEngine {
     @Override
     public Future<?> start() {
       Generator generator =
-          new CannedGenerator(vertx, config.timing(), engineId, config.host(), port.get());
+          new CannedGenerator(
+              vertx, config.timing(), engineId, config.host(), config.sideChannelPort());
       FrontDoor opened = frontDoor(generator, remote -> {}, openRequests::get);
       door = opened;
       return listen(opened);
@@ -214,12 +220,31 @@ public final class SimulatedEngine {
 
     private Future<Parts> connect(KvMemory memory) {
       BlockPool pool = new BlockPool(config.geometry().blocks());
-      Connector connector = new NoConnector();
-      Scheduler scheduler =
-          new Scheduler(vertx, config, memory, pool, connector, counters, this::coreFailed);
-      Parts built = new Parts(memory, pool, connector, scheduler);
-      parts = built;
-      return connector.start(scheduler::schedule).map(built);
+      return EngineConnector.start(
+              vertx,
+              config,
+              engineId,
+              memory,
+              pool,
+              counters,
+              transfers,
+              () -> misbehaviours,
+              this::blocksFreed)
+          .map(connector -> {
+            Scheduler scheduler =
+                new Scheduler(vertx, config, memory, pool, connector, counters, this::coreFailed);
+            Parts built = new Parts(memory, pool, connector, scheduler);
+            parts = built;
+            return built;
+          })
+          .onFailure(error -> memory.free());
+    }
+
+    private void blocksFreed() {
+      Parts present = parts;
+      if (present != null) {
+        present.scheduler().schedule();
+      }
     }
 
     private Future<HttpServer> open(Parts built) {

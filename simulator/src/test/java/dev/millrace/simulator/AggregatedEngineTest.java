@@ -131,6 +131,27 @@ class AggregatedEngineTest {
   }
 
   @Test
+  void completion_nullsForOptionalKeys_countAsAbsent() {
+    SimulatedEngine engine = engines.start(config -> config);
+    String body =
+        "{\"prompt\":\"a\",\"max_tokens\":null,\"n\":null,\"temperature\":null,\"stop\":null,"
+            + "\"min_tokens\":null,\"stream\":null,\"logprobs\":null,\"kv_transfer_params\":null}";
+    assertThat(text(engine, body)).isEqualTo(text(engine, "{\"prompt\":\"a\"}"));
+  }
+
+  @Test
+  void completion_limitsThatMakeNoSense_400() {
+    SimulatedEngine engine = engines.start(config -> config);
+    for (String key : new String[] {"\"max_tokens\":0", "\"max_tokens\":-3", "\"n\":0"}) {
+      assertThat(Caller.complete(engine, "{\"prompt\":\"a\"," + key + "}").statusCode())
+          .as(key)
+          .isEqualTo(400);
+    }
+    assertThat(Caller.complete(engine, "{\"prompt\":\"a\",\"max_tokens\":100000}").body())
+        .contains("maximum context length is");
+  }
+
+  @Test
   void models_health_version_metrics_answer() {
     SimulatedEngine engine = engines.start(config -> config);
     assertThat(Json.at(Caller.get(engine, "/v1/models").body(), "data[].id")).isEqualTo("tiny");

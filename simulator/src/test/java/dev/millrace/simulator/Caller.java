@@ -1,6 +1,9 @@
 package dev.millrace.simulator;
 
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -33,6 +36,17 @@ final class Caller {
       SimulatedEngine engine, String body) {
     return CLIENT.sendAsync(
         request(engine, "/v1/completions", body), HttpResponse.BodyHandlers.ofString());
+  }
+
+  /** Whether anybody listens there. */
+  static boolean reaches(SimulatedEngine engine) {
+    try (Socket socket = new Socket()) {
+      socket.connect(
+          new InetSocketAddress(InetAddress.getLoopbackAddress(), engine.uri().getPort()), 1000);
+      return true;
+    } catch (IOException e) {
+      return false;
+    }
   }
 
   /** The contents of the data lines of a stream. */

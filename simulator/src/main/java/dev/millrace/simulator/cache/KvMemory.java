@@ -1,5 +1,6 @@
 package dev.millrace.simulator.cache;
 
+import dev.millrace.layout.AddressBook;
 import dev.millrace.layout.Allocation;
 import dev.millrace.layout.Axis;
 import dev.millrace.layout.AxisName;
@@ -40,6 +41,7 @@ public final class KvMemory {
   private final GeometrySpec spec;
   private final Geometry geometry;
   private final List<MemorySegment> memories;
+  private final AddressBook addresses;
   private final List<List<Lane>> lanes;
   private final int headBytes;
   private final int elementBytes;
@@ -90,7 +92,8 @@ public final class KvMemory {
       memories.add(memory);
       bases.add(base);
     }
-    geometry = spec.geometry((pipeline, tensor, allocation) -> bases.get(tensor)[allocation]);
+    addresses = (pipeline, tensor, allocation) -> bases.get(tensor)[allocation];
+    geometry = spec.geometry(addresses);
     lanes = geometry.ranks().stream().map(this::lanes).toList();
   }
 
@@ -132,6 +135,11 @@ public final class KvMemory {
   /** The engine's geometry with the addresses of this memory. */
   public Geometry geometry() {
     return geometry;
+  }
+
+  /** Where the allocations lie. */
+  public AddressBook addresses() {
+    return addresses;
   }
 
   /** What the memory was made from. */

@@ -84,9 +84,11 @@ public final class Sequence {
     return Arrays.copyOf(blocks, Math.ceilDiv(tokens, memory.spec().blockSize()));
   }
 
-  /** The table of all blocks. */
-  public BlockTable table() {
-    return BlockTable.of(blocks);
+  /** The table of the blocks that hold tokens {@code [from, to)}; {@code from} starts a block. */
+  public BlockTable tableBetween(int from, int to) {
+    int first = from / memory.spec().blockSize();
+    int end = Math.max(first, Math.ceilDiv(to, memory.spec().blockSize()));
+    return BlockTable.startingAt(first, Arrays.copyOfRange(blocks, first, end));
   }
 
   /** Computes the vectors of all tokens that have none. */
@@ -100,15 +102,10 @@ public final class Sequence {
     computed = size;
   }
 
-  /** Zeroes what lies behind the last token in its block. */
-  public void zeroTail() {
-    int blockSize = memory.spec().blockSize();
-    memory.zero(this, size, Math.ceilDiv(size, blockSize) * blockSize);
-  }
-
-  /** Zeroes tokens from {@code from} on. */
+  /** Zeroes everything from token {@code from} on, to the end of the last token's block. */
   public void zeroFrom(int from) {
-    memory.zero(this, from, size);
+    int blockSize = memory.spec().blockSize();
+    memory.zero(this, from, Math.ceilDiv(size, blockSize) * blockSize);
   }
 
   /** Flips a bit of one KV byte of a token. */

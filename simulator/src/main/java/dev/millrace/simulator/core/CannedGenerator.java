@@ -15,6 +15,9 @@ import java.util.concurrent.TimeUnit;
  * gets it ignores.
  */
 public final class CannedGenerator implements Generator {
+  /** What hand-offs name when no port is configured: vLLM's default. */
+  private static final int SIDE_CHANNEL_PORT = 5600;
+
   private static final int[] WORDS = words();
 
   private final Vertx vertx;
@@ -25,7 +28,8 @@ public final class CannedGenerator implements Generator {
   public CannedGenerator(Vertx vertx, Timing timing, String engineId, String host, int port) {
     this.vertx = vertx;
     this.timing = timing;
-    this.handOff = new HandOff(List.of(List.of(1, 2, 3)), engineId, "", host, port, 1, 0, 0);
+    int told = port == 0 ? SIDE_CHANNEL_PORT : port;
+    this.handOff = new HandOff(List.of(List.of(1, 2, 3)), engineId, "", host, told, 1, 0, 0);
   }
 
   @Override

@@ -40,12 +40,8 @@ public interface Connector {
    */
   Optional<HandOff> hold(String requestId, int[] blocks, int tokens, int cachedTokens);
 
-  /**
-   * Starts listening for others. Called once, on the engine's event loop.
-   *
-   * @param onBlocksFreed called on the event loop when pinned blocks have become free
-   */
-  Future<Void> start(Runnable onBlocksFreed);
+  /** The engine has been told to do other things wrong. May be called from any thread. */
+  void misbehavioursChanged();
 
   /** Frees what is pinned, ends reads and stops listening. */
   Future<Void> close();

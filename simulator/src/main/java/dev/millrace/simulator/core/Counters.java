@@ -48,6 +48,9 @@ public final class Counters {
   /** Notifications for hand-offs that had already expired. */
   public final AtomicLong lateNotifications = new AtomicLong();
 
+  /** Leases that a decode engine has asked to extend. */
+  public final AtomicLong heartbeats = new AtomicLong();
+
   /** Hand-offs that ended because all readers had come. */
   public final AtomicLong releasedHandoffs = new AtomicLong();
 }

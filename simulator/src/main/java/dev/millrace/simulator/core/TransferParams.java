@@ -40,7 +40,8 @@ public sealed interface TransferParams {
 
   /**
    * A remote prefill that ends a real engine (vLLM 0.32.0): an assertion in its core fails, or a
-   * key is not there.
+   * key is not there. (A real engine whose request id is missing dies only when the client leaves;
+   * this one does not wait for that.)
    *
    * @param reason which rule is broken
    */

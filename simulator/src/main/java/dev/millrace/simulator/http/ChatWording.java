@@ -40,7 +40,7 @@ final class ChatWording extends Wording {
   }
 
   @Override
-  String token(Piece piece) {
+  String tokenEvent(Piece piece) {
     return event(json -> {
       writeHead(json, chunkObject());
       json.writeArrayFieldStart("choices");

@@ -21,7 +21,7 @@ final class CompletionWording extends Wording {
   }
 
   @Override
-  String token(Piece piece) {
+  String tokenEvent(Piece piece) {
     return event(json -> {
       writeHead(json, chunkObject());
       json.writeArrayFieldStart("choices");

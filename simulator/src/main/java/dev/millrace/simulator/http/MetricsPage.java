@@ -5,7 +5,7 @@ import dev.millrace.simulator.EngineStats;
 import dev.millrace.simulator.core.Counters;
 import dev.millrace.simulator.core.TransferHistograms;
 import dev.millrace.simulator.core.TransferHistograms.Histogram;
-import java.util.Locale;
+import java.math.BigDecimal;
 
 /** {@code /metrics}, with the names and labels of vLLM 0.32.0. */
 public final class MetricsPage {
@@ -110,12 +110,17 @@ public final class MetricsPage {
   }
 
   /**
-   * As the Prometheus client of Python prints numbers, but for its rule of when to use exponents.
+   * As the Prometheus client of Python prints numbers: with an exponent from a million on ({@code
+   * floatToGoString}).
    */
   private static String number(double value) {
-    if (value == Math.rint(value) && Math.abs(value) < 1e15) {
-      return String.format(Locale.ROOT, "%.1f", value);
+    String plain = new BigDecimal(Double.toString(value)).toPlainString();
+    String digits = plain.contains(".") ? plain : plain + ".0";
+    int dot = digits.indexOf('.');
+    if (value <= 0 || dot <= 6) {
+      return digits;
     }
-    return Double.toString(value);
+    String fraction = (digits.substring(1, dot) + digits.substring(dot + 1)).replaceAll("0+$", "");
+    return digits.charAt(0) + (fraction.isEmpty() ? "" : "." + fraction) + "e+0" + (dot - 1);
   }
 }

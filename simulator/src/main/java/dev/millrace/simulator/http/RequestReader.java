@@ -35,11 +35,11 @@ final class RequestReader {
   private @Nullable String promptFault;
   private boolean stream;
   private boolean includeUsage;
-  private int choices = 1;
+  private @Nullable Integer choices;
   private double temperature = 1;
-  private int maxTokens = -1;
-  private int maxCompletionTokens = -1;
-  private int minTokens;
+  private @Nullable Integer maxTokens;
+  private @Nullable Integer maxCompletionTokens;
+  private @Nullable Integer minTokens;
   private final List<String> stop = new ArrayList<>();
   private boolean tokenIds;
   private @Nullable String refused;
@@ -74,17 +74,25 @@ final class RequestReader {
       case "messages" -> messages(parser);
       case "stream" -> stream = parser.getValueAsBoolean();
       case "stream_options" -> streamOptions(parser);
-      case "n" -> choices = parser.getValueAsInt(1);
-      case "temperature" -> temperature = parser.getValueAsDouble(1);
-      case "max_tokens" -> maxTokens = parser.getValueAsInt(-1);
-      case "max_completion_tokens" -> maxCompletionTokens = parser.getValueAsInt(-1);
-      case "min_tokens" -> minTokens = parser.getValueAsInt();
+      case "n" -> choices = integer(parser);
+      case "temperature" -> temperature = number(parser, 1);
+      case "max_tokens" -> maxTokens = integer(parser);
+      case "max_completion_tokens" -> maxCompletionTokens = integer(parser);
+      case "min_tokens" -> minTokens = integer(parser);
       case "stop" -> stop(parser);
       case "return_token_ids" -> tokenIds = parser.getValueAsBoolean();
       case "logprobs", "top_logprobs", "prompt_logprobs", "echo" -> unsupported(key, parser);
       case "kv_transfer_params" -> params = TransferParamsReader.read(parser);
       default -> parser.skipChildren();
     }
+  }
+
+  private static @Nullable Integer integer(JsonParser parser) throws IOException {
+    return parser.currentToken() == JsonToken.VALUE_NULL ? null : parser.getValueAsInt();
+  }
+
+  private static double number(JsonParser parser, double absent) throws IOException {
+    return parser.currentToken() == JsonToken.VALUE_NULL ? absent : parser.getValueAsDouble(absent);
   }
 
   private void unsupported(String key, JsonParser parser) throws IOException {
@@ -249,24 +257,27 @@ final class RequestReader {
       String key = api == Api.CHAT ? "messages" : "prompt";
       return refuse(ErrorBody.badRequest("The " + key + " must not be empty."), params);
     }
-    if (choices < 1) {
-      return refuse(ErrorBody.badRequest("n must be at least 1, got " + choices + "."), params);
+    int several = choices == null ? 1 : choices;
+    if (several < 1) {
+      return refuse(ErrorBody.badRequest("n must be at least 1, got " + several + "."), params);
     }
-    if (choices > 1 && temperature == 0) {
+    if (several > 1 && temperature == 0) {
       return refuse(
-          ErrorBody.badRequest("n must be 1 when using greedy sampling, got " + choices + "."),
+          ErrorBody.badRequest("n must be 1 when using greedy sampling, got " + several + "."),
           params);
     }
-    return validateLimits(prompt);
+    return validateLimits(prompt, several);
   }
 
-  private Reading validateLimits(int[] tokens) {
-    int asked = api == Api.CHAT && maxCompletionTokens >= 0 ? maxCompletionTokens : maxTokens;
+  private Reading validateLimits(int[] tokens, int several) {
+    Integer given =
+        api == Api.CHAT && maxCompletionTokens != null ? maxCompletionTokens : maxTokens;
     int room = config.maxModelLength() - tokens.length;
     int byDefault = api == Api.CHAT ? config.defaultChatTokens() : DEFAULT_COMPLETION_TOKENS;
-    int limit = asked >= 0 ? asked : Math.clamp(room, 0, byDefault);
-    if (asked == 0) {
-      return refuse(ErrorBody.badRequest("max_tokens must be at least 1, got 0."), params);
+    int limit = given != null ? given : Math.clamp(room, 0, byDefault);
+    if (given != null && given < 1) {
+      return refuse(
+          ErrorBody.badRequest("max_tokens must be at least 1, got " + given + "."), params);
     }
     if (limit > room || limit < 1) {
       return refuse(
@@ -282,7 +293,7 @@ final class RequestReader {
                       tokens.length + Math.max(limit, 1))),
           params);
     }
-    if (minTokens > limit) {
+    if (minTokens != null && minTokens > limit) {
       return refuse(
           ErrorBody.badRequest(
               "min_tokens must be less than or equal to max_tokens=%d, got %d."
@@ -296,7 +307,7 @@ final class RequestReader {
             api,
             Tokens.of(tokens),
             delivery,
-            choices,
+            several,
             limit,
             List.copyOf(stop),
             tokenIds ? TokenIds.RETURN : TokenIds.OMIT,

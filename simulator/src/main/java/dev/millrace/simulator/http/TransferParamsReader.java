@@ -50,7 +50,9 @@ final class TransferParamsReader {
       case "remote_request_id" -> requestId = parser.getValueAsString();
       case "remote_host" -> host = parser.getValueAsString();
       case "remote_port" -> port = parser.getValueAsInt();
-      case "tp_size" -> tensorParallel = parser.getValueAsInt(1);
+      case "tp_size" ->
+          tensorParallel =
+              parser.currentToken() == JsonToken.VALUE_NULL ? 1 : parser.getValueAsInt(1);
       case "remote_num_tokens" -> tokens = parser.getValueAsInt();
       case "remote_prefill_cached_tokens" -> cachedTokens = parser.getValueAsInt();
       case "remote_block_ids" -> blocks(parser);

@@ -2,6 +2,7 @@ package dev.millrace.simulator.http;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import dev.millrace.simulator.core.HandOff;
 import java.io.IOException;
 import java.io.StringWriter;
@@ -20,6 +21,7 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
   private static final JsonFactory JSON = new JsonFactory();
 
   private final Head head;
+  private @Nullable Template template;
 
   /** What all JSON of one answer has in common. */
   record Head(
@@ -55,13 +57,42 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
   /** The events before a choice's first token, or before the error that comes instead. */
   abstract String opening(int index);
 
-  /** The event of one token; {@code first} if it is the choice's first. */
-  abstract String token(Piece piece);
+  /** The event of one token. */
+  final String token(Piece piece) {
+    if (piece.isFirst() || piece.finish().isPresent() || returnsTokenIds()) {
+      return tokenEvent(piece);
+    }
+    if (template == null || template.index() != piece.index()) {
+      template = Template.of(piece.index(), tokenEvent(piece.withText(Template.MARK)));
+    }
+    return template.event(piece.text());
+  }
+
+  abstract String tokenEvent(Piece piece);
+
+  /** An event between the first and the last of a choice: only its text differs from the next. */
+  private record Template(int index, String before, String after) {
+    /** The last occurrence is the text: nothing that a client chooses stands behind it. */
+    static final String MARK = "@@@";
+
+    static Template of(int index, String event) {
+      int at = event.lastIndexOf(MARK);
+      return new Template(index, event.substring(0, at), event.substring(at + MARK.length()));
+    }
+
+    String event(String text) {
+      return before + new String(JsonStringEncoder.getInstance().quoteAsString(text)) + after;
+    }
+  }
 
   /** One token on its way into a stream. */
   record Piece(int index, int position, String text, int token, Optional<Finish> finish) {
     boolean isFirst() {
       return position == 0;
+    }
+
+    Piece withText(String other) {
+      return new Piece(index, position, other, token, finish);
     }
   }
 

@@ -1,0 +1,263 @@
+package dev.millrace.simulator.connector;
+
+import dev.millrace.layout.Layout;
+import dev.millrace.simulator.EngineConfig;
+import dev.millrace.simulator.Misbehaviour;
+import dev.millrace.simulator.Pairing;
+import dev.millrace.simulator.cache.BlockPool;
+import dev.millrace.simulator.cache.KvMemory;
+import dev.millrace.simulator.cache.Sequence;
+import dev.millrace.simulator.core.Connector;
+import dev.millrace.simulator.core.Counters;
+import dev.millrace.simulator.core.HandOff;
+import dev.millrace.simulator.core.TransferHistograms;
+import dev.millrace.simulator.core.TransferParams.RemotePrefill;
+import io.vertx.core.Context;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.function.Supplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Both sides of hand-offs: pins blocks and answers handshakes for decode engines, shakes hands with
+ * prefill engines, reads and notifies. Belongs to the engine's event loop.
+ */
+public final class EngineConnector implements Connector {
+  private static final Logger LOG = LoggerFactory.getLogger(EngineConnector.class);
+
+  /** How often leases are looked at. */
+  private static final long REAP_MILLIS = 50;
+
+  private final Vertx vertx;
+  private final Context context;
+  private final EngineConfig config;
+  private final String engineId;
+  private final BlockPool pool;
+  private final Supplier<List<Misbehaviour>> misbehaviours;
+  private final Runnable onBlocksFreed;
+  private final RankTransports transports;
+  private final SideChannel sideChannel;
+  private final Holds holds;
+  private final Loader loader;
+  private final Introductions introductions;
+  private final Notifier notifier;
+  private final List<Long> timers = new ArrayList<>();
+  private boolean closed;
+
+  private EngineConnector(
+      Vertx vertx,
+      EngineConfig config,
+      String engineId,
+      KvMemory memory,
+      BlockPool pool,
+      Counters counters,
+      TransferHistograms histograms,
+      Supplier<List<Misbehaviour>> misbehaviours,
+      Runnable onBlocksFreed,
+      Context context) {
+    this.vertx = vertx;
+    this.context = context;
+    this.config = config;
+    this.engineId = engineId;
+    this.pool = pool;
+    this.misbehaviours = misbehaviours;
+    this.onBlocksFreed = onBlocksFreed;
+    this.holds = new Holds(memory.ranks(), config.lease(), config.clock(), counters, this::freed);
+    this.loader =
+        new Loader(memory.geometry().ranks(), config.geometry().blockSize(), context, histograms);
+    this.transports =
+        new RankTransports(
+            config,
+            engineId,
+            memory,
+            rank ->
+                (peer, payload) -> context.runOnContext(ignored -> holds.notified(rank, payload)));
+    try {
+      this.sideChannel =
+          new SideChannel(config, engineId, memory, transports, new PairingRules(config));
+    } catch (RuntimeException e) {
+      transports.close();
+      throw e;
+    }
+    this.introductions = new Introductions(remote -> sideChannel.meet(remote, context));
+    this.notifier = new Notifier(memory.ranks(), introductions, context, counters);
+  }
+
+  /**
+   * Starts to listen. To be called on the engine's event loop.
+   *
+   * @param misbehaviours asked at the moments at which they strike
+   * @param onBlocksFreed called when pinned blocks have become free
+   */
+  public static Future<EngineConnector> start(
+      Vertx vertx,
+      EngineConfig config,
+      String engineId,
+      KvMemory memory,
+      BlockPool pool,
+      Counters counters,
+      TransferHistograms histograms,
+      Supplier<List<Misbehaviour>> misbehaviours,
+      Runnable onBlocksFreed) {
+    Context context = vertx.getOrCreateContext();
+    return context
+        .executeBlocking(() ->
+            new EngineConnector(
+                vertx,
+                config,
+                engineId,
+                memory,
+                pool,
+                counters,
+                histograms,
+                misbehaviours,
+                onBlocksFreed,
+                context))
+        .map(Objects::requireNonNull)
+        .onSuccess(EngineConnector::startTimers);
+  }
+
+  private void startTimers() {
+    timers.add(vertx.setPeriodic(REAP_MILLIS, id -> holds.reap()));
+    timers.add(vertx.setPeriodic(config.heartbeat().toMillis(), id -> notifier.beat()));
+  }
+
+  @Override
+  public void expect(RemotePrefill remote) {
+    notifier.expect(remote);
+  }
+
+  @Override
+  public Future<Load> load(RemotePrefill remote, Sequence sequence, int from) {
+    return introductions
+        .meet(remote)
+        .compose(engine -> load(engine, remote, sequence, from))
+        .otherwise(failure -> {
+          notifier.forget(remote);
+          LOG.info("{} cannot be loaded: {}", remote.requestId(), failure.getMessage());
+          return new Load.Failed(String.valueOf(failure.getMessage()));
+        });
+  }
+
+  private Future<Load> load(
+      RemoteEngine engine, RemotePrefill remote, Sequence sequence, int from) {
+    long promised = (long) remote.blockIds().getFirst().size() * engine.geometry().blockSize();
+    if (promised < sequence.size()) {
+      notifier.forget(remote);
+      return Future.succeededFuture(
+          new Load.Fatal(
+              "the prompt has %d tokens, remote_block_ids holds %d"
+                  .formatted(sequence.size(), promised)));
+    }
+    return loader
+        .load(engine, remote, sequence, from, faults(engine))
+        .map(loaded -> {
+          notifier.done(engine, remote);
+          return (Load) new Load.Done();
+        })
+        .onFailure(failure -> {
+          // With vLLM blocks stay pinned where a read failed, but not where ids are wrong.
+          if (config.pairing() == Pairing.ANY || failure instanceof IllegalArgumentException) {
+            notifier.done(engine, remote);
+          }
+        });
+  }
+
+  /**
+   * What goes wrong while loading. vLLM 0.32.0 moves blocks of different sizes as if a token's K
+   * and V were next to each other, which they are not in CPU attention: every answer is wrong, and
+   * nothing says so. One wrong byte stands for that here.
+   */
+  private List<Misbehaviour> faults(RemoteEngine engine) {
+    List<Misbehaviour> faults = new ArrayList<>(misbehaviours.get());
+    if (config.pairing() == Pairing.VLLM
+        && config.geometry().layout() == Layout.CPU_ATTENTION
+        && engine.geometry().blockSize() != config.geometry().blockSize()) {
+      faults.add(new Misbehaviour.CorruptByte());
+    }
+    return faults;
+  }
+
+  @Override
+  public void release(RemotePrefill remote) {
+    notifier.release(remote);
+  }
+
+  @Override
+  public Optional<HandOff> hold(String requestId, int[] blocks, int tokens, int cachedTokens) {
+    if (closed || blocks.length == 0) {
+      return Optional.empty();
+    }
+    boolean forgets = false;
+    for (Misbehaviour misbehaviour : misbehaviours.get()) {
+      forgets |= misbehaviour instanceof Misbehaviour.ForgetLease;
+    }
+    if (!forgets) {
+      pool.retain(blocks);
+      holds.add(requestId, blocks);
+    }
+    return Optional.of(
+        new HandOff(
+            List.of(Arrays.stream(blocks).boxed().toList()),
+            engineId,
+            requestId,
+            config.host(),
+            sideChannel.port(),
+            transports.ranks(),
+            tokens,
+            cachedTokens));
+  }
+
+  @Override
+  public void misbehavioursChanged() {
+    SideChannel.Honesty honesty = SideChannel.Honesty.TRUE;
+    for (Misbehaviour misbehaviour : misbehaviours.get()) {
+      if (misbehaviour instanceof Misbehaviour.LieAboutGeometry) {
+        honesty = SideChannel.Honesty.SHIFTED;
+      }
+    }
+    sideChannel.answer(honesty);
+  }
+
+  @Override
+  public Future<Void> close() {
+    closed = true;
+    timers.forEach(vertx::cancelTimer);
+    holds.endAll();
+    return context
+        .executeBlocking(
+            () -> {
+              sideChannel.close();
+              transports.close();
+              return transports.ranks();
+            },
+            false)
+        .mapEmpty();
+  }
+
+  @Override
+  public int sideChannelPort() {
+    return sideChannel.port();
+  }
+
+  @Override
+  public int heldBlocks() {
+    return holds.heldBlocks();
+  }
+
+  @Override
+  public int openReads() {
+    return loader.openReads();
+  }
+
+  private void freed(int[] blocks) {
+    pool.release(blocks);
+    onBlocksFreed.run();
+  }
+}

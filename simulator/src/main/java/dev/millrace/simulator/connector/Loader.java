@@ -1,0 +1,162 @@
+package dev.millrace.simulator.connector;
+
+import dev.millrace.layout.BlockTable;
+import dev.millrace.layout.Rank;
+import dev.millrace.layout.Rounding;
+import dev.millrace.layout.SourceRead;
+import dev.millrace.layout.TokenSpan;
+import dev.millrace.layout.TransferPlan;
+import dev.millrace.simulator.Misbehaviour;
+import dev.millrace.simulator.cache.Sequence;
+import dev.millrace.simulator.core.TransferHistograms;
+import dev.millrace.simulator.core.TransferParams.RemotePrefill;
+import dev.millrace.transfer.ReadOutcome;
+import io.vertx.core.Context;
+import io.vertx.core.Future;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * Brings the blocks of one sequence over: plans for each of our ranks, reads from each prefill
+ * rank, zeroes what lies behind the prompt. Planning and zeroing run on a worker.
+ */
+final class Loader {
+  private static final Duration DEADLINE = Duration.ofSeconds(30);
+
+  private final List<Rank> ownRanks;
+  private final int blockSize;
+  private final Context context;
+  private final TransferHistograms histograms;
+  private final AtomicInteger openReads = new AtomicInteger();
+
+  /** One read from one prefill rank into one of our ranks. */
+  private record Reading(int ownRank, SourceRead read) {}
+
+  /** All reads of a sequence, and the token at which they end. */
+  private record Readings(List<Reading> all, int end) {}
+
+  Loader(List<Rank> ownRanks, int blockSize, Context context, TransferHistograms histograms) {
+    this.ownRanks = List.copyOf(ownRanks);
+    this.blockSize = blockSize;
+    this.context = context;
+    this.histograms = histograms;
+  }
+
+  /** Reads under way. */
+  int openReads() {
+    return openReads.get();
+  }
+
+  /**
+   * Loads tokens {@code [from, size)}.
+   *
+   * @return fails with the reason if not everything arrived, {@link IllegalArgumentException} if
+   *     the block ids are wrong
+   */
+  Future<Void> load(
+      RemoteEngine engine,
+      RemotePrefill remote,
+      Sequence sequence,
+      int from,
+      List<Misbehaviour> misbehaviours) {
+    return context
+        .executeBlocking(() -> plan(engine, remote, sequence, from, misbehaviours), false)
+        .map(Objects::requireNonNull)
+        .compose(readings -> {
+          List<Future<Void>> reads = new ArrayList<>();
+          for (Reading reading : readings.all()) {
+            reads.add(read(engine, reading));
+          }
+          // join, not all: nothing may be written any more when this is over.
+          return Future.join(reads).map(readings.end());
+        })
+        .compose(end ->
+            context.executeBlocking(
+                () -> {
+                  settle(sequence, from, end, misbehaviours);
+                  return end;
+                },
+                false))
+        .mapEmpty();
+  }
+
+  private Readings plan(
+      RemoteEngine engine,
+      RemotePrefill remote,
+      Sequence sequence,
+      int from,
+      List<Misbehaviour> misbehaviours) {
+    List<Integer> ids = new ArrayList<>(remote.blockIds().getFirst());
+    int end = sequence.size();
+    for (Misbehaviour misbehaviour : misbehaviours) {
+      if (misbehaviour instanceof Misbehaviour.SwapBlocks) {
+        int first = from / engine.geometry().blockSize();
+        if (first + 1 < ids.size()) {
+          Collections.swap(ids, first, first + 1);
+        }
+      } else if (misbehaviour instanceof Misbehaviour.DropLastBlock) {
+        end = Math.max(from, (sequence.size() - 1) / blockSize * blockSize);
+      }
+    }
+    BlockTable source = BlockTable.of(ids.stream().mapToInt(Integer::intValue).toArray());
+    BlockTable target = sequence.tableBetween(from, end);
+    List<Reading> readings = new ArrayList<>();
+    if (from < end) {
+      for (Rank rank : ownRanks) {
+        TransferPlan plan =
+            engine
+                .planner()
+                .plan(
+                    rank,
+                    List.of(source),
+                    List.of(target),
+                    new TokenSpan(from, end),
+                    Rounding.WHOLE_BLOCKS);
+        for (SourceRead read : plan.reads()) {
+          readings.add(new Reading(rank.tensor(), read));
+        }
+      }
+    }
+    return new Readings(readings, end);
+  }
+
+  private Future<Void> read(RemoteEngine engine, Reading reading) {
+    openReads.incrementAndGet();
+    return engine
+        .peer(reading.ownRank(), reading.read().source().tensor())
+        .compose(peer ->
+            Future.fromCompletionStage(
+                peer.read(reading.read(), Optional.empty(), DEADLINE), context))
+        .compose(outcome ->
+            switch (outcome) {
+              case ReadOutcome.Done done -> {
+                histograms.transferred(done.took().toNanos() / 1e9, done.bytes(), done.runs());
+                yield Future.<Void>succeededFuture();
+              }
+              case ReadOutcome.Failed failed ->
+                  failed.cause() == ReadOutcome.Cause.OUT_OF_BOUNDS
+                      ? Future.failedFuture(new IllegalArgumentException(failed.reason()))
+                      : Future.failedFuture(failed.cause() + ": " + failed.reason());
+            })
+        .onComplete(ended -> openReads.decrementAndGet());
+  }
+
+  private void settle(Sequence sequence, int from, int end, List<Misbehaviour> misbehaviours) {
+    sequence.zeroFrom(end);
+    if (from == sequence.size()) {
+      return;
+    }
+    for (Misbehaviour misbehaviour : misbehaviours) {
+      if (misbehaviour instanceof Misbehaviour.CorruptByte) {
+        sequence.corrupt(from);
+      } else if (misbehaviour instanceof Misbehaviour.ShiftByOneToken) {
+        sequence.shift(from);
+      }
+    }
+  }
+}

@@ -1,0 +1,88 @@
+package dev.millrace.simulator.connector;
+
+import dev.millrace.layout.Geometry;
+import dev.millrace.layout.TransferPlanner;
+import dev.millrace.transfer.Peer;
+import io.vertx.core.Context;
+import io.vertx.core.Future;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A prefill engine that this engine has shaken hands with: its geometry, and connections from each
+ * of our ranks to each of its ranks, opened when first needed. Belongs to the engine's event loop.
+ */
+final class RemoteEngine {
+  /** vLLM gives a peer's answer 5 s (0.32.0, handshake {@code RCVTIMEO}). */
+  private static final Duration CONNECT = Duration.ofSeconds(5);
+
+  private final String engineId;
+  private final TransferPlanner planner;
+  private final List<byte[]> descriptions;
+  private final RankTransports transports;
+  private final Context context;
+  private final Map<List<Integer>, Future<Peer>> peers = new HashMap<>();
+
+  /**
+   * An engine that has introduced itself.
+   *
+   * @param planner from its geometry to ours
+   * @param descriptions of its ranks' transports
+   */
+  RemoteEngine(
+      String engineId,
+      TransferPlanner planner,
+      List<byte[]> descriptions,
+      RankTransports transports,
+      Context context) {
+    this.engineId = engineId;
+    this.planner = planner;
+    this.descriptions = List.copyOf(descriptions);
+    this.transports = transports;
+    this.context = context;
+  }
+
+  String engineId() {
+    return engineId;
+  }
+
+  TransferPlanner planner() {
+    return planner;
+  }
+
+  Geometry geometry() {
+    return planner.source();
+  }
+
+  int ranks() {
+    return descriptions.size();
+  }
+
+  /** The connection from our rank to its rank. */
+  Future<Peer> peer(int ownRank, int remoteRank) {
+    List<Integer> key = List.of(ownRank, remoteRank);
+    Future<Peer> present = peers.get(key);
+    if (present != null && !present.failed()) {
+      return present;
+    }
+    Future<Peer> connecting =
+        Future.fromCompletionStage(
+            transports.of(ownRank).connect(descriptions.get(remoteRank), CONNECT), context);
+    peers.put(key, connecting);
+    return connecting;
+  }
+
+  /** All connections there are. */
+  List<Peer> connected() {
+    List<Peer> connected = new ArrayList<>();
+    for (Future<Peer> peer : peers.values()) {
+      if (peer.succeeded()) {
+        connected.add(peer.result());
+      }
+    }
+    return connected;
+  }
+}

@@ -1,0 +1,166 @@
+package dev.millrace.simulator.connector;
+
+import dev.millrace.layout.AddressBook;
+import dev.millrace.layout.Geometry;
+import dev.millrace.layout.TransferPlanner;
+import dev.millrace.simulator.EngineConfig;
+import dev.millrace.simulator.cache.KvMemory;
+import dev.millrace.simulator.core.TransferParams.RemotePrefill;
+import dev.millrace.transfer.TransferException;
+import dev.millrace.transfer.sidechannel.AgentMetadata;
+import dev.millrace.transfer.sidechannel.Blob;
+import dev.millrace.transfer.sidechannel.ConnectorVersion;
+import dev.millrace.transfer.sidechannel.EngineGeometry;
+import dev.millrace.transfer.sidechannel.Handshake;
+import dev.millrace.transfer.sidechannel.HandshakeCodec;
+import dev.millrace.transfer.sidechannel.RankId;
+import dev.millrace.transfer.sidechannel.SideChannelClient;
+import dev.millrace.transfer.sidechannel.SideChannelServer;
+import io.vertx.core.Context;
+import io.vertx.core.Future;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Handshakes, asked and answered, as connector version 14 has them: an engine tells where its
+ * memory is and how it is laid out, rank by rank.
+ */
+final class SideChannel {
+  /** vLLM's {@code RCVTIMEO} for an answer (0.32.0). */
+  private static final Duration TIMEOUT = Duration.ofSeconds(5);
+
+  /** More ranks than any engine has; {@code tp_size} comes from the client's side. */
+  private static final int MOST_RANKS = 1024;
+
+  private final EngineConfig config;
+  private final String engineId;
+  private final AddressBook addresses;
+  private final RankTransports transports;
+  private final PairingRules rules;
+  private final KvMemory memory;
+  private final SideChannelServer server;
+  private final SideChannelClient client = new SideChannelClient();
+
+  /** Whether the answers are true. */
+  enum Honesty {
+    TRUE,
+    /** The memory is said to begin one block later than it does. */
+    SHIFTED
+  }
+
+  /** Starts to answer. Blocks. */
+  SideChannel(
+      EngineConfig config,
+      String engineId,
+      KvMemory memory,
+      RankTransports transports,
+      PairingRules rules) {
+    this.config = config;
+    this.engineId = engineId;
+    this.memory = memory;
+    this.addresses = memory.addresses();
+    this.transports = transports;
+    this.rules = rules;
+    this.server =
+        SideChannelServer.start(config.host(), config.sideChannelPort(), handshakes(Honesty.TRUE));
+  }
+
+  /** Port on which it answers. */
+  int port() {
+    return server.port();
+  }
+
+  /** Answers in this way from now on. */
+  void answer(Honesty honesty) {
+    server.replace(handshakes(honesty));
+  }
+
+  /** Asks an engine for all its ranks. */
+  Future<RemoteEngine> meet(RemotePrefill remote, Context context) {
+    if (remote.tensorParallel() < 1 || remote.tensorParallel() > MOST_RANKS) {
+      return Future.failedFuture("tp_size=" + remote.tensorParallel() + " is no number of ranks");
+    }
+    List<Future<Handshake>> asked = new ArrayList<>();
+    for (int rank = 0; rank < remote.tensorParallel(); rank++) {
+      asked.add(
+          Future.fromCompletionStage(
+              client.ask(remote.host(), remote.port(), 0, rank, TIMEOUT), context));
+    }
+    return Future.all(asked).map(all -> introduce(remote, all.list(), context));
+  }
+
+  /** Stops answering and asking. Blocks. */
+  void close() {
+    server.close();
+    client.close();
+  }
+
+  private RemoteEngine introduce(
+      RemotePrefill remote, List<Handshake> handshakes, Context context) {
+    List<AgentMetadata> ranks = new ArrayList<>();
+    Map<RankId, AgentMetadata> byRank = new HashMap<>();
+    for (Handshake handshake : handshakes) {
+      rules.refuseHash(handshake.compatibilityHash()).ifPresent(SideChannel::refuse);
+      AgentMetadata metadata =
+          HandshakeCodec.decodeMetadata(handshake.metadata(), ConnectorVersion.V14);
+      if (!metadata.engineId().equals(remote.engineId())) {
+        refuse(
+            "Remote NIXL agent engine ID mismatch. Expected %s, received %s."
+                .formatted(remote.engineId(), metadata.engineId()));
+      }
+      byRank.put(new RankId(0, ranks.size()), metadata);
+      ranks.add(metadata);
+    }
+    String hash = handshakes.getFirst().compatibilityHash();
+    rules.refuse(hash, describe(0, Honesty.TRUE), ranks).ifPresent(SideChannel::refuse);
+    Geometry geometry = EngineGeometry.of(config.geometry().model(), byRank);
+    return new RemoteEngine(
+        remote.engineId(),
+        new TransferPlanner(geometry, memory.geometry()),
+        ranks.stream().map(rank -> rank.agentMetadata().bytes()).toList(),
+        transports,
+        context);
+  }
+
+  private static void refuse(String reason) {
+    throw new TransferException(reason);
+  }
+
+  private Map<RankId, Handshake> handshakes(Honesty honesty) {
+    Map<RankId, Handshake> handshakes = new HashMap<>();
+    for (int rank = 0; rank < memory.ranks(); rank++) {
+      handshakes.put(
+          new RankId(0, rank),
+          new Handshake(
+              rules.ownHash(),
+              HandshakeCodec.encode(describe(rank, honesty), ConnectorVersion.V14)));
+    }
+    return handshakes;
+  }
+
+  private AgentMetadata describe(int rank, Honesty honesty) {
+    RankId id = new RankId(0, rank);
+    AddressBook told =
+        switch (honesty) {
+          case TRUE -> addresses;
+          case SHIFTED ->
+              (pipeline, tensor, allocation) ->
+                  addresses.baseAddress(pipeline, tensor, allocation)
+                      + config
+                          .geometry()
+                          .allocations(pipeline, tensor)
+                          .get(allocation)
+                          .blockBytes();
+        };
+    return EngineGeometry.describe(
+        config.geometry(),
+        id,
+        told,
+        engineId,
+        config.attentionBackend(),
+        Blob.of(transports.of(rank).describe()));
+  }
+}

@@ -1,0 +1,189 @@
+package dev.millrace.simulator;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.net.http.HttpResponse;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/** Bodies have the keys, their order and their types that a real vLLM's have. */
+class RecordedShapesTest {
+  private static final String CHAT =
+      "{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"What is a cache?\"}],\"max_tokens\":%d}";
+
+  @RegisterExtension private final EngineInvariants engines = new EngineInvariants();
+
+  @Test
+  void prefillLeg_completion_hasTheRecordedShape() {
+    SimulatedEngine prefill = engines.start(c -> c);
+    SimulatedEngine decode = engines.start(c -> c);
+    String prompt = Legs.prompt(40);
+    String body =
+        Legs.with(
+            Legs.with(Legs.body(prompt, 1), "kv_transfer_params", Legs.ASK_PREFILL),
+            "return_token_ids",
+            "true");
+    String answer = Caller.complete(prefill, body).body();
+    assertThat(Json.shape(answer)).isEqualTo(Json.shape(Recordings.text("p_leg.json")));
+    assertThat(Json.at(answer, "kv_transfer_params.remote_request_id"))
+        .matches(Json.at(answer, "id") + "-0-[0-9a-f]{8}");
+    assertThat(Json.at(answer, "kv_transfer_params.remote_engine_id"))
+        .isEqualTo(prefill.engineId());
+    assertThat(Json.at(answer, "kv_transfer_params.remote_num_tokens")).isEqualTo("40");
+    release(decode, prompt, answer);
+  }
+
+  @Test
+  void prefillLeg_chat_hasTheRecordedShape() {
+    SimulatedEngine prefill = engines.start(c -> c);
+    SimulatedEngine decode = engines.start(c -> c);
+    String body = Legs.with(CHAT.formatted(1), "kv_transfer_params", Legs.ASK_PREFILL);
+    String answer = Caller.post(prefill, "/v1/chat/completions", body).body();
+    assertThat(Json.shape(answer)).isEqualTo(Json.shape(Recordings.text("p_leg_chat.json")));
+    assertThat(Json.at(answer, "kv_transfer_params.remote_request_id"))
+        .matches(Json.at(answer, "id") + "-[0-9a-f]{8}");
+    release(decode, "x", answer);
+  }
+
+  /** As a router does it: a request that is refused, with the parameters. */
+  private static void release(SimulatedEngine decode, String prompt, String answer) {
+    String refused =
+        Legs.with(
+            Legs.with(Legs.body(prompt, 8), "min_tokens", "5000"),
+            "kv_transfer_params",
+            Json.raw(answer, "kv_transfer_params"));
+    assertThat(Caller.complete(decode, refused).statusCode()).isEqualTo(400);
+  }
+
+  @Test
+  void answer_completion_hasTheRecordedShape() {
+    SimulatedEngine engine = engines.start(c -> c);
+    String body = Legs.with(Legs.body(Legs.prompt(100), 24), "return_token_ids", "true");
+    assertThat(Json.shape(Caller.complete(engine, body).body()))
+        .isEqualTo(Json.shape(Recordings.text("d_leg.json")));
+  }
+
+  @Test
+  void answer_chat_hasTheRecordedShape() {
+    SimulatedEngine engine = engines.start(c -> c);
+    String answer = Caller.post(engine, "/v1/chat/completions", CHAT.formatted(24)).body();
+    assertThat(Json.shape(answer)).isEqualTo(Json.shape(Recordings.text("d_leg_chat.json")));
+  }
+
+  @Test
+  void stream_completion_hasTheRecordedEvents() {
+    SimulatedEngine engine = engines.start(c -> c);
+    String body =
+        Legs.with(
+            Legs.with(
+                Legs.with(Legs.body(Legs.prompt(40), 24), "stream", "true"),
+                "stream_options",
+                "{\"include_usage\":true}"),
+            "return_token_ids",
+            "true");
+    HttpResponse<String> answer = Caller.complete(engine, body);
+    assertThat(answer.headers().firstValue("content-type"))
+        .contains("text/event-stream; charset=utf-8");
+    compareEvents(Caller.events(answer.body()), Caller.events(Recordings.text("d_leg.sse")));
+  }
+
+  @Test
+  void stream_chat_hasTheRecordedEvents() {
+    SimulatedEngine engine = engines.start(c -> c);
+    String body =
+        Legs.with(
+            Legs.with(CHAT.formatted(24), "stream", "true"),
+            "stream_options",
+            "{\"include_usage\":true}");
+    String answer = Caller.post(engine, "/v1/chat/completions", body).body();
+    List<String> recorded = Caller.events(Recordings.text("d_leg_chat.sse"));
+    List<String> events = Caller.events(answer);
+    // The recording has fewer token events than tokens: some were sent together.
+    compareEvents(events.subList(0, 2), recorded.subList(0, 2));
+    compareEvents(
+        events.subList(events.size() - 3, events.size()),
+        recorded.subList(recorded.size() - 3, recorded.size()));
+  }
+
+  private static void compareEvents(List<String> events, List<String> recorded) {
+    assertThat(events).hasSameSizeAs(recorded);
+    for (int i = 0; i < events.size(); i++) {
+      if (recorded.get(i).equals("[DONE]")) {
+        assertThat(events.get(i)).isEqualTo("[DONE]");
+      } else {
+        assertThat(Json.shape(events.get(i)))
+            .as("event %d: %s", i, events.get(i))
+            .isEqualTo(Json.shape(recorded.get(i)));
+      }
+    }
+  }
+
+  @Test
+  void refusal_minTokens_isTheRecordedOne() {
+    SimulatedEngine engine = engines.start(c -> c);
+    HttpResponse<String> answer =
+        Caller.complete(engine, Legs.with(Legs.body("x", 8), "min_tokens", "5000"));
+    assertThat(answer.statusCode()).isEqualTo(400);
+    assertThat(answer.body()).isEqualTo(Recordings.text("error_reject.json").strip());
+  }
+
+  @Test
+  void refusal_severalGreedyChoices_isTheRecordedOne() {
+    SimulatedEngine engine = engines.start(c -> c);
+    HttpResponse<String> answer =
+        Caller.complete(
+            engine, Legs.with(Legs.with(Legs.body("x", 8), "n", "3"), "temperature", "0"));
+    assertThat(answer.statusCode()).isEqualTo(400);
+    assertThat(answer.body()).isEqualTo(Recordings.text("error_ngen.json").strip());
+  }
+
+  @Test
+  void refusal_otherModel_is404() {
+    SimulatedEngine engine = engines.start(c -> c);
+    HttpResponse<String> answer = Caller.complete(engine, "{\"model\":\"huge\",\"prompt\":\"x\"}");
+    assertThat(answer.statusCode()).isEqualTo(404);
+    assertThat(answer.body())
+        .isEqualTo(
+            "{\"error\":{\"message\":\"The model `huge` does not exist.\",\"type\":\"NotFoundError\",\"param\":\"model\",\"code\":404}}");
+  }
+
+  @Test
+  void refusal_logprobs_namesThem() {
+    SimulatedEngine engine = engines.start(c -> c);
+    for (String key : new String[] {"logprobs", "prompt_logprobs", "echo"}) {
+      HttpResponse<String> answer =
+          Caller.complete(
+              engine, Legs.with(Legs.body("x", 8), key, key.equals("echo") ? "true" : "1"));
+      assertThat(answer.statusCode()).isEqualTo(400);
+      assertThat(answer.body()).contains("`" + key + "`");
+    }
+  }
+
+  @Test
+  void refusal_notJson_is400() {
+    SimulatedEngine engine = engines.start(c -> c);
+    for (String body :
+        new String[] {"", "[]", "{\"prompt\":", "{\"prompt\":{}}", "{}", "nonsense"}) {
+      assertThat(Caller.complete(engine, body).statusCode()).as(body).isEqualTo(400);
+    }
+  }
+
+  @Test
+  void metrics_haveTheRecordedNamesAndLabels() {
+    SimulatedEngine engine = engines.start(c -> c);
+    List<String> recorded =
+        Recordings.text("metrics_d.txt")
+            .lines()
+            .map(line -> line.replaceAll(" [^ ]*$", ""))
+            .toList();
+    List<String> ours =
+        Caller.get(engine, "/metrics")
+            .body()
+            .lines()
+            .filter(line -> !line.startsWith("#") && !line.contains("cache_config_info"))
+            .map(line -> line.replaceAll(" [^ ]*$", ""))
+            .toList();
+    assertThat(ours).isNotEmpty().allSatisfy(name -> assertThat(recorded).contains(name));
+  }
+}
