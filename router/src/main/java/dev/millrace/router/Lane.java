@@ -74,6 +74,8 @@ final class Lane {
   private void connected(HttpConnection connection) {
     fresh.add(connection);
     connection.closeHandler(v -> fresh.remove(connection));
+    // The leg that is open on it hears of it too, and says it better.
+    connection.exceptionHandler(e -> {});
   }
 
   /** Whether a connection carries its first leg; true once per connection. */

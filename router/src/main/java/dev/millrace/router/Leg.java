@@ -72,6 +72,8 @@ final class Leg {
     this.request = request;
     connection = lane.firstUse(request.connection());
     events.connected();
+    // Failures come with the future of the answer as well.
+    request.exceptionHandler(e -> {});
     MultiMap headers = request.headers();
     HeaderRules.copyToEngine(clientHeaders, headers);
     headers.set(HttpHeaders.CONTENT_TYPE, JSON);

@@ -7,6 +7,7 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
+import io.vertx.core.http.HttpVersion;
 
 /** The client's side of an exchange: what is written to it, and whether it is still there. */
 final class Reply {
@@ -53,6 +54,12 @@ final class Reply {
 
   /** Gives a stream's events to the client, after this. */
   HttpServerResponse stream() {
+    if (request.version() == HttpVersion.HTTP_1_0) {
+      // There are no chunks in HTTP/1.0: the end of the stream is the end of the connection.
+      response.headers().set(HttpHeaders.CONNECTION, CLOSE);
+    } else {
+      response.setChunked(true);
+    }
     response.headers().set(REQUEST_ID, requestId);
     return response;
   }

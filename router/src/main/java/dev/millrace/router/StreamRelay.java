@@ -63,7 +63,7 @@ final class StreamRelay {
 
   private void begin(Buffer held) {
     decode.onMidStreamFailure(fault -> sink.success(new Ending.Failed(fault)));
-    to.setStatusCode(from.statusCode()).setChunked(true);
+    to.setStatusCode(from.statusCode());
     HeaderRules.copyToClient(from.headers(), to.headers());
     to.drainHandler(v -> {
       lastNanos = lane.now();

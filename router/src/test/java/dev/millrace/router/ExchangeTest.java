@@ -202,6 +202,19 @@ final class ExchangeTest {
   }
 
   @Test
+  void clientOfHttp10_getsItsStreamWithoutChunks() {
+    open();
+
+    try (RawClient client = stage.raw()) {
+      client.send(
+          RawClient.post("/v1/completions", Scripts.streamed()).replace("HTTP/1.1", "HTTP/1.0"));
+      assertThat(client.readToEnd())
+          .doesNotContainIgnoringCase("transfer-encoding")
+          .endsWith("\r\n\r\n" + Scripts.EVENT + Scripts.EVENT + Scripts.DONE);
+    }
+  }
+
+  @Test
   void chunkedRequest_isCollected() {
     ScriptedEngine p = stage.engine(Scripts.prefill());
     stage.open(p, stage.engine(Scripts.decode()));

@@ -44,6 +44,7 @@ public final class TransferEvidence {
   private int duringLook;
   private @Nullable Leg alone;
   private boolean looking;
+  private boolean lookedOnce;
 
   /** A decode leg begins; its report comes after it has ended and the counters were looked at. */
   public synchronized Leg begin(Consumer<TransferReport> listener) {
@@ -70,9 +71,12 @@ public final class TransferEvidence {
     }
   }
 
-  /** Whether a look at the counters is worth its while: nothing is open, and something was. */
+  /**
+   * Whether a look at the counters is worth its while: nothing is open, and something was, or it is
+   * the first.
+   */
   public synchronized boolean wantsLook() {
-    return !looking && open == 0 && (before == null || inWindow > 0);
+    return !looking && open == 0 && (inWindow > 0 || !lookedOnce);
   }
 
   /** Begins a look if it is worth its while. {@link #lookEnded} must follow if so. */
@@ -81,6 +85,7 @@ public final class TransferEvidence {
       return false;
     }
     looking = true;
+    lookedOnce = true;
     duringLook = 0;
     return true;
   }
