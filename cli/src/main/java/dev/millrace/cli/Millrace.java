@@ -26,6 +26,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
     usageHelpAutoWidth = true,
     sortOptions = false,
     subcommands = {
+      DemoCommand.class,
+      ServeCommand.class,
       PlanCommand.class,
       SimulateCommand.class,
       ConfigCommand.class,
@@ -63,7 +65,11 @@ public final class Millrace implements Runnable {
 
   /** The command line; what it writes and how it is stopped can be replaced in tests. */
   static CommandLine commands(StopSignal stop) {
-    CommandLine commands = new CommandLine(new Millrace(), new Factory(stop));
+    return explaining(new CommandLine(new Millrace(), new Factory(stop)));
+  }
+
+  /** A command line that explains whatever goes wrong. */
+  static CommandLine explaining(CommandLine commands) {
     commands.setCaseInsensitiveEnumValuesAllowed(true);
     commands.setAbbreviatedOptionsAllowed(false);
     commands.setExecutionStrategy(Millrace::executeAsAsked);
@@ -124,8 +130,14 @@ public final class Millrace implements Runnable {
   private record Factory(StopSignal stop) implements IFactory {
     @Override
     public <K> K create(Class<K> type) throws Exception {
+      if (type == ServeCommand.class) {
+        return type.cast(new ServeCommand(stop));
+      }
       if (type == SimulateCommand.class) {
         return type.cast(new SimulateCommand(stop));
+      }
+      if (type == DemoCommand.class) {
+        return type.cast(new DemoCommand(stop));
       }
       return CommandLine.defaultFactory().create(type);
     }

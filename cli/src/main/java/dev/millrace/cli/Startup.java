@@ -1,7 +1,7 @@
 package dev.millrace.cli;
 
 import io.vertx.core.Future;
-import java.net.BindException;
+import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
@@ -56,7 +56,8 @@ final class Startup {
   }
 
   private static RuntimeException explained(String what, @Nullable Throwable cause) {
-    if (cause instanceof BindException) {
+    if (cause instanceof IOException) {
+      // A BindException, or what Netty's native transports throw in its place.
       return Failure.usage(
           "%s cannot listen: %s; is the port taken?".formatted(what, cause.getMessage()));
     }
@@ -71,7 +72,7 @@ final class Startup {
     try (ServerSocket socket = new ServerSocket()) {
       socket.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), port));
       return true;
-    } catch (java.io.IOException e) {
+    } catch (IOException e) {
       return false;
     }
   }

@@ -14,7 +14,9 @@ import picocli.CommandLine;
 class MillraceTest {
   @Test
   void noCommand_showsThemAll() {
-    assertThat(CommandLineRun.of().assertDone().out()).contains("config").contains("Exit codes:");
+    assertThat(CommandLineRun.of().assertDone().out())
+        .contains("demo", "serve", "plan", "simulate", "config")
+        .contains("Exit codes:");
   }
 
   @Test

@@ -1,0 +1,27 @@
+package dev.millrace.cli;
+
+import dev.millrace.layout.GeometrySpec;
+import java.time.Duration;
+
+/**
+ * What a demo consists of.
+ *
+ * @param prefill geometry of every prefill engine
+ * @param decode geometry of every decode engine
+ * @param prefillCount number of prefill engines
+ * @param decodeCount number of decode engines
+ * @param port the router's port, 0 for any free one
+ * @param adminPort the router's port for operators, 0 for any free one
+ * @param interToken time between two tokens of a decode engine
+ */
+record DemoSetup(
+    GeometrySpec prefill,
+    GeometrySpec decode,
+    int prefillCount,
+    int decodeCount,
+    int port,
+    int adminPort,
+    Duration interToken) {
+  /** Name of the model that all engines serve. */
+  static final String MODEL = "tiny";
+}

@@ -1,0 +1,58 @@
+package dev.millrace.cli;
+
+import dev.millrace.config.Admin;
+import dev.millrace.config.Listen;
+import dev.millrace.config.RoutingTable;
+import dev.millrace.router.Router;
+import io.vertx.core.Vertx;
+import java.io.PrintWriter;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code millrace serve}: the router. */
+@Command(
+    name = "serve",
+    description = "Runs the router in front of the workers of a routing table.")
+final class ServeCommand implements Callable<Integer> {
+  private final StopSignal stop;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Option(
+      names = {"-c", "--config"},
+      required = true,
+      paramLabel = "FILE",
+      description = "The routing table.")
+  private Path file = Path.of("");
+
+  ServeCommand(StopSignal stop) {
+    this.stop = stop;
+  }
+
+  @Override
+  public Integer call() {
+    RoutingTable table = ConfigCommand.read(file);
+    Listen listen = table.listen();
+    Admin admin = table.admin();
+    Vertx vertx = Router.vertx();
+    try {
+      String what =
+          "the router (%s:%d, admin %s:%d)"
+              .formatted(listen.host(), listen.port(), admin.host(), admin.port());
+      Router router = Startup.started(what, Router.start(vertx, table, System::nanoTime));
+      PrintWriter out = spec.commandLine().getOut();
+      out.println("listening on http://%s:%d".formatted(listen.host(), router.port()));
+      out.println("admin on http://%s:%d".formatted(admin.host(), router.adminPort()));
+      out.flush();
+      stop.await();
+      Startup.closed(router.close());
+      return ExitCode.DONE;
+    } finally {
+      Startup.closed(vertx.close());
+    }
+  }
+}
