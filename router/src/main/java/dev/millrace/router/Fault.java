@@ -1,5 +1,6 @@
 package dev.millrace.router;
 
+import dev.millrace.config.Role;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.pools.Worker;
 import io.vertx.core.MultiMap;
@@ -49,7 +50,7 @@ sealed interface Fault {
 
   /** What the client is told when there is no answer of an engine to pass on. */
   default Problem problem() {
-    boolean prefill = worker().role() == dev.millrace.config.Role.PREFILL;
+    boolean prefill = worker().role() == Role.PREFILL;
     Problem.Side side = prefill ? Problem.Side.PREFILL : Problem.Side.DECODE;
     String stage = prefill ? "prefill" : "decode";
     String who = "The " + stage + " worker " + worker().url();

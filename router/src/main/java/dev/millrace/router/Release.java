@@ -7,6 +7,7 @@ import dev.millrace.router.pools.Worker;
 import io.vertx.core.MultiMap;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientResponse;
+import io.vertx.core.json.Json;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
@@ -69,7 +70,7 @@ final class Release {
         };
     String head =
         "{\"model\":"
-            + io.vertx.core.json.Json.encode(model)
+            + Json.encode(model)
             + ","
             + prompt
             + ",\"max_tokens\":1,\"min_tokens\":2,\"kv_transfer_params\":";

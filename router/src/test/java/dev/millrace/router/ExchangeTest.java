@@ -215,6 +215,21 @@ final class ExchangeTest {
   }
 
   @Test
+  void closedRouter_resetsWhatIsOpen() throws Exception {
+    ScriptedEngine p = stage.engine((request, wire) -> wire.awaitGone());
+    Router router = stage.open(p, stage.engine(Scripts.decode()));
+    try (RawClient client = stage.raw()) {
+      client.send(RawClient.post("/v1/completions", Scripts.whole()));
+      Stage.await("the leg is open", () -> p.requests().size() == 1);
+
+      assertThat(router.close().await(10, java.util.concurrent.TimeUnit.SECONDS)).isNull();
+
+      Stage.await("the leg is closed", () -> p.openConnections() == 0);
+      Stage.await("the exchange is settled", () -> router.occupancy().isIdle());
+    }
+  }
+
+  @Test
   void chunkedRequest_isCollected() {
     ScriptedEngine p = stage.engine(Scripts.prefill());
     stage.open(p, stage.engine(Scripts.decode()));

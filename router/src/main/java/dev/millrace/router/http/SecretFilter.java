@@ -6,6 +6,7 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.core.internal.buffer.BufferInternal;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -163,7 +164,7 @@ public final class SecretFilter {
 
   private static int[] skips() {
     int[] skips = new int[256];
-    java.util.Arrays.fill(skips, KEY.length);
+    Arrays.fill(skips, KEY.length);
     for (int i = 0; i < KEY.length - 1; i++) {
       skips[KEY[i] & 0xFF] = KEY.length - 1 - i;
     }

@@ -2,6 +2,7 @@ package dev.millrace.router.pools;
 
 import dev.millrace.router.http.Body;
 import io.vertx.core.Context;
+import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpClient;
 import io.vertx.core.http.HttpClientResponse;
@@ -9,6 +10,7 @@ import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.RequestOptions;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.TimeUnit;
@@ -69,8 +71,7 @@ public final class EvidenceCollector {
     legEnded(worker);
   }
 
-  private io.vertx.core.Future<TransferEvidence.@Nullable Counters> counters(
-      HttpClientResponse response) {
+  private Future<TransferEvidence.@Nullable Counters> counters(HttpClientResponse response) {
     return Body.collect(response, MOST_METRICS_BYTES)
         .map(body -> response.statusCode() == 200 ? countersIn(body.bytes(), body.length()) : null);
   }
@@ -102,7 +103,7 @@ public final class EvidenceCollector {
     int end = from + name.length;
     return end < to
         && (text[end] == '{' || text[end] == ' ')
-        && java.util.Arrays.equals(text, from, end, name, 0, name.length);
+        && Arrays.equals(text, from, end, name, 0, name.length);
   }
 
   private static double valueOf(byte[] text, int from, int to) {

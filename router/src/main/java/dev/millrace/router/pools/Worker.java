@@ -5,6 +5,7 @@ import dev.millrace.config.WorkerAddress;
 import dev.millrace.router.http.Api;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.RequestOptions;
+import io.vertx.core.net.SocketAddress;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
@@ -60,12 +61,19 @@ public final class Worker {
 
   /** A request for another path of this worker. */
   public RequestOptions options(HttpMethod method, String path) {
+    String host = bare(address.url().getHost());
     return new RequestOptions()
         .setMethod(method)
-        .setHost(address.url().getHost())
+        .setServer(SocketAddress.inetSocketAddress(address.port(), host))
+        .setHost(host)
         .setPort(address.port())
         .setSsl("https".equals(address.url().getScheme()))
         .setURI(path);
+  }
+
+  /** URIs keep the brackets of an IPv6 address, sockets want it without. */
+  private static String bare(String host) {
+    return host.startsWith("[") ? host.substring(1, host.length() - 1) : host;
   }
 
   /** Counts a leg that begins. */
