@@ -54,6 +54,10 @@ public final class SimulatedEngine {
   private final AtomicInteger port = new AtomicInteger();
   private final AtomicReference<@Nullable Future<Void>> closing = new AtomicReference<>();
   private final Promise<String> deployment = Promise.promise();
+
+  /** Completes when the last part of the engine has ended. */
+  private final Promise<Void> stopped = Promise.promise();
+
   private volatile List<Misbehaviour> misbehaviours = List.of();
   private volatile @Nullable Parts parts;
 
@@ -142,7 +146,15 @@ public final class SimulatedEngine {
   public Future<Void> close() {
     Promise<Void> closed = Promise.promise();
     if (closing.compareAndSet(null, closed.future())) {
-      deployment.future().compose(vertx::undeploy).onComplete(closed);
+      if (stopped.future().isComplete()) {
+        // Vert.x has been closed, and has undeployed us.
+        closed.complete();
+      } else {
+        deployment
+            .future()
+            .compose(id -> vertx.undeploy(id).recover(gone -> stopped.future()))
+            .onComplete(closed);
+      }
     }
     Future<Void> present = closing.get();
     return present == null ? closed.future() : present;
@@ -199,6 +211,7 @@ public final class SimulatedEngine {
       if (door != null) {
         door.leaveAll();
       }
+      stopped.tryComplete();
       return Future.succeededFuture();
     }
   }
@@ -277,7 +290,8 @@ public final class SimulatedEngine {
       return listening
           .transform(ended -> present.connector().close())
           .transform(ended -> present.scheduler().idle())
-          .compose(idle -> context.executeBlocking(present.memory()::free));
+          .compose(idle -> context.executeBlocking(present.memory()::free))
+          .onComplete(freed -> stopped.tryComplete());
     }
   }
 }

@@ -40,6 +40,9 @@ final class EngineInvariants implements BeforeEachCallback, AfterEachCallback {
         await(() -> atRest(engine.stats()), () -> engine.config().role() + " " + engine.stats());
       }
     } finally {
+      for (SimulatedEngine engine : engines) {
+        engine.close().toCompletionStage().toCompletableFuture().get(20, TimeUnit.SECONDS);
+      }
       engines.clear();
       vertx.close().toCompletionStage().toCompletableFuture().get(20, TimeUnit.SECONDS);
     }

@@ -5,6 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.Layout;
 import java.net.http.HttpResponse;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -186,6 +189,35 @@ class HandOffTest {
       }
     }
     assertThat(text.toString()).isEqualTo(expected);
+  }
+
+  @Test
+  void manyAtOnce_moreThanBlocks_allEqualAggregated() {
+    SimulatedEngine prefill =
+        engine(EngineRole.PREFILL, EngineInvariants.geometry(2, 16, Layout.HND, 33));
+    SimulatedEngine decode =
+        engine(EngineRole.DECODE, EngineInvariants.geometry(1, 32, Layout.NHD, 13));
+    SimulatedEngine one = engine(EngineRole.BOTH);
+    var answers =
+        IntStream.range(0, 40)
+            .mapToObj(i ->
+                CompletableFuture.supplyAsync(() -> {
+                  String prompt = Legs.prompt(20 + 3 * (i % 20)) + i / 20;
+                  String expected = Legs.aggregated(one, prompt, 6);
+                  String actual = Legs.disaggregated(prefill, decode, prompt, 6);
+                  return actual.equals(expected) ? "" : prompt;
+                }))
+            .toList();
+    assertThat(answers).extracting(CompletableFuture::join).containsOnly("");
+    EngineInvariants.await(() -> prefill.stats().releasedHandoffs() == 40);
+  }
+
+  @Test
+  void close_afterVertxIsClosed_completes() throws Exception {
+    SimulatedEngine engine = engine(EngineRole.BOTH);
+    engines.vertx().close().toCompletionStage().toCompletableFuture().get(20, TimeUnit.SECONDS);
+    engine.close().toCompletionStage().toCompletableFuture().get(20, TimeUnit.SECONDS);
+    assertThat(Caller.reaches(engine)).isFalse();
   }
 
   @Test
