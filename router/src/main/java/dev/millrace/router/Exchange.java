@@ -19,9 +19,8 @@ import dev.millrace.router.telemetry.Waterfall.Part;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpServerRequest;
 import java.time.Duration;
-import java.util.HashSet;
+import java.util.Objects;
 import java.util.Optional;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -53,13 +52,11 @@ final class Exchange {
   private final String requestId;
   private final Waterfall waterfall;
   private final Reply reply;
+  private final Places places = new Places();
 
   private @Nullable Service service;
-  private @Nullable Reservation prefill;
-  private @Nullable Reservation decode;
   private @Nullable HandOff handOff;
   private DecodeLeg.Sent sent = DecodeLeg.Sent.NOTHING;
-  private Set<Worker> failed = Set.of();
   private int prefillRetries;
   private int decodeRetries;
   private int staleConnections;
@@ -178,11 +175,11 @@ final class Exchange {
   // ---- choose: a prefill and a decode worker, both with a place ----
 
   private Mono<Ending> choose(Service to) {
-    return switch (to.chooser().pair(failed)) {
+    return switch (to.chooser().pair(places.failed())) {
       case Choice.Refuse(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case Choice.Disaggregate(Reservation first, Reservation second) -> {
-        prefillOn(first);
-        decodeOn(second);
+        places.takePrefill(first);
+        places.takeDecode(second);
         yield prefillLeg(to, first);
       }
     };
@@ -224,12 +221,12 @@ final class Exchange {
       return prefillLeg(to, place);
     }
     if (fault.isWorkersOwn() && prefillRetries < to.route().retries().prefill()) {
-      blame(fault.worker());
-      Optional<Reservation> another = to.chooser().anotherPrefill(failed);
+      places.blame(fault.worker());
+      Optional<Reservation> another = to.chooser().anotherPrefill(places.failed());
       if (another.isPresent()) {
         prefillRetries++;
         waterfall.retried(lane.now());
-        prefillOn(another.get());
+        places.takePrefill(another.get());
         return prefillLeg(to, another.get());
       }
     }
@@ -239,7 +236,7 @@ final class Exchange {
   // ---- hand off: the blocks enter the ledger; the decode leg's body names them ----
 
   private Mono<Ending> handOff(Service to, Worker holder, Found blocks) {
-    releasePrefill();
+    places.releasePrefill();
     return switch (blocks) {
       case Found.Blocks(Buffer parameters) -> {
         handOff = lane.house.ledger.enter(holder, parameters, lane.now());
@@ -257,7 +254,7 @@ final class Exchange {
   // ---- decode leg: the answer; nothing is tried again once the client has a byte of it ----
 
   private Mono<Ending> decodeLeg(Service to, Buffer body) {
-    Worker worker = decodePlace().worker();
+    Worker worker = Objects.requireNonNull(places.decodeWorker(), "no place on a decode worker");
     waterfall.decodeOn(worker.url());
     sent = DecodeLeg.Sent.NOTHING;
     Mono<DecodeLeg.Decoded> leg =
@@ -326,12 +323,12 @@ final class Exchange {
     if (mayRetry) {
       decodeRetries++;
       if (!fault.isStaleConnection()) {
-        blame(fault.worker());
+        places.blame(fault.worker());
       }
       if (fault instanceof Fault.Unreachable && isFresh(handOff)) {
-        Optional<Reservation> another = to.chooser().anotherDecode(failed);
+        Optional<Reservation> another = to.chooser().anotherDecode(places.failed());
         if (another.isPresent()) {
-          decodeOn(another.get());
+          places.takeDecode(another.get());
           return decodeLeg(to, body);
         }
       } else {
@@ -345,15 +342,15 @@ final class Exchange {
   /** A new prompt computation, with other workers as far as there are any. */
   private Mono<Ending> prefillAgain(Service to, Fault fault) {
     if (handOff != null && !fault.isStaleConnection()) {
-      blame(handOff.holder());
+      places.blame(handOff.holder());
     }
     endHandOff(to, fault);
-    return switch (to.chooser().pair(failed)) {
+    return switch (to.chooser().pair(places.failed())) {
       case Choice.Refuse _ -> Mono.just(new Ending.Failed(fault));
       case Choice.Disaggregate(Reservation first, Reservation second) -> {
         waterfall.retried(lane.now());
-        prefillOn(first);
-        decodeOn(second);
+        places.takePrefill(first);
+        places.takeDecode(second);
         yield prefillLeg(to, first);
       }
     };
@@ -389,16 +386,25 @@ final class Exchange {
     if (running != null) {
       running.dispose();
     }
-    int status = reply.finish(ending);
+    int status = finish(ending);
     if (service != null) {
       endHandOff(service, null);
     }
-    releasePrefill();
-    releaseDecode();
+    places.release();
     waterfall.settled(status, ending.getClass().getSimpleName(), lane.now());
     lane.house.recent.add(waterfall);
     lane.house.gauges.exchanges.decrementAndGet();
     LOG.debug("{} {} {}", requestId, status, ending.getClass().getSimpleName());
+  }
+
+  /** The books are closed also if the last bytes cannot be written. */
+  private int finish(Ending ending) {
+    try {
+      return reply.finish(ending);
+    } catch (RuntimeException e) {
+      LOG.error("exchange {} could not be answered", requestId, e);
+      return 0;
+    }
   }
 
   /** Sees to it that blocks nobody will read are freed; after a fault of the decode leg if any. */
@@ -433,53 +439,16 @@ final class Exchange {
   }
 
   private Optional<Worker> releasingWorker(Service to, HandOff blocks) {
-    if (decode != null && !decode.worker().refusedSince(blocks.sinceNanos())) {
-      return Optional.of(decode.worker());
+    Worker decoding = places.decodeWorker();
+    if (decoding != null && !decoding.refusedSince(blocks.sinceNanos())) {
+      return Optional.of(decoding);
     }
     return to.chooser()
-        .anotherDecode(failed)
+        .anotherDecode(places.failed())
         .map(place -> {
           place.release();
           return place.worker();
         });
-  }
-
-  // ---- places on workers ----
-
-  private void prefillOn(Reservation place) {
-    releasePrefill();
-    prefill = place;
-  }
-
-  private void decodeOn(Reservation place) {
-    releaseDecode();
-    decode = place;
-  }
-
-  private Reservation decodePlace() {
-    if (decode == null) {
-      throw new IllegalStateException("no place on a decode worker");
-    }
-    return decode;
-  }
-
-  private void releasePrefill() {
-    if (prefill != null) {
-      prefill.release();
-    }
-  }
-
-  private void releaseDecode() {
-    if (decode != null) {
-      decode.release();
-    }
-  }
-
-  private void blame(Worker worker) {
-    if (failed.isEmpty()) {
-      failed = new HashSet<>();
-    }
-    failed.add(worker);
   }
 
   private static String shortened(String text) {
