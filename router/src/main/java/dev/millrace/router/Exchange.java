@@ -38,7 +38,7 @@ final class Exchange {
   private static final Logger LOG = LoggerFactory.getLogger(Exchange.class);
 
   /** Long enough for the largest body over a slow line. */
-  private static final Duration RECEIVE_WITHIN = Duration.ofSeconds(60);
+  static final Duration RECEIVE_WITHIN = Duration.ofSeconds(60);
 
   /**
    * vLLM's lease on blocks is 30 s (kv_lease_duration); a decode engine must know of them well
@@ -76,7 +76,7 @@ final class Exchange {
     this.request = request;
     this.requestId = RequestId.keptOrFresh(request.getHeader(RequestId.HEADER), lane.random);
     this.waterfall = new Waterfall(requestId, api.path(), lane.now());
-    this.reply = new Reply(request, requestId);
+    this.reply = new Reply(lane, request, requestId);
     lane.house.gauges.exchanges.incrementAndGet();
   }
 
@@ -403,6 +403,7 @@ final class Exchange {
       return reply.finish(ending);
     } catch (RuntimeException e) {
       LOG.error("exchange {} could not be answered", requestId, e);
+      reply.hangUp();
       return 0;
     }
   }
