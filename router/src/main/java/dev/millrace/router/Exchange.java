@@ -137,7 +137,7 @@ final class Exchange {
     return switch (classified) {
       case Classified.Refused(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case ClientRequest client -> {
-        waterfall.model(client.model());
+        waterfall.model(shortened(client.model()));
         Chooser chooser = lane.house.chooser(client.model());
         yield chooser == null
             ? Mono.just(new Ending.Refused(unknown(client.model())))
@@ -202,9 +202,9 @@ final class Exchange {
             () -> waterfall.ended(Part.P_CONNECT, lane.now()))
         .timeout(
             deadline,
-            Mono.just(
+            Mono.fromSupplier(() ->
                 new PrefillLeg.Prefilled.Failed(
-                    new Fault.Late(worker, "did not answer the prefill", deadline))),
+                    late(worker, "did not answer the prefill", deadline))),
             lane.scheduler)
         .flatMap(prefilled -> {
           waterfall.ended(Part.P, lane.now());
@@ -213,6 +213,12 @@ final class Exchange {
             case PrefillLeg.Prefilled.Failed(Fault fault) -> prefillFailed(to, place, fault);
           };
         });
+  }
+
+  /** A leg that was reset by its deadline has failed like any other. */
+  private static Fault late(Worker worker, String what, Duration deadline) {
+    worker.legFailed();
+    return new Fault.Late(worker, what, deadline);
   }
 
   private Mono<Ending> prefillFailed(Service to, Reservation place, Fault fault) {
@@ -275,9 +281,8 @@ final class Exchange {
             Duration deadline = to.route().deadlines().firstToken();
             yield leg.timeout(
                 deadline,
-                Mono.just(
-                    new DecodeLeg.Decoded.Failed(
-                        new Fault.Late(worker, "sent no first token", deadline))),
+                Mono.fromSupplier(() ->
+                    new DecodeLeg.Decoded.Failed(late(worker, "sent no first token", deadline))),
                 lane.scheduler);
           }
         };
@@ -415,7 +420,8 @@ final class Exchange {
     if (blocks == null || !blocks.isOpen()) {
       return;
     }
-    boolean refusedByEngine = fault instanceof Fault.Answered answered && answered.status() < 500;
+    boolean refusedByEngine =
+        fault instanceof Fault.Answered answered && Release.freesBlocks(answered.status());
     boolean abortedByUs = fault == null || fault instanceof Fault.Late;
     if (refusedByEngine || (abortedByUs && sent == DecodeLeg.Sent.ANSWERED)) {
       // vLLM frees the blocks itself when it refuses or aborts a request that it knows.
