@@ -175,12 +175,21 @@ final class Exchange {
   // ---- choose: a prefill and a decode worker, both with a place ----
 
   private Mono<Ending> choose(Service to) {
-    return switch (to.chooser().pair(places.failed())) {
+    return go(to, to.chooser().choose(to.client().stages(), places.failed()));
+  }
+
+  private Mono<Ending> go(Service to, Choice choice) {
+    return switch (choice) {
       case Choice.Refuse(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case Choice.Disaggregate(Reservation first, Reservation second) -> {
         places.takePrefill(first);
         places.takeDecode(second);
         yield prefillLeg(to, first);
+      }
+      case Choice.DecodeOnly(Reservation alone) -> {
+        places.takeDecode(alone);
+        waterfall.ended(Part.QUEUE, lane.now());
+        yield decodeLeg(to, to.client().decodeBody());
       }
     };
   }
@@ -337,7 +346,7 @@ final class Exchange {
           return decodeLeg(to, body);
         }
       } else {
-        return prefillAgain(to, fault);
+        return fromTheStart(to, fault);
       }
     }
     endHandOff(to, fault);
@@ -345,20 +354,17 @@ final class Exchange {
   }
 
   /** A new prompt computation, with other workers as far as there are any. */
-  private Mono<Ending> prefillAgain(Service to, Fault fault) {
+  private Mono<Ending> fromTheStart(Service to, Fault fault) {
     if (handOff != null && !fault.isStaleConnection()) {
       places.blame(handOff.holder());
     }
     endHandOff(to, fault);
-    return switch (to.chooser().pair(places.failed())) {
-      case Choice.Refuse _ -> Mono.just(new Ending.Failed(fault));
-      case Choice.Disaggregate(Reservation first, Reservation second) -> {
-        waterfall.retried(lane.now());
-        places.takePrefill(first);
-        places.takeDecode(second);
-        yield prefillLeg(to, first);
-      }
-    };
+    Choice choice = to.chooser().choose(to.client().stages(), places.failed());
+    if (choice instanceof Choice.Refuse) {
+      return Mono.just(new Ending.Failed(fault));
+    }
+    waterfall.retried(lane.now());
+    return go(to, choice);
   }
 
   private boolean isFresh(@Nullable HandOff blocks) {
