@@ -31,6 +31,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       PlanCommand.class,
       SimulateCommand.class,
       ConfigCommand.class,
+      NixlCommand.class,
       CommandLine.HelpCommand.class
     },
     exitCodeListHeading = "%nExit codes:%n",

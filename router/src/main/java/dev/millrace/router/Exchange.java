@@ -38,7 +38,7 @@ final class Exchange {
   private static final Logger LOG = LoggerFactory.getLogger(Exchange.class);
 
   /** Long enough for the largest body over a slow line. */
-  private static final Duration RECEIVE_WITHIN = Duration.ofSeconds(60);
+  static final Duration RECEIVE_WITHIN = Duration.ofSeconds(60);
 
   /**
    * vLLM's lease on blocks is 30 s (kv_lease_duration); a decode engine must know of them well
@@ -76,7 +76,7 @@ final class Exchange {
     this.request = request;
     this.requestId = RequestId.keptOrFresh(request.getHeader(RequestId.HEADER), lane.random);
     this.waterfall = new Waterfall(requestId, api.path(), lane.now());
-    this.reply = new Reply(request, requestId);
+    this.reply = new Reply(lane, request, requestId);
     lane.house.gauges.exchanges.incrementAndGet();
   }
 
@@ -137,7 +137,7 @@ final class Exchange {
     return switch (classified) {
       case Classified.Refused(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case ClientRequest client -> {
-        waterfall.model(client.model());
+        waterfall.model(shortened(client.model()));
         Chooser chooser = lane.house.chooser(client.model());
         yield chooser == null
             ? Mono.just(new Ending.Refused(unknown(client.model())))
@@ -175,12 +175,21 @@ final class Exchange {
   // ---- choose: a prefill and a decode worker, both with a place ----
 
   private Mono<Ending> choose(Service to) {
-    return switch (to.chooser().pair(places.failed())) {
+    return go(to, to.chooser().choose(to.client().stages(), places.failed()));
+  }
+
+  private Mono<Ending> go(Service to, Choice choice) {
+    return switch (choice) {
       case Choice.Refuse(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case Choice.Disaggregate(Reservation first, Reservation second) -> {
         places.takePrefill(first);
         places.takeDecode(second);
         yield prefillLeg(to, first);
+      }
+      case Choice.DecodeOnly(Reservation alone) -> {
+        places.takeDecode(alone);
+        waterfall.ended(Part.QUEUE, lane.now());
+        yield decodeLeg(to, to.client().decodeBody());
       }
     };
   }
@@ -202,9 +211,9 @@ final class Exchange {
             () -> waterfall.ended(Part.P_CONNECT, lane.now()))
         .timeout(
             deadline,
-            Mono.just(
+            Mono.fromSupplier(() ->
                 new PrefillLeg.Prefilled.Failed(
-                    new Fault.Late(worker, "did not answer the prefill", deadline))),
+                    late(worker, "did not answer the prefill", deadline))),
             lane.scheduler)
         .flatMap(prefilled -> {
           waterfall.ended(Part.P, lane.now());
@@ -213,6 +222,12 @@ final class Exchange {
             case PrefillLeg.Prefilled.Failed(Fault fault) -> prefillFailed(to, place, fault);
           };
         });
+  }
+
+  /** A leg that was reset by its deadline has failed like any other. */
+  private static Fault late(Worker worker, String what, Duration deadline) {
+    worker.legFailed();
+    return new Fault.Late(worker, what, deadline);
   }
 
   private Mono<Ending> prefillFailed(Service to, Reservation place, Fault fault) {
@@ -275,9 +290,8 @@ final class Exchange {
             Duration deadline = to.route().deadlines().firstToken();
             yield leg.timeout(
                 deadline,
-                Mono.just(
-                    new DecodeLeg.Decoded.Failed(
-                        new Fault.Late(worker, "sent no first token", deadline))),
+                Mono.fromSupplier(() ->
+                    new DecodeLeg.Decoded.Failed(late(worker, "sent no first token", deadline))),
                 lane.scheduler);
           }
         };
@@ -332,7 +346,7 @@ final class Exchange {
           return decodeLeg(to, body);
         }
       } else {
-        return prefillAgain(to, fault);
+        return fromTheStart(to, fault);
       }
     }
     endHandOff(to, fault);
@@ -340,20 +354,17 @@ final class Exchange {
   }
 
   /** A new prompt computation, with other workers as far as there are any. */
-  private Mono<Ending> prefillAgain(Service to, Fault fault) {
+  private Mono<Ending> fromTheStart(Service to, Fault fault) {
     if (handOff != null && !fault.isStaleConnection()) {
       places.blame(handOff.holder());
     }
     endHandOff(to, fault);
-    return switch (to.chooser().pair(places.failed())) {
-      case Choice.Refuse _ -> Mono.just(new Ending.Failed(fault));
-      case Choice.Disaggregate(Reservation first, Reservation second) -> {
-        waterfall.retried(lane.now());
-        places.takePrefill(first);
-        places.takeDecode(second);
-        yield prefillLeg(to, first);
-      }
-    };
+    Choice choice = to.chooser().choose(to.client().stages(), places.failed());
+    if (choice instanceof Choice.Refuse) {
+      return Mono.just(new Ending.Failed(fault));
+    }
+    waterfall.retried(lane.now());
+    return go(to, choice);
   }
 
   private boolean isFresh(@Nullable HandOff blocks) {
@@ -403,6 +414,7 @@ final class Exchange {
       return reply.finish(ending);
     } catch (RuntimeException e) {
       LOG.error("exchange {} could not be answered", requestId, e);
+      reply.hangUp();
       return 0;
     }
   }
@@ -414,7 +426,8 @@ final class Exchange {
     if (blocks == null || !blocks.isOpen()) {
       return;
     }
-    boolean refusedByEngine = fault instanceof Fault.Answered answered && answered.status() < 500;
+    boolean refusedByEngine =
+        fault instanceof Fault.Answered answered && Release.freesBlocks(answered.status());
     boolean abortedByUs = fault == null || fault instanceof Fault.Late;
     if (refusedByEngine || (abortedByUs && sent == DecodeLeg.Sent.ANSWERED)) {
       // vLLM frees the blocks itself when it refuses or aborts a request that it knows.
