@@ -7,13 +7,15 @@ For each prompt length, completions and chat, streaming and unary:
 Then one prompt is sent twice: the second time the decode engine has its full blocks already, and only the rest may move.
 
     load-tests/vllm/vllm.sh up
-    ./millrace serve -c docs/examples/vllm-cpu.yaml &
-    load-tests/vllm/verify.py
+    load-tests/vllm/verify.py --serve docs/examples/vllm-cpu.yaml
+
+starts a router with that table on free ports; without --serve the one at --millrace is asked.
 
 Exit codes: 0 all as predicted, 1 something differs, 3 an engine, Millrace or its plan cannot be asked.
 Standard library only.
 """
 import argparse
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -22,6 +24,7 @@ import re
 import string
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -160,6 +163,30 @@ class Plan:
         return self.known[tokens]
 
 
+@contextlib.contextmanager
+def serving(command, table):
+    """The address of a router that runs with a table as long as it is needed; its ports are free ones."""
+    with tempfile.TemporaryDirectory(prefix="millrace-verify-") as name:
+        copy = pathlib.Path(name) / table.name
+        copy.write_text(re.sub(r"(?m)^(listen|admin):.*$", r"\1: {host: 127.0.0.1, port: 0}", table.read_text()))
+        router = subprocess.Popen([str(command), "serve", "-c", str(copy)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        try:
+            address = None
+            for line in router.stdout:
+                if match := re.match(r"listening on (http://\S+)", line):
+                    address = match.group(1)
+                    break
+            if address is None:
+                raise Unreachable(f"{command} serve -c {table} ended with {router.wait()}")
+            yield address
+        finally:
+            router.terminate()
+            try:
+                router.wait(20)
+            except subprocess.TimeoutExpired:
+                router.kill()
+
+
 def differences(got, want):
     """Which parts of two answers differ; a stream is compared with the aggregated engine's stream."""
     parts = ["status", "text", "token_ids", "finish_reason", "prompt_tokens", "completion_tokens"]
@@ -170,6 +197,7 @@ def differences(got, want):
 def main():
     arguments = argparse.ArgumentParser(description="Compares a real vLLM pair behind Millrace with one engine.")
     arguments.add_argument("--millrace", default="http://127.0.0.1:8080", help="the router's public port")
+    arguments.add_argument("--serve", type=pathlib.Path, metavar="TABLE", help="start a router with this table instead")
     arguments.add_argument("--aggregated", default="http://127.0.0.1:28100", help="the engine to compare with")
     arguments.add_argument("--prefill", nargs="+", default=["http://127.0.0.1:28110"], help="all prefill engines")
     arguments.add_argument("--decode", nargs="+", default=["http://127.0.0.1:28120"], help="all decode engines")
@@ -183,7 +211,18 @@ def main():
     arguments.add_argument("--decode-block", type=int, default=32, help="tokens per block of the decode engines")
     arguments.add_argument("--command", default=ROOT / "millrace", help="the millrace command")
     chosen = arguments.parse_args()
+    if chosen.serve:
+        try:
+            with serving(chosen.command, chosen.serve) as address:
+                chosen.millrace = address
+                return verify(chosen)
+        except (Unreachable, OSError) as problem:
+            print(problem, file=sys.stderr)
+            return 3
+    return verify(chosen)
 
+
+def verify(chosen):
     seed = chosen.seed if chosen.seed is not None else random.SystemRandom().randrange(1 << 32)
     source = random.Random(seed)
     plan = Plan(chosen.command, chosen.prefill_geometry, chosen.decode_geometry)

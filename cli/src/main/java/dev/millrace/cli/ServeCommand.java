@@ -1,6 +1,7 @@
 package dev.millrace.cli;
 
 import dev.millrace.config.Admin;
+import dev.millrace.config.HostPort;
 import dev.millrace.config.Listen;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.router.Router;
@@ -45,8 +46,8 @@ final class ServeCommand implements Callable<Integer> {
               .formatted(listen.host(), listen.port(), admin.host(), admin.port());
       Router router = Startup.started(what, Router.start(vertx, table, System::nanoTime));
       PrintWriter out = spec.commandLine().getOut();
-      out.println("listening on http://%s:%d".formatted(listen.host(), router.port()));
-      out.println("admin on http://%s:%d".formatted(admin.host(), router.adminPort()));
+      out.println("listening on http://" + new HostPort(listen.host(), router.port()));
+      out.println("admin on http://" + new HostPort(admin.host(), router.adminPort()));
       out.flush();
       stop.await();
       Startup.closed(router.close());

@@ -7,7 +7,8 @@ import java.time.Duration;
  *
  * @param prefill one prefill leg, from connect to its last byte
  * @param firstToken the decode leg's first event that says something, counted from its start
- * @param streamIdle silence between two pieces of a streamed answer
+ * @param streamIdle silence between two pieces of a streamed answer, and how long its client may
+ *     read nothing
  * @param total the whole exchange, retries included
  */
 public record Deadlines(

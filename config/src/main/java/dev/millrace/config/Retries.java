@@ -4,7 +4,8 @@ package dev.millrace.config;
  * How often a stage is tried again on another worker before the client hears of it.
  *
  * @param prefill further prefill legs after the first has failed, {@code 0..10}
- * @param decode further decode legs, each after a new prefill, {@code 0..10}
+ * @param decode further decode legs, {@code 0..10}, each after a new prefill unless the worker
+ *     could not be reached
  */
 public record Retries(int prefill, int decode) {
   static final int MOST = 10;

@@ -12,7 +12,7 @@ public record Stage(String pool, Policy policy) {
     return new Stage(pool, Policy.ROUND_ROBIN);
   }
 
-  /** A stage that takes the pool's worker with the fewest open legs. */
+  /** A stage that takes the pool's worker on which the fewest exchanges hold a place. */
   public static Stage leastActive(String pool) {
     return new Stage(pool, Policy.LEAST_ACTIVE);
   }

@@ -7,12 +7,10 @@ import dev.millrace.router.http.StreamHead;
 import dev.millrace.router.pools.TransferEvidence;
 import dev.millrace.router.pools.TransferReport;
 import dev.millrace.router.pools.Worker;
-import io.netty.buffer.Unpooled;
 import io.vertx.core.MultiMap;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientResponse;
 import io.vertx.core.http.HttpHeaders;
-import io.vertx.core.internal.buffer.BufferInternal;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
@@ -99,7 +97,7 @@ final class DecodeLeg implements Leg.Events {
     if (response.statusCode() == 200 && isEventStream(response)) {
       hold(response);
     } else {
-      collect(response);
+      leg.collect(response, MOST_ANSWER_BYTES, body -> complete(response, body));
     }
   }
 
@@ -130,30 +128,11 @@ final class DecodeLeg implements Leg.Events {
     return MultiMap.caseInsensitiveMultiMap().add("content-type", "application/json");
   }
 
-  private void collect(HttpClientResponse response) {
-    Body.collect(response, MOST_ANSWER_BYTES)
-        .onComplete(collected -> {
-          if (collected.succeeded()) {
-            complete(response, collected.result());
-          } else if (collected.cause() instanceof Body.TooLarge tooLarge) {
-            leg.fail(new Fault.Garbage(worker, String.valueOf(tooLarge.getMessage())));
-          } else {
-            leg.broken(String.valueOf(collected.cause().getMessage()));
-          }
-        });
-  }
-
   private void complete(HttpClientResponse response, Body body) {
-    int status = response.statusCode();
-    if (status != 200) {
-      Buffer bytes = BufferInternal.buffer(Unpooled.wrappedBuffer(body.bytes(), 0, body.length()));
-      leg.fail(new Fault.Answered(worker, status, response.headers(), bytes));
-      return;
-    }
     switch (Parameters.clean(body.bytes(), body.length())) {
       case Parameters.Cleaned.Clean(Buffer clean) -> {
         leg.close();
-        sink.success(new Decoded.Whole(status, response.headers(), clean));
+        sink.success(new Decoded.Whole(200, response.headers(), clean));
       }
       case Parameters.Cleaned.Garbage() ->
           leg.fail(new Fault.Garbage(worker, "its body is not a JSON object"));

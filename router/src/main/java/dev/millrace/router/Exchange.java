@@ -19,9 +19,8 @@ import dev.millrace.router.telemetry.Waterfall.Part;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpServerRequest;
 import java.time.Duration;
-import java.util.HashSet;
+import java.util.Objects;
 import java.util.Optional;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -39,7 +38,7 @@ final class Exchange {
   private static final Logger LOG = LoggerFactory.getLogger(Exchange.class);
 
   /** Long enough for the largest body over a slow line. */
-  private static final Duration RECEIVE_WITHIN = Duration.ofSeconds(60);
+  static final Duration RECEIVE_WITHIN = Duration.ofSeconds(60);
 
   /**
    * vLLM's lease on blocks is 30 s (kv_lease_duration); a decode engine must know of them well
@@ -53,13 +52,11 @@ final class Exchange {
   private final String requestId;
   private final Waterfall waterfall;
   private final Reply reply;
+  private final Places places = new Places();
 
   private @Nullable Service service;
-  private @Nullable Reservation prefill;
-  private @Nullable Reservation decode;
   private @Nullable HandOff handOff;
   private DecodeLeg.Sent sent = DecodeLeg.Sent.NOTHING;
-  private Set<Worker> failed = Set.of();
   private int prefillRetries;
   private int decodeRetries;
   private int staleConnections;
@@ -79,7 +76,7 @@ final class Exchange {
     this.request = request;
     this.requestId = RequestId.keptOrFresh(request.getHeader(RequestId.HEADER), lane.random);
     this.waterfall = new Waterfall(requestId, api.path(), lane.now());
-    this.reply = new Reply(request, requestId);
+    this.reply = new Reply(lane, request, requestId);
     lane.house.gauges.exchanges.incrementAndGet();
   }
 
@@ -140,7 +137,7 @@ final class Exchange {
     return switch (classified) {
       case Classified.Refused(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case ClientRequest client -> {
-        waterfall.model(client.model());
+        waterfall.model(shortened(client.model()));
         Chooser chooser = lane.house.chooser(client.model());
         yield chooser == null
             ? Mono.just(new Ending.Refused(unknown(client.model())))
@@ -178,12 +175,21 @@ final class Exchange {
   // ---- choose: a prefill and a decode worker, both with a place ----
 
   private Mono<Ending> choose(Service to) {
-    return switch (to.chooser().pair(failed)) {
+    return go(to, to.chooser().choose(to.client().stages(), places.failed()));
+  }
+
+  private Mono<Ending> go(Service to, Choice choice) {
+    return switch (choice) {
       case Choice.Refuse(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case Choice.Disaggregate(Reservation first, Reservation second) -> {
-        prefillOn(first);
-        decodeOn(second);
+        places.takePrefill(first);
+        places.takeDecode(second);
         yield prefillLeg(to, first);
+      }
+      case Choice.DecodeOnly(Reservation alone) -> {
+        places.takeDecode(alone);
+        waterfall.ended(Part.QUEUE, lane.now());
+        yield decodeLeg(to, to.client().decodeBody());
       }
     };
   }
@@ -205,9 +211,9 @@ final class Exchange {
             () -> waterfall.ended(Part.P_CONNECT, lane.now()))
         .timeout(
             deadline,
-            Mono.just(
+            Mono.fromSupplier(() ->
                 new PrefillLeg.Prefilled.Failed(
-                    new Fault.Late(worker, "did not answer the prefill", deadline))),
+                    late(worker, "did not answer the prefill", deadline))),
             lane.scheduler)
         .flatMap(prefilled -> {
           waterfall.ended(Part.P, lane.now());
@@ -218,18 +224,24 @@ final class Exchange {
         });
   }
 
+  /** A leg that was reset by its deadline has failed like any other. */
+  private static Fault late(Worker worker, String what, Duration deadline) {
+    worker.legFailed();
+    return new Fault.Late(worker, what, deadline);
+  }
+
   private Mono<Ending> prefillFailed(Service to, Reservation place, Fault fault) {
     if (fault.isStaleConnection() && staleConnections++ == 0) {
       waterfall.retried(lane.now());
       return prefillLeg(to, place);
     }
     if (fault.isWorkersOwn() && prefillRetries < to.route().retries().prefill()) {
-      blame(fault.worker());
-      Optional<Reservation> another = to.chooser().anotherPrefill(failed);
+      places.blame(fault.worker());
+      Optional<Reservation> another = to.chooser().anotherPrefill(places.failed());
       if (another.isPresent()) {
         prefillRetries++;
         waterfall.retried(lane.now());
-        prefillOn(another.get());
+        places.takePrefill(another.get());
         return prefillLeg(to, another.get());
       }
     }
@@ -239,7 +251,7 @@ final class Exchange {
   // ---- hand off: the blocks enter the ledger; the decode leg's body names them ----
 
   private Mono<Ending> handOff(Service to, Worker holder, Found blocks) {
-    releasePrefill();
+    places.releasePrefill();
     return switch (blocks) {
       case Found.Blocks(Buffer parameters) -> {
         handOff = lane.house.ledger.enter(holder, parameters, lane.now());
@@ -257,7 +269,7 @@ final class Exchange {
   // ---- decode leg: the answer; nothing is tried again once the client has a byte of it ----
 
   private Mono<Ending> decodeLeg(Service to, Buffer body) {
-    Worker worker = decodePlace().worker();
+    Worker worker = Objects.requireNonNull(places.decodeWorker(), "no place on a decode worker");
     waterfall.decodeOn(worker.url());
     sent = DecodeLeg.Sent.NOTHING;
     Mono<DecodeLeg.Decoded> leg =
@@ -278,9 +290,8 @@ final class Exchange {
             Duration deadline = to.route().deadlines().firstToken();
             yield leg.timeout(
                 deadline,
-                Mono.just(
-                    new DecodeLeg.Decoded.Failed(
-                        new Fault.Late(worker, "sent no first token", deadline))),
+                Mono.fromSupplier(() ->
+                    new DecodeLeg.Decoded.Failed(late(worker, "sent no first token", deadline))),
                 lane.scheduler);
           }
         };
@@ -326,16 +337,16 @@ final class Exchange {
     if (mayRetry) {
       decodeRetries++;
       if (!fault.isStaleConnection()) {
-        blame(fault.worker());
+        places.blame(fault.worker());
       }
       if (fault instanceof Fault.Unreachable && isFresh(handOff)) {
-        Optional<Reservation> another = to.chooser().anotherDecode(failed);
+        Optional<Reservation> another = to.chooser().anotherDecode(places.failed());
         if (another.isPresent()) {
-          decodeOn(another.get());
+          places.takeDecode(another.get());
           return decodeLeg(to, body);
         }
       } else {
-        return prefillAgain(to, fault);
+        return fromTheStart(to, fault);
       }
     }
     endHandOff(to, fault);
@@ -343,20 +354,17 @@ final class Exchange {
   }
 
   /** A new prompt computation, with other workers as far as there are any. */
-  private Mono<Ending> prefillAgain(Service to, Fault fault) {
+  private Mono<Ending> fromTheStart(Service to, Fault fault) {
     if (handOff != null && !fault.isStaleConnection()) {
-      blame(handOff.holder());
+      places.blame(handOff.holder());
     }
     endHandOff(to, fault);
-    return switch (to.chooser().pair(failed)) {
-      case Choice.Refuse _ -> Mono.just(new Ending.Failed(fault));
-      case Choice.Disaggregate(Reservation first, Reservation second) -> {
-        waterfall.retried(lane.now());
-        prefillOn(first);
-        decodeOn(second);
-        yield prefillLeg(to, first);
-      }
-    };
+    Choice choice = to.chooser().choose(to.client().stages(), places.failed());
+    if (choice instanceof Choice.Refuse) {
+      return Mono.just(new Ending.Failed(fault));
+    }
+    waterfall.retried(lane.now());
+    return go(to, choice);
   }
 
   private boolean isFresh(@Nullable HandOff blocks) {
@@ -389,16 +397,26 @@ final class Exchange {
     if (running != null) {
       running.dispose();
     }
-    int status = reply.finish(ending);
+    int status = finish(ending);
     if (service != null) {
       endHandOff(service, null);
     }
-    releasePrefill();
-    releaseDecode();
+    places.release();
     waterfall.settled(status, ending.getClass().getSimpleName(), lane.now());
     lane.house.recent.add(waterfall);
     lane.house.gauges.exchanges.decrementAndGet();
     LOG.debug("{} {} {}", requestId, status, ending.getClass().getSimpleName());
+  }
+
+  /** The books are closed also if the last bytes cannot be written. */
+  private int finish(Ending ending) {
+    try {
+      return reply.finish(ending);
+    } catch (RuntimeException e) {
+      LOG.error("exchange {} could not be answered", requestId, e);
+      reply.hangUp();
+      return 0;
+    }
   }
 
   /** Sees to it that blocks nobody will read are freed; after a fault of the decode leg if any. */
@@ -408,7 +426,8 @@ final class Exchange {
     if (blocks == null || !blocks.isOpen()) {
       return;
     }
-    boolean refusedByEngine = fault instanceof Fault.Answered answered && answered.status() < 500;
+    boolean refusedByEngine =
+        fault instanceof Fault.Answered answered && Release.freesBlocks(answered.status());
     boolean abortedByUs = fault == null || fault instanceof Fault.Late;
     if (refusedByEngine || (abortedByUs && sent == DecodeLeg.Sent.ANSWERED)) {
       // vLLM frees the blocks itself when it refuses or aborts a request that it knows.
@@ -433,53 +452,16 @@ final class Exchange {
   }
 
   private Optional<Worker> releasingWorker(Service to, HandOff blocks) {
-    if (decode != null && !decode.worker().refusedSince(blocks.sinceNanos())) {
-      return Optional.of(decode.worker());
+    Worker decoding = places.decodeWorker();
+    if (decoding != null && !decoding.refusedSince(blocks.sinceNanos())) {
+      return Optional.of(decoding);
     }
     return to.chooser()
-        .anotherDecode(failed)
+        .anotherDecode(places.failed())
         .map(place -> {
           place.release();
           return place.worker();
         });
-  }
-
-  // ---- places on workers ----
-
-  private void prefillOn(Reservation place) {
-    releasePrefill();
-    prefill = place;
-  }
-
-  private void decodeOn(Reservation place) {
-    releaseDecode();
-    decode = place;
-  }
-
-  private Reservation decodePlace() {
-    if (decode == null) {
-      throw new IllegalStateException("no place on a decode worker");
-    }
-    return decode;
-  }
-
-  private void releasePrefill() {
-    if (prefill != null) {
-      prefill.release();
-    }
-  }
-
-  private void releaseDecode() {
-    if (decode != null) {
-      decode.release();
-    }
-  }
-
-  private void blame(Worker worker) {
-    if (failed.isEmpty()) {
-      failed = new HashSet<>();
-    }
-    failed.add(worker);
   }
 
   private static String shortened(String text) {

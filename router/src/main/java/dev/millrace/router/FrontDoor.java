@@ -76,7 +76,7 @@ final class FrontDoor {
   }
 
   private void refuse(HttpServerRequest request, Problem problem) {
-    new Reply(request, id(request)).finish(new Ending.Refused(problem));
+    new Reply(lane, request, id(request)).finish(new Ending.Refused(problem));
   }
 
   private String id(HttpServerRequest request) {

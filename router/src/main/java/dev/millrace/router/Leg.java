@@ -1,14 +1,19 @@
 package dev.millrace.router;
 
+import dev.millrace.router.handoff.Parameters;
 import dev.millrace.router.http.Api;
+import dev.millrace.router.http.Body;
 import dev.millrace.router.http.HeaderRules;
 import dev.millrace.router.http.RequestId;
 import dev.millrace.router.pools.Worker;
+import io.netty.buffer.Unpooled;
 import io.vertx.core.MultiMap;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
 import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.internal.buffer.BufferInternal;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -96,8 +101,39 @@ final class Leg {
     }
   }
 
+  /** Reads the whole answer; whatever is not one with status 200 and in bounds is a failure. */
+  void collect(HttpClientResponse response, long mostBytes, Consumer<Body> whole) {
+    Body.collect(response, mostBytes)
+        .onComplete(collected -> {
+          if (collected.failed()) {
+            if (collected.cause() instanceof Body.TooLarge tooLarge) {
+              fail(new Fault.Garbage(worker, reason(tooLarge)));
+            } else {
+              broken(reason(collected.cause()));
+            }
+          } else if (response.statusCode() == 200) {
+            whole.accept(collected.result());
+          } else {
+            fail(
+                new Fault.Answered(
+                    worker,
+                    response.statusCode(),
+                    response.headers(),
+                    forTheClient(collected.result())));
+          }
+        });
+  }
+
+  private static Buffer forTheClient(Body error) {
+    return switch (Parameters.clean(error.bytes(), error.length())) {
+      case Parameters.Cleaned.Clean(Buffer clean) -> clean;
+      case Parameters.Cleaned.Garbage() ->
+          BufferInternal.buffer(Unpooled.wrappedBuffer(error.bytes(), 0, error.length()));
+    };
+  }
+
   /** The answer's body has ended too early. */
-  void broken(String why) {
+  private void broken(String why) {
     // An answer had begun, so the worker was not just closing an idle connection.
     fail(new Fault.Broken(worker, why, Fault.Connection.FRESH));
   }

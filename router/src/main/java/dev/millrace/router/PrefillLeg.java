@@ -4,11 +4,9 @@ import dev.millrace.router.handoff.Parameters;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.http.Body;
 import dev.millrace.router.pools.Worker;
-import io.netty.buffer.Unpooled;
 import io.vertx.core.MultiMap;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientResponse;
-import io.vertx.core.internal.buffer.BufferInternal;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.MonoSink;
 
@@ -59,24 +57,10 @@ final class PrefillLeg implements Leg.Events {
 
   @Override
   public void answered(HttpClientResponse response) {
-    Body.collect(response, MOST_ANSWER_BYTES)
-        .onComplete(collected -> {
-          if (collected.succeeded()) {
-            complete(response, collected.result());
-          } else if (collected.cause() instanceof Body.TooLarge tooLarge) {
-            leg.fail(new Fault.Garbage(worker, String.valueOf(tooLarge.getMessage())));
-          } else {
-            leg.broken(String.valueOf(collected.cause().getMessage()));
-          }
-        });
+    leg.collect(response, MOST_ANSWER_BYTES, this::complete);
   }
 
-  private void complete(HttpClientResponse response, Body body) {
-    if (response.statusCode() != 200) {
-      Buffer bytes = BufferInternal.buffer(Unpooled.wrappedBuffer(body.bytes(), 0, body.length()));
-      leg.fail(new Fault.Answered(worker, response.statusCode(), response.headers(), bytes));
-      return;
-    }
+  private void complete(Body body) {
     Parameters.Found found = Parameters.find(body.bytes(), body.length());
     if (found instanceof Parameters.Found.Garbage) {
       leg.fail(new Fault.Garbage(worker, "its body is not a JSON object"));

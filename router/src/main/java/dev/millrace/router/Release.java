@@ -38,6 +38,14 @@ final class Release {
     AFTER_ABORT
   }
 
+  /**
+   * Whether vLLM has told the prefill engine to free the blocks of a request that it answered so.
+   * What is refused before vLLM looks at the request, such as a wrong key, frees nothing.
+   */
+  static boolean freesBlocks(int status) {
+    return status == 400;
+  }
+
   /** Sends the request to a worker and ends the hand-off by what it answers. */
   static void send(
       Lane lane,
@@ -96,7 +104,11 @@ final class Release {
 
     @Override
     public void answered(HttpClientResponse response) {
-      outcome = response.statusCode() < 500 ? new Outcome.Released() : new Outcome.Expired();
+      int status = response.statusCode();
+      outcome =
+          freesBlocks(status)
+              ? new Outcome.Released()
+              : status == 200 ? new Outcome.Consumed() : new Outcome.Expired();
       response.endHandler(v -> {
         leg.close();
         succeed();

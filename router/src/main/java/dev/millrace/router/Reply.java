@@ -8,6 +8,9 @@ import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.http.HttpVersion;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+import reactor.core.Disposable;
 
 /** The client's side of an exchange: what is written to it, and whether it is still there. */
 final class Reply {
@@ -16,11 +19,16 @@ final class Reply {
   private static final CharSequence CLOSE = HttpHeaders.createOptimized("close");
   private static final CharSequence ONE_SECOND = HttpHeaders.createOptimized("1");
 
+  /** How long a refused client may go on sending before it is cut off. */
+  private static final Duration LINGER = Duration.ofSeconds(2);
+
+  private final Lane lane;
   private final HttpServerRequest request;
   private final HttpServerResponse response;
   private final String requestId;
 
-  Reply(HttpServerRequest request, String requestId) {
+  Reply(Lane lane, HttpServerRequest request, String requestId) {
+    this.lane = lane;
     this.request = request;
     this.response = request.response();
     this.requestId = requestId;
@@ -56,7 +64,9 @@ final class Reply {
   HttpServerResponse stream() {
     if (request.version() == HttpVersion.HTTP_1_0) {
       // There are no chunks in HTTP/1.0: the end of the stream is the end of the connection.
-      response.headers().set(HttpHeaders.CONNECTION, CLOSE);
+      // Vert.x writes keep-alive to a client that asked for it, so close comes after that.
+      response.headersEndHandler(v -> response.headers().set(HttpHeaders.CONNECTION, CLOSE));
+      response.endHandler(v -> closeAfterWhatIsWritten());
     } else {
       response.setChunked(true);
     }
@@ -98,11 +108,26 @@ final class Reply {
       response.end(body);
       return;
     }
-    // The rest of the request is read and dropped, so that a reset does not overtake the answer.
-    request.exceptionHandler(e -> {});
+    // The rest of the request is read and dropped, so that a reset does not overtake the answer;
+    // but not for ever. Vert.x itself closes only where the request asked for it.
+    Disposable cut =
+        lane.scheduler.schedule(this::hangUp, LINGER.toMillis(), TimeUnit.MILLISECONDS);
+    request.exceptionHandler(e -> cut.dispose());
     request.handler(b -> {});
-    request.endHandler(v -> {});
+    request.endHandler(v -> {
+      cut.dispose();
+      closeAfterWhatIsWritten();
+    });
     response.headers().set(HttpHeaders.CONNECTION, CLOSE);
     response.end(body);
+  }
+
+  private void closeAfterWhatIsWritten() {
+    lane.scheduler.schedule(this::hangUp);
+  }
+
+  /** Closes the connection, after what was written to it. */
+  void hangUp() {
+    request.connection().close();
   }
 }

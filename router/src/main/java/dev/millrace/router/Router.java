@@ -14,8 +14,11 @@ import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.transport.Transport;
 import java.security.SecureRandom;
+import java.time.Duration;
+import java.util.Comparator;
 import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.LongSupplier;
@@ -115,7 +118,7 @@ public final class Router {
       AtomicInteger connections = house.gauges.connections;
       HttpServer server =
           vertx
-              .createHttpServer(options())
+              .createHttpServer(options(house.table))
               .connectionHandler(connection -> {
                 connections.incrementAndGet();
                 connection.closeHandler(v -> connections.decrementAndGet());
@@ -128,15 +131,30 @@ public final class Router {
           .onSuccess(listening -> port.set(listening.actualPort()));
     }
 
-    private static HttpServerOptions options() {
+    private static HttpServerOptions options(RoutingTable table) {
       HttpServerOptions options = new HttpServerOptions();
       options.setMaxChunkSize(Lane.CHUNK_BYTES);
       options.setMaxHeaderSize(Lane.MOST_HEADER_BYTES);
       options.setHandle100ContinueAutomatically(true);
       options.setHttp2ClearTextEnabled(false);
       options.setStrictThreadMode(true);
+      options.setIdleTimeout(Math.toIntExact(idleLimit(table).toSeconds()));
+      options.setIdleTimeoutUnit(TimeUnit.SECONDS);
       return options;
     }
+  }
+
+  /**
+   * When a connection on which no byte moves is closed: later than any exchange may take, so that
+   * nobody who waits for an answer is meant, only those who hold connections for nothing.
+   */
+  private static Duration idleLimit(RoutingTable table) {
+    Duration longest =
+        table.routes().stream()
+            .map(route -> route.deadlines().total())
+            .max(Comparator.naturalOrder())
+            .orElse(Duration.ZERO);
+    return longest.plus(Exchange.RECEIVE_WITHIN).plusSeconds(1);
   }
 
   /** The operators' event loop: their port, and looks at workers' metrics. */

@@ -1,6 +1,7 @@
 package dev.millrace.router;
 
 import dev.millrace.router.http.HeaderRules;
+import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.SecretFilter;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientResponse;
@@ -30,6 +31,8 @@ final class StreamRelay {
   private final Runnable lastToken;
   private final SecretFilter filter = new SecretFilter();
   private long lastNanos;
+  private boolean betweenEvents = true;
+  private boolean over;
   private @Nullable Disposable watch;
 
   private StreamRelay(
@@ -46,8 +49,14 @@ final class StreamRelay {
     this.to = to;
     this.idle = idle;
     this.lastToken = lastToken;
-    sink.onDispose(this::stopWatch);
-    sink.onCancel(decode.leg()::reset);
+    sink.onDispose(() -> {
+      over = true;
+      stopWatch();
+    });
+    sink.onCancel(() -> {
+      decode.leg().reset();
+      endLine();
+    });
   }
 
   /** Passes a stream on when subscribed to; cancelling resets it. */
@@ -62,33 +71,63 @@ final class StreamRelay {
   }
 
   private void begin(Buffer held) {
-    decode.onMidStreamFailure(fault -> sink.success(new Ending.Failed(fault)));
+    decode.onMidStreamFailure(fault -> {
+      endLine();
+      sink.success(new Ending.Failed(fault));
+    });
     to.setStatusCode(from.statusCode());
     HeaderRules.copyToClient(from.headers(), to.headers());
     to.drainHandler(v -> {
-      lastNanos = lane.now();
-      from.resume();
+      if (!over) {
+        lastNanos = lane.now();
+        from.resume();
+      }
     });
     from.handler(this::pass);
     from.endHandler(v -> {
       decode.leg().close();
+      write(filter.rest());
       lastToken.run();
       sink.success(new Ending.Streamed());
     });
     lastNanos = lane.now();
     watch(idle.toNanos());
-    to.write(filter.pass(held));
+    write(filter.pass(held));
     from.resume();
   }
 
   private void pass(Buffer piece) {
-    lastNanos = lane.now();
-    Buffer shown = filter.pass(piece);
-    if (shown.length() > 0) {
-      to.write(shown);
+    if (over) {
+      return;
     }
+    lastNanos = lane.now();
+    write(filter.pass(piece));
     if (to.writeQueueFull()) {
       from.pause();
+    }
+  }
+
+  private void write(Buffer shown) {
+    if (shown.length() > 0) {
+      betweenEvents = endsEvent(shown);
+      to.write(shown);
+    }
+  }
+
+  /** Whether the last line is blank. Wrong only for a line end that is a piece of its own. */
+  private static boolean endsEvent(Buffer shown) {
+    int last = shown.length() - 1;
+    if (last < 1 || shown.getByte(last) != '\n') {
+      return false;
+    }
+    byte before = shown.getByte(last - 1);
+    return before == '\n' || (before == '\r' && last > 1 && shown.getByte(last - 2) == '\n');
+  }
+
+  /** Sees to it that an error event which follows is one of its own, also behind half a line. */
+  private void endLine() {
+    if (!betweenEvents && !to.closed() && !to.ended()) {
+      to.write(Buffer.buffer("\n\n"));
     }
   }
 
@@ -102,7 +141,21 @@ final class StreamRelay {
       watch(left);
       return;
     }
+    if (to.writeQueueFull()) {
+      // Nothing was read from the worker meanwhile: it is not the one that is silent.
+      decode.leg().reset();
+      endLine();
+      sink.success(new Ending.Refused(notRead()));
+      return;
+    }
     decode.leg().fail(new Fault.Late(decode.worker(), "sent no further piece of its stream", idle));
+  }
+
+  private Problem notRead() {
+    return Problem.ofClient(
+        408,
+        "client_too_slow",
+        "Nothing of the stream was read for " + idle.toMillis() + " ms, its route's limit");
   }
 
   private void stopWatch() {

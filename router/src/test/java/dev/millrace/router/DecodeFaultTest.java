@@ -3,10 +3,13 @@ package dev.millrace.router;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.config.Deadlines;
+import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -239,6 +242,91 @@ final class DecodeFaultTest {
     assertThat(answer.body()).contains("\"code\":\"decode_broken\"");
     assertThat(p.requests()).hasSize(1);
     assertThat(good.requests()).isEmpty();
+  }
+
+  @Test
+  void deathInTheMiddleOfAnEvent_leavesTheErrorAnEventOfItsOwn() {
+    ScriptedEngine d =
+        stage.engine((request, wire) -> {
+          wire.streamHead().chunk(Scripts.EVENT).chunk("data: {\"choi");
+          wire.reset();
+        });
+    stage.open(stage.engine(Scripts.prefill()), d);
+
+    assertThat(stage.post("/v1/completions", Scripts.streamed()).body())
+        .contains("\n\ndata: {\"error\":{")
+        .contains("\"code\":\"decode_broken\"");
+  }
+
+  @Test
+  void clientThatDoesNotRead_isCutOffAndTheWorkerNotBlamed() throws Exception {
+    String large = "data: {\"choices\":[{\"text\":\"" + "x".repeat(60_000) + "\"}]}\n\n";
+    CountDownLatch reset = new CountDownLatch(1);
+    ScriptedEngine d =
+        stage.engine((request, wire) -> {
+          wire.streamHead();
+          try {
+            for (int i = 0; i < 2000; i++) {
+              wire.chunk(large);
+            }
+          } catch (IOException e) {
+            reset.countDown();
+            throw e;
+          }
+        });
+    Router router =
+        stage.open(
+            List.of(stage.engine(Scripts.prefill()).url()),
+            List.of(d.url()),
+            route -> route.withDeadlines(SOON_NEXT_PIECE));
+    try (RawClient client = stage.raw()) {
+      client.send(RawClient.post("/v1/completions", Scripts.streamed())).readUntil("data: ");
+
+      Stage.await("the exchange has ended", () -> router.occupancy().exchanges() == 0);
+
+      assertThat(stage.get(stage.adminUrl("/pd/workers")).body())
+          .doesNotContain("\"failed_legs\":1");
+      assertThat(reset.await(10, TimeUnit.SECONDS)).isTrue();
+    }
+  }
+
+  @Test
+  void streamThatEndsLikeTheHiddenKeyBegins_isWhole() {
+    String end = ": says \"kv_transfer";
+    ScriptedEngine d =
+        stage.engine((request, wire) -> {
+          wire.streamHead().chunk(Scripts.EVENT).chunk(end).endChunks();
+        });
+    stage.open(stage.engine(Scripts.prefill()), d);
+
+    assertThat(stage.post("/v1/completions", Scripts.streamed()).body())
+        .isEqualTo(Scripts.EVENT + end);
+  }
+
+  @Test
+  void releaseThatIsNotUnderstood_leavesTheBlocksToTheirLease() throws Exception {
+    ScriptedEngine d =
+        stage.engine((request, wire) ->
+            wire.answer(request.text().contains("\"min_tokens\":2,") ? 401 : 500, "{}"));
+    Router router = stage.open(stage.engine(Scripts.prefill()), d);
+
+    assertThat(stage.post("/v1/completions", Scripts.whole()).statusCode()).isEqualTo(500);
+
+    Stage.await("the hand-off has ended", () -> router.occupancy().handOffs() == 0);
+    assertThat(handOffs()).contains("\"released\":0").contains("\"expired\":1");
+  }
+
+  @Test
+  void parametersInAnError_neverReachTheClient() {
+    stage.open(
+        stage.engine((request, wire) ->
+            wire.answer(400, "{\"kv_transfer_params\":{\"remote\":1},\"error\":{}}")),
+        stage.engine(Scripts.decode()));
+
+    HttpResponse<String> answer = stage.post("/v1/completions", Scripts.whole());
+
+    assertThat(answer.statusCode()).isEqualTo(400);
+    assertThat(answer.body()).isEqualTo("{\"error\":{}}");
   }
 
   @Test

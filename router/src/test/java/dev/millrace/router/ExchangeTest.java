@@ -215,6 +215,37 @@ final class ExchangeTest {
   }
 
   @Test
+  void clientOfHttp10ThatKeepsAlive_seesTheEndOfItsStream() {
+    open();
+
+    try (RawClient client = stage.raw()) {
+      client.send(
+          RawClient.post("/v1/completions", Scripts.streamed())
+              .replace("HTTP/1.1", "HTTP/1.0\r\nconnection: keep-alive"));
+      assertThat(client.readToEnd())
+          .containsIgnoringCase("connection: close")
+          .endsWith("\r\n\r\n" + Scripts.EVENT + Scripts.EVENT + Scripts.DONE);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '\0',
+      value = {"\"n\":2", "\"prompt_logprobs\":1", "\"truncate_prompt_tokens\":-1"})
+  void requestThatCannotBeHandedOver_isComputedByADecodeWorkerAlone(String member) {
+    ScriptedEngine p = stage.engine(Scripts.prefill());
+    ScriptedEngine d = stage.engine(Scripts.decode());
+    stage.open(p, d);
+    String body = "{\"model\":\"tiny\",\"prompt\":\"a\"," + member + "}";
+
+    assertThat(stage.post("/v1/completions", body).body()).isEqualTo(Scripts.ANSWER);
+
+    assertThat(p.requests()).isEmpty();
+    assertThat(d.requests().getFirst().text()).isEqualTo(body);
+  }
+
+  @Test
   void closedRouter_resetsWhatIsOpen() throws Exception {
     ScriptedEngine p = stage.engine((request, wire) -> wire.awaitGone());
     Router router = stage.open(p, stage.engine(Scripts.decode()));
@@ -262,6 +293,23 @@ final class ExchangeTest {
               + "\r\n\r\nfff\r\n"
               + "x".repeat(4096));
       assertThat(client.readUntil("body_too_large")).startsWith("HTTP/1.1 413 ");
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"false", "true"})
+  void clientWhoseBodyIsTooLarge_isCutOffWhetherItEndsOrNot(boolean ends) {
+    Listen listen = Listen.defaults().withPort(0).withMaxBodyBytes(2048);
+    stage.open(
+        List.of(stage.engine(Scripts.prefill()).url()),
+        List.of(stage.engine(Scripts.decode()).url()),
+        UnaryOperator.identity(),
+        listen);
+
+    try (RawClient client = stage.raw()) {
+      client.send("POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 5000\r\n\r\n");
+      client.send("x".repeat(ends ? 5000 : 4000));
+      assertThat(client.readToEnd()).startsWith("HTTP/1.1 413 ").contains("body_too_large");
     }
   }
 

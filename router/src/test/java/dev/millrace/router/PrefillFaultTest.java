@@ -136,6 +136,9 @@ final class PrefillFaultTest {
         "both legs are closed", () -> slow.openConnections() + alsoSlow.openConnections() == 0);
     assertThat(slow.requests()).hasSize(1);
     assertThat(alsoSlow.requests()).hasSize(1);
+    assertThat(stage.get(stage.adminUrl("/pd/workers")).body().split("\"failed_legs\":1", -1))
+        .as("legs that were cut off by their deadline have failed")
+        .hasSize(3);
   }
 
   @Test

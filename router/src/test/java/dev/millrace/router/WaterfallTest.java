@@ -130,6 +130,17 @@ final class WaterfallTest {
   }
 
   @Test
+  void longNameOfAModel_isNotKept() throws Exception {
+    stage.open(stage.engine(Scripts.prefill()), stage.engine(Scripts.decode()));
+
+    HttpResponse<String> answer =
+        stage.post("/v1/completions", "{\"model\":\"" + "m".repeat(1 << 20) + "\"}");
+
+    assertThat(answer.statusCode()).isEqualTo(404);
+    assertThat(waterfall(answer).getString("model")).hasSizeLessThanOrEqualTo(101);
+  }
+
+  @Test
   void unknownId_is404() {
     stage.open(stage.engine(Scripts.prefill()), stage.engine(Scripts.decode()));
 

@@ -171,7 +171,12 @@ public final class SimulatedEngine {
   }
 
   private Future<HttpServer> listen(FrontDoor door) {
-    HttpServerOptions options = new HttpServerOptions().setHost(config.host()).setPort(port.get());
+    HttpServerOptions options =
+        new HttpServerOptions()
+            .setHost(config.host())
+            .setPort(port.get())
+            // vLLM's server, uvicorn, speaks HTTP/1.1 only.
+            .setHttp2ClearTextEnabled(false);
     return vertx
         .createHttpServer(options)
         .requestHandler(door)

@@ -3,12 +3,16 @@ package dev.millrace.simulator;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.layout.Layout;
+import java.io.InputStream;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class AggregatedEngineTest {
   private static final String PROMPT =
@@ -121,7 +125,7 @@ class AggregatedEngineTest {
     SimulatedEngine engine =
         engines.start(c -> c.geometry(EngineInvariants.geometry(1, 16, Layout.HND, 9)));
     var answers =
-        java.util.stream.IntStream.range(0, 12)
+        IntStream.range(0, 12)
             .mapToObj(i ->
                 Caller.completeLater(engine, "{\"prompt\":\"number " + i + "\",\"max_tokens\":60}"))
             .toList();
@@ -161,6 +165,31 @@ class AggregatedEngineTest {
     assertThat(Caller.get(engine, "/metrics").body())
         .contains("vllm:num_requests_running{engine=\"0\",model_name=\"tiny\"} 0.0\n");
     assertThat(Caller.get(engine, "/nowhere").statusCode()).isEqualTo(404);
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void completion_clientReadsLate_getsEveryToken(boolean plain) throws Exception {
+    SimulatedEngine engine = engines.start(c -> c.plain(plain));
+    int tokens = plain ? 40_000 : 4_000;
+    try (InputStream stream =
+        Caller.stream(engine, "{\"prompt\":\"a\",\"stream\":true,\"max_tokens\":" + tokens + "}")) {
+      // Long enough for every buffer in between to fill up; it decides nothing.
+      Thread.sleep(200);
+      String whole = new String(stream.readAllBytes(), StandardCharsets.UTF_8);
+      assertThat(Caller.events(whole)).hasSize(tokens + 1).endsWith("[DONE]");
+    }
+  }
+
+  @Test
+  void stream_hundredsAtOnce_allAreComplete() {
+    SimulatedEngine engine = engines.start(config -> config);
+    String body = "{" + PROMPT + ",\"max_tokens\":128,\"stream\":true}";
+    var answers =
+        IntStream.range(0, 500).mapToObj(i -> Caller.completeLater(engine, body)).toList();
+    for (var answer : answers) {
+      assertThat(Caller.events(answer.join().body())).hasSize(129).endsWith("[DONE]");
+    }
   }
 
   @Test

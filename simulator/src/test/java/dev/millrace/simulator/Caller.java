@@ -1,6 +1,7 @@
 package dev.millrace.simulator;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
@@ -36,6 +37,17 @@ final class Caller {
       SimulatedEngine engine, String body) {
     return CLIENT.sendAsync(
         request(engine, "/v1/completions", body), HttpResponse.BodyHandlers.ofString());
+  }
+
+  /** A body that arrives as fast as it is read. */
+  static InputStream stream(SimulatedEngine engine, String body) throws IOException {
+    try {
+      return CLIENT
+          .send(request(engine, "/v1/completions", body), HttpResponse.BodyHandlers.ofInputStream())
+          .body();
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
   }
 
   /** Whether anybody listens there. */

@@ -13,6 +13,13 @@ public sealed interface Choice {
   record Disaggregate(Reservation prefill, Reservation decode) implements Choice {}
 
   /**
+   * A decode worker alone, which computes the prompt as well.
+   *
+   * @param decode place of the decode leg
+   */
+  record DecodeOnly(Reservation decode) implements Choice {}
+
+  /**
    * Nobody.
    *
    * @param problem why, and what the client may do

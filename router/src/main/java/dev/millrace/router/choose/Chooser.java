@@ -1,6 +1,7 @@
 package dev.millrace.router.choose;
 
 import dev.millrace.config.Route;
+import dev.millrace.router.http.ClientRequest.Stages;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
@@ -41,8 +42,18 @@ public final class Chooser {
     return route;
   }
 
-  /** Picks both workers, of which at least one has not failed yet. */
-  public Choice pair(Set<Worker> failed) {
+  /** Picks the workers for a request, of which at least one has not failed yet. */
+  public Choice choose(Stages stages, Set<Worker> failed) {
+    return switch (stages) {
+      case BOTH -> pair(failed);
+      case DECODE_ONLY ->
+          anotherDecode(failed)
+              .<Choice>map(Choice.DecodeOnly::new)
+              .orElseGet(() -> new Choice.Refuse(exhausted()));
+    };
+  }
+
+  private Choice pair(Set<Worker> failed) {
     List<Worker> prefill = without(failed, prefillWorkers);
     List<Worker> decode = without(failed, decodeWorkers);
     if (prefill.isEmpty() && decode.isEmpty()) {

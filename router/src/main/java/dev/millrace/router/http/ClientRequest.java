@@ -28,6 +28,20 @@ import org.jspecify.annotations.Nullable;
  * that the prefill worker answered, verbatim. Parameters of the transfer are single-use
  * capabilities for the memory of an engine, so those in a client's own body are never passed on.
  *
+ * <p>Some requests are computed by a decode worker alone, because parameters of a transfer are for
+ * one sequence, and both workers must see the same one:
+ *
+ * <ul>
+ *   <li>several prompts: the prefill answer carries the blocks of the first;
+ *   <li>several sequences of one prompt ({@code n}, {@code best_of}, {@code use_beam_search}): the
+ *       first one that has read the blocks frees them under the others;
+ *   <li>log probabilities of the prompt ({@code prompt_logprobs}, {@code echo}): they cannot be had
+ *       for blocks that were loaded;
+ *   <li>a negative {@code truncate_prompt_tokens}: vLLM keeps as much of the prompt as {@code
+ *       max_tokens} leaves room for, which is another one on the prefill leg ({@code
+ *       vllm/renderers/params.py}).
+ * </ul>
+ *
  * @see <a
  *     href="https://github.com/vllm-project/vllm/blob/main/tests/v1/kv_connector/nixl_integration/toy_proxy_server.py">vLLM's
  *     toy proxy, the reference for the prefill leg's body</a>
@@ -37,6 +51,10 @@ public final class ClientRequest implements Classified {
   enum Field {
     MODEL,
     PROMPT,
+    PROMPT_EMBEDS,
+    PROMPT_LOGPROBS,
+    ECHO,
+    TRUNCATE_PROMPT_TOKENS,
     STREAM,
     STREAM_OPTIONS,
     MAX_TOKENS,
@@ -54,6 +72,10 @@ public final class ClientRequest implements Classified {
       return switch (name) {
         case "model" -> MODEL;
         case "prompt" -> PROMPT;
+        case "prompt_embeds" -> PROMPT_EMBEDS;
+        case "prompt_logprobs" -> PROMPT_LOGPROBS;
+        case "echo" -> ECHO;
+        case "truncate_prompt_tokens" -> TRUNCATE_PROMPT_TOKENS;
         case "stream" -> STREAM;
         case "stream_options" -> STREAM_OPTIONS;
         case "max_tokens" -> MAX_TOKENS;
@@ -96,6 +118,15 @@ public final class ClientRequest implements Classified {
   private final int closeBrace;
   private final String model;
   private final Answer answer;
+  private final Stages stages;
+
+  /** Which workers may compute a request. */
+  public enum Stages {
+    /** A prefill worker the prompt, a decode worker the rest. */
+    BOTH,
+    /** A decode worker everything. */
+    DECODE_ONLY
+  }
 
   /** The form of the answer that the client asked for. */
   public enum Answer {
@@ -113,6 +144,7 @@ public final class ClientRequest implements Classified {
     this.memberCount = scan.memberCount;
     this.closeBrace = scan.closeBrace;
     this.answer = scan.answer;
+    this.stages = scan.prompts > 1 || scan.alone ? Stages.DECODE_ONLY : Stages.BOTH;
     this.model = model;
   }
 
@@ -157,6 +189,11 @@ public final class ClientRequest implements Classified {
     return answer;
   }
 
+  /** Which workers may compute it. */
+  public Stages stages() {
+    return stages;
+  }
+
   /** The body of the prefill leg. */
   public Buffer prefillBody() {
     Splice splice = new Splice(body, length);
@@ -164,7 +201,7 @@ public final class ClientRequest implements Classified {
     boolean asked = false;
     for (Member member : members) {
       switch (member.field) {
-        case MODEL, PROMPT -> {}
+        case MODEL, PROMPT, PROMPT_EMBEDS, PROMPT_LOGPROBS, ECHO, TRUNCATE_PROMPT_TOKENS -> {}
         case STREAM -> replace(splice, member, FALSE);
         case MAX_TOKENS, MAX_COMPLETION_TOKENS -> {
           replace(splice, member, ONE);
@@ -251,6 +288,8 @@ public final class ClientRequest implements Classified {
     int closeBrace;
     @Nullable String model;
     Answer answer = Answer.WHOLE;
+    int prompts;
+    boolean alone;
 
     void member(RootObject root) throws IOException {
       Field field = Field.named(root.name());
@@ -292,29 +331,43 @@ public final class ClientRequest implements Classified {
           if (kind != JsonToken.VALUE_NUMBER_INT && kind != JsonToken.VALUE_NULL) {
             throw new Unacceptable("invalid_type", "\"%s\" must be an integer".formatted(name));
           }
+          boolean counts = field == Field.N || field == Field.BEST_OF;
+          alone |= counts && isSet(kind) && !root.value().getText().equals("1");
         }
-        case PROMPT -> requireOnePrompt(root);
-        case STREAM_OPTIONS, USE_BEAM_SEARCH, KV_TRANSFER_PARAMS, INTERNAL -> {}
+        case PROMPT, PROMPT_EMBEDS -> prompts += promptsIn(root);
+        case PROMPT_LOGPROBS, ECHO, USE_BEAM_SEARCH -> alone |= isSet(kind);
+        case TRUNCATE_PROMPT_TOKENS ->
+            alone |=
+                isSet(kind)
+                    && !(kind == JsonToken.VALUE_NUMBER_INT
+                        && !root.value().getText().startsWith("-"));
+        case STREAM_OPTIONS, KV_TRANSFER_PARAMS, INTERNAL -> {}
       }
     }
 
-    /** A prefill answer carries the blocks of one prompt: a list of prompts would mix them up. */
-    private static void requireOnePrompt(RootObject root) throws IOException {
+    private static boolean isSet(JsonToken kind) {
+      return kind != JsonToken.VALUE_NULL && kind != JsonToken.VALUE_FALSE;
+    }
+
+    /** A text, a list of token ids, or a list of these. */
+    private static int promptsIn(RootObject root) throws IOException {
       if (root.kind() != JsonToken.START_ARRAY) {
-        return;
+        return root.kind() == JsonToken.VALUE_NULL ? 0 : 1;
       }
       JsonParser value = root.value();
-      int prompts = 0;
+      int tokens = 0;
+      int others = 0;
       for (JsonToken token = value.nextToken();
           token != JsonToken.END_ARRAY && token != null;
           token = value.nextToken()) {
-        if (!token.isNumeric() && ++prompts > 1) {
-          throw new Unacceptable(
-              "prompt_list_unsupported",
-              "\"prompt\" holds several prompts; send one request for each");
+        if (token.isNumeric()) {
+          tokens = 1;
+        } else {
+          others++;
         }
         value.skipChildren();
       }
+      return tokens + others;
     }
   }
 

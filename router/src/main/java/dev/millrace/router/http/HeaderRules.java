@@ -40,16 +40,15 @@ public final class HeaderRules {
 
   static boolean passesToEngine(String name) {
     return switch (name.length()) {
-      case 4 -> !name.equalsIgnoreCase("host");
-      case 6 -> !name.equalsIgnoreCase("expect");
-      case 12 -> !name.equalsIgnoreCase(RequestId.HEADER);
-      case 15 -> !name.equalsIgnoreCase("accept-encoding");
-      default ->
-          !isOfOneConnection(name)
-              && !startsWith(name, "x-data-parallel-")
-              && !startsWith(name, "x-bootstrap-")
-              && !startsWith(name, "x-prefiller-");
-    };
+          case 4 -> !name.equalsIgnoreCase("host");
+          case 6 -> !name.equalsIgnoreCase("expect");
+          case 12 -> !name.equalsIgnoreCase(RequestId.HEADER);
+          case 15 -> !name.equalsIgnoreCase("accept-encoding");
+          default -> !isOfOneConnection(name);
+        }
+        && !startsWith(name, "x-data-parallel-")
+        && !startsWith(name, "x-bootstrap-")
+        && !startsWith(name, "x-prefiller-");
   }
 
   static boolean passesToClient(String name) {

@@ -7,7 +7,6 @@ import io.vertx.core.internal.buffer.BufferInternal;
 import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Keeps transfer parameters out of a stream that is passed on byte by byte.
@@ -60,10 +59,10 @@ public final class SecretFilter {
   }
 
   /** What was held back at the end of a stream, because it might have been the key's beginning. */
-  public @Nullable Buffer rest() {
+  public Buffer rest() {
     int held = matched;
     matched = 0;
-    return held == 0 ? null : BufferInternal.buffer(Unpooled.wrappedBuffer(KEY, 0, held));
+    return BufferInternal.buffer(Unpooled.wrappedBuffer(KEY, 0, held));
   }
 
   private Buffer slowly(byte[] piece) {

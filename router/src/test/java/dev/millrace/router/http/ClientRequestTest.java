@@ -143,8 +143,6 @@ final class ClientRequestTest {
         "[] | invalid_json",
         "\"m\" | invalid_json",
         "\uFEFF{\"model\":\"m\"} | invalid_json",
-        "{\"model\":\"m\",\"prompt\":[\"a\",\"b\"]} | prompt_list_unsupported",
-        "{\"model\":\"m\",\"prompt\":[[1],[2]]} | prompt_list_unsupported",
       })
   void unservableBody_isRefusedByName(String body, String slug) {
     assertThat(refused(body).slug()).isEqualTo(slug);
@@ -167,6 +165,42 @@ final class ClientRequestTest {
   @ParameterizedTest
   @ValueSource(strings = {"\"a\"", "[1,2,3]", "[\"a\"]", "[[1,2]]", "[]", "null"})
   void onePrompt_isFineInEachForm(String prompt) {
-    assertThat(read("{\"model\":\"m\",\"prompt\":" + prompt + "}").model()).isEqualTo("m");
+    assertThat(read("{\"model\":\"m\",\"prompt\":" + prompt + "}").stages())
+        .isEqualTo(ClientRequest.Stages.BOTH);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"prompt\":[\"a\",\"b\"]",
+        "\"prompt\":[[1],[2]]",
+        "\"prompt\":[1,[2]]",
+        "\"prompt\":\"a\",\"prompt_embeds\":\"AA==\"",
+        "\"prompt_embeds\":[\"AA==\",\"AA==\"]",
+        "\"n\":2",
+        "\"n\":0",
+        "\"best_of\":12345678901234567890",
+        "\"use_beam_search\":true",
+        "\"prompt_logprobs\":0",
+        "\"echo\":true",
+        "\"truncate_prompt_tokens\":-1",
+        "\"truncate_prompt_tokens\":\"-1\"",
+        "\"truncate_prompt_tokens\":-1.0",
+      })
+  void requestForMoreThanOneSequence_isForADecodeWorkerAlone(String member) {
+    assertThat(read("{\"model\":\"m\"," + member + "}").stages())
+        .isEqualTo(ClientRequest.Stages.DECODE_ONLY);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"n\":1,\"best_of\":null,\"use_beam_search\":false,\"echo\":false,\"prompt_logprobs\":null",
+        "\"truncate_prompt_tokens\":100,\"prompt_embeds\":\"AA==\"",
+        "\"logprobs\":3,\"top_logprobs\":2",
+      })
+  void ordinaryRequest_isForBoth(String members) {
+    assertThat(read("{\"model\":\"m\"," + members + "}").stages())
+        .isEqualTo(ClientRequest.Stages.BOTH);
   }
 }

@@ -6,6 +6,7 @@ import dev.millrace.simulator.cache.KvMemory;
 import dev.millrace.simulator.cache.Sequence;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import java.time.Duration;
 import java.util.Objects;
@@ -44,6 +45,7 @@ public final class Scheduler implements Generator {
   private final Consumer<String> onCoreFailure;
   private final Queue<Generation> waiting = new ConcurrentLinkedQueue<>();
   private final Set<Generation> running = ConcurrentHashMap.newKeySet();
+  private boolean scheduling;
 
   /**
    * A scheduler on the current event loop.
@@ -144,6 +146,19 @@ public final class Scheduler implements Generator {
 
   /** Starts what waits, as far as there are blocks. Called whenever blocks become free. */
   public void schedule() {
+    if (scheduling) {
+      // A generation that ended at once called back; the loop below sees the blocks it freed.
+      return;
+    }
+    scheduling = true;
+    try {
+      startWaiting();
+    } finally {
+      scheduling = false;
+    }
+  }
+
+  private void startWaiting() {
     while (!waiting.isEmpty() && running.size() < config.maxRunning()) {
       Generation next = waiting.peek();
       if (!acquire(next)) {
@@ -368,7 +383,14 @@ public final class Scheduler implements Generator {
   }
 
   private <T> Future<T> work(Callable<T> work) {
-    return context.executeBlocking(work, false).map(Objects::requireNonNull);
+    // A result that is already there would be delivered inside this call, and bursts that follow
+    // each other quickly would nest without end; so every result takes a turn of the event loop.
+    Promise<T> result = Promise.promise();
+    context
+        .executeBlocking(work, false)
+        .map(Objects::requireNonNull)
+        .onComplete(done -> context.runOnContext(turn -> result.handle(done)));
+    return result.future();
   }
 
   private Future<Void> after(Duration delay) {

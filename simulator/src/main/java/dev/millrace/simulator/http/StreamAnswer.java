@@ -66,6 +66,9 @@ final class StreamAnswer extends Answer {
     }
     Promise<Void> drained = Promise.promise();
     response().drainHandler(drained::tryComplete);
+    if (!response().writeQueueFull()) {
+      drained.tryComplete();
+    }
     return drained.future();
   }
 

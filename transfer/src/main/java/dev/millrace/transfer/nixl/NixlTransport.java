@@ -1,0 +1,492 @@
+package dev.millrace.transfer.nixl;
+
+import dev.millrace.transfer.BlockTransport;
+import dev.millrace.transfer.NotificationHandler;
+import dev.millrace.transfer.Peer;
+import dev.millrace.transfer.ReadOutcome;
+import dev.millrace.transfer.Registration;
+import dev.millrace.transfer.TransferException;
+import java.lang.foreign.MemorySegment;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadFactory;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Reads remote memory with NIXL.
+ *
+ * <p>A {@linkplain #describe() description} lists the memory that was registered when it was made.
+ * What is registered later is found by those who are connected when they read it: they ask for a
+ * fresh description first. Memory that is unregistered is taken back from all who have connected.
+ *
+ * <p>What differs from a transport that has its own protocol comes from NIXL, which can neither
+ * cancel a read nor keep others from reading:
+ *
+ * <ul>
+ *   <li>A read that fails by its deadline, or because the peer or this side closed, usually ends at
+ *       once. If the peer hangs, NIXL may go on writing into the destination when it wakes up; the
+ *       outcome says so, and {@link #mayStillBeWritten} tells when that is over. Do not use the
+ *       memory for anything else before.
+ *   <li>Closing a {@link Registration} waits until nothing moves in its memory, and until every
+ *       peer that has connected has promised not to read it any more or has gone. When that takes
+ *       longer than {@link NixlLimits#closing()}, it throws {@link TransferException}: the memory
+ *       is in use and must not be freed. It can be called again. Once the transport is closed,
+ *       nothing is in use.
+ *   <li>Memory that {@link #engineMetadata} told engines about can never be taken back from them:
+ *       close the transport first.
+ * </ul>
+ *
+ * <p>Descriptions and notifications are signed with the secret that all transports of a deployment
+ * share. What is read is neither signed nor encrypted by NIXL.
+ */
+public final class NixlTransport implements BlockTransport {
+  private static final Logger LOG = LoggerFactory.getLogger(NixlTransport.class);
+
+  /** For calls that only compute, or pin memory. */
+  private static final Duration LOCAL_CALL = Duration.ofSeconds(60);
+
+  private static final Duration STOPPING = Duration.ofSeconds(5);
+
+  /**
+   * How long requests may still take when this transport closes. Peers that live need milliseconds;
+   * destroying an agent under its requests has crashed owners in UCX.
+   */
+  private static final Duration SETTLING = Duration.ofSeconds(2);
+
+  /** How long readers have to let go when this transport closes. */
+  private static final Duration FAREWELL = Duration.ofMillis(500);
+
+  /** How its threads' names begin. */
+  static final String THREADS = "nixl-transport-";
+
+  private final Envelope.Identity identity;
+  private final NixlTransportOptions options;
+  private final AgentHandle agent;
+  private final Counters counters = new Counters();
+  private final ControlLoop control;
+  private final Links links;
+  private final Readers readers;
+  private final Deliveries deliveries;
+  private final Timers timers;
+  private final List<TransferLoop> loops = new ArrayList<>();
+  private final AtomicInteger nextLoop = new AtomicInteger();
+  private final Set<Runnable> unfinished = ConcurrentHashMap.newKeySet();
+  private final Set<Batch> moving = ConcurrentHashMap.newKeySet();
+  private final Set<Claims> knownToEngines = new HashSet<>();
+  private final PeerSupport peers = new PeerSupport();
+  private volatile RegionTable memory = RegionTable.EMPTY;
+  private volatile @Nullable NotificationHandler handler;
+  private volatile boolean closed;
+
+  private NixlTransport(Nixl.Present nixl, NixlTransportOptions options) {
+    this.identity = new Envelope.Identity(options.name(), options.agentName(), nixl.version());
+    this.options = options;
+    ThreadFactory threads =
+        Thread.ofPlatform().daemon().name(THREADS + options.name() + "-", 0).factory();
+    NixlLimits limits = options.limits();
+    this.agent = AgentHandle.open(nixl, options.agentName(), 1);
+    this.deliveries = new Deliveries(threads, limits.undelivered());
+    this.timers = new Timers(threads);
+    this.control = new ControlLoop(threads);
+    Links.Self self = new Links.Self(agent, identity, options.secret());
+    Links.Outside outside = new Links.Outside(control, timers, deliveries);
+    this.links = new Links(self, outside);
+    this.readers = new Readers(links, self, outside);
+    Mailbox mailbox =
+        new Mailbox(links, readers, self, outside, options.engines(), counters, new SelfPortrait());
+    for (int i = 0; i < limits.transferThreads(); i++) {
+      loops.add(new TransferLoop(threads, limits));
+    }
+    control.start(mailbox::receive);
+    loops.forEach(TransferLoop::start);
+  }
+
+  /**
+   * Starts an agent.
+   *
+   * @throws TransferException if NIXL's network does not start, with what to look at
+   */
+  public static NixlTransport open(Nixl.Present nixl, NixlTransportOptions options) {
+    try {
+      return new NixlTransport(nixl, options);
+    } catch (NixlFailure | IllegalStateException e) {
+      throw new TransferException(e.getMessage() + "", e);
+    }
+  }
+
+  @Override
+  public String name() {
+    return "nixl";
+  }
+
+  /** How peers call this transport's agent. */
+  public String agentName() {
+    return options.agentName();
+  }
+
+  /** Names of the backends that the library comes with. */
+  List<String> plugins() {
+    return control.call("listing plugins", LOCAL_CALL, agent::plugins);
+  }
+
+  // Memory
+
+  @Override
+  public Registration register(MemorySegment segment) {
+    if (!segment.isNative() || segment.byteSize() == 0) {
+      throw new IllegalArgumentException(
+          "only off-heap memory of at least one byte can be registered, not " + segment);
+    }
+    if (!segment.isAccessibleBy(new Thread(() -> {}))) {
+      throw new IllegalArgumentException(
+          "memory of a confined arena cannot be read by the transport's threads; use a shared one");
+    }
+    if (segment.isReadOnly()) {
+      throw new IllegalArgumentException("reads must be able to write registered memory");
+    }
+    Claims claims = new Claims(new Region(segment.address(), segment.byteSize()));
+    // Two registrations of the same bytes would need two deregistrations, and NIXL counts neither.
+    memory.with(claims);
+    checkOpen();
+    control.call(
+        "registering memory of " + claims.region(),
+        LOCAL_CALL,
+        () -> {
+          RegionTable grown = memory.with(claims);
+          agent.register(claims.region());
+          memory = grown;
+          return true;
+        });
+    // The segment is kept so that an arena that is managed by the collector outlives NIXL's use.
+    return new NixlRegistration(claims, segment, this::takeBack);
+  }
+
+  private void takeBack(NixlRegistration registration) {
+    Claims claims = registration.claims();
+    if (closed || registration.isClosed()) {
+      return;
+    }
+    Region region = claims.region();
+    long end = System.nanoTime() + options.limits().closing().toNanos();
+    control.call(
+        "unregistering",
+        options.limits().closing(),
+        () -> {
+          if (knownToEngines.contains(claims)) {
+            throw new TransferException(
+                "memory of %s was described to engines, from which it cannot be taken back: close the transport before it is freed"
+                    .formatted(region));
+          }
+          memory = memory.without(claims);
+          claims.close();
+          return true;
+        });
+    try {
+      if (!claims.awaitUnclaimed(left(end))) {
+        throw inUse(region, "%d abandoned requests may still write it".formatted(claims.count()));
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw inUse(region, "waiting for its last use was interrupted");
+    }
+    CompletableFuture<Boolean> revoked = new CompletableFuture<>();
+    control.submit(() -> readers.revoke(region, revoked));
+    try {
+      ControlLoop.await("taking memory back", left(end), revoked);
+    } catch (TransferException e) {
+      revoked.cancel(false);
+      if (closed) {
+        return;
+      }
+      Set<String> holders =
+          control.call("unregistering", LOCAL_CALL, () -> readers.holdersOf(region));
+      throw inUse(region, "these peers have not let go of it: " + holders);
+    }
+    control.call(
+        "unregistering",
+        LOCAL_CALL,
+        () -> {
+          if (registration.end()) {
+            agent.deregister(region);
+          }
+          return true;
+        });
+  }
+
+  private static Duration left(long endNanos) {
+    return Duration.ofNanos(Math.max(1_000_000, endNanos - System.nanoTime()));
+  }
+
+  private static TransferException inUse(Region region, String why) {
+    return new TransferException(
+        "memory of %s must not be freed yet: %s. Close the registration again later, or close the transport"
+            .formatted(region, why));
+  }
+
+  /** Whether a read, given up or not, may still write to these bytes. */
+  public boolean mayStillBeWritten(MemorySegment segment) {
+    Region region = new Region(segment.address(), segment.byteSize());
+    return moving.stream().anyMatch(batch -> batch.writes(region));
+  }
+
+  // Peers
+
+  @Override
+  public byte[] describe() {
+    checkOpen();
+    return control.call("describing this transport", LOCAL_CALL, new SelfPortrait()::describe);
+  }
+
+  /**
+   * This agent's metadata as NIXL makes it, for the handshake of inference engines. It lets whoever
+   * has it read and write all memory that is registered now; that memory cannot be unregistered
+   * afterwards.
+   */
+  public byte[] engineMetadata() {
+    checkOpen();
+    return control.call(
+        "describing this transport to engines",
+        LOCAL_CALL,
+        () -> {
+          knownToEngines.addAll(memory.all());
+          return agent.metadata();
+        });
+  }
+
+  @Override
+  public CompletableFuture<Peer> connect(byte[] description, Duration deadline) {
+    Envelope envelope;
+    try {
+      envelope = Envelope.open(description, options.secret());
+      if (envelope.agentName().equals(options.agentName())) {
+        throw new TransferException("the description is this transport's own");
+      }
+      refuseUntried(envelope.nixlVersion(), envelope.label());
+      RegionTable.of(envelope.regions());
+    } catch (TransferException e) {
+      return CompletableFuture.failedFuture(e);
+    } catch (IllegalArgumentException e) {
+      return CompletableFuture.failedFuture(
+          new TransferException("the description is signed but malformed", e));
+    }
+    long end = System.nanoTime() + deadline.toNanos();
+    return connect(
+        envelope.label(), deadline, answer -> links.connect(envelope, peers::peer, answer, end));
+  }
+
+  /**
+   * Connects to an inference engine's agent. The engine is not asked, so that a wrong address shows
+   * only in the first read. Notifications to it are sent as they are, and not confirmed.
+   *
+   * @param engine from a side channel that the configuration lists; unlike other descriptions it is
+   *     not signed, and an altered one ends this process
+   */
+  public CompletableFuture<Peer> connectEngine(EngineDescription engine, Duration deadline) {
+    try {
+      refuseUntried(engine.nixlVersion(), engine.agentName());
+      RegionTable.of(engine.regions());
+      if (engine.metadata().length == 0 || engine.metadata().length > MOST_ENGINE_METADATA) {
+        throw new IllegalArgumentException(engine.metadata().length + " bytes of metadata");
+      }
+    } catch (TransferException e) {
+      return CompletableFuture.failedFuture(e);
+    } catch (IllegalArgumentException e) {
+      return CompletableFuture.failedFuture(
+          new TransferException(
+              "the handshake of %s makes no sense: %s"
+                  .formatted(engine.agentName(), e.getMessage()),
+              e));
+    }
+    long end = System.nanoTime() + deadline.toNanos();
+    return connect(
+        engine.agentName(), deadline, answer -> links.connect(engine, peers::peer, answer, end));
+  }
+
+  /** An engine's metadata grows with its regions; this is some ten thousand of them. */
+  private static final int MOST_ENGINE_METADATA = 1 << 20;
+
+  private void refuseUntried(String version, String peer) {
+    VersionPairs.refuse(identity.nixlVersion(), version)
+        .ifPresent(reason -> {
+          throw new TransferException("cannot connect to %s: %s".formatted(peer, reason));
+        });
+  }
+
+  private CompletableFuture<Peer> connect(
+      String peer, Duration deadline, Consumer<CompletableFuture<NixlPeer>> how) {
+    CompletableFuture<NixlPeer> answer = new CompletableFuture<>();
+    if (closed) {
+      return CompletableFuture.failedFuture(new TransferException("the transport is closed"));
+    }
+    peers.remember(
+        answer,
+        future -> future.completeExceptionally(new TransferException("the transport was closed")));
+    Runnable cancel =
+        timers.after(
+            deadline,
+            () ->
+                deliveries.completion(() ->
+                    answer.completeExceptionally(
+                        new TransferException(
+                            "%s did not answer within %d ms"
+                                .formatted(peer, deadline.toMillis())))));
+    var _ =
+        answer.whenComplete((_, _) -> {
+          cancel.run();
+          control.submit(() -> links.dropFinishedGreetings());
+        });
+    control.submit(() -> how.accept(answer));
+    return answer.thenApply(connected -> connected);
+  }
+
+  @Override
+  public void onNotification(NotificationHandler newHandler) {
+    handler = newHandler;
+  }
+
+  /** What has been moved, by NIXL's own telemetry. */
+  public NixlStatistics statistics() {
+    return counters.snapshot(moving.size(), memory.size());
+  }
+
+  // The end
+
+  private void checkOpen() {
+    if (closed) {
+      throw new TransferException("the transport is closed");
+    }
+  }
+
+  @Override
+  public void close() {
+    synchronized (this) {
+      if (closed) {
+        return;
+      }
+      closed = true;
+    }
+    CompletableFuture<Boolean> readersAreGone = new CompletableFuture<>();
+    control.submit(() -> readers.close(readersAreGone));
+    boolean stopped = true;
+    loops.forEach(TransferLoop::close);
+    for (TransferLoop loop : loops) {
+      stopped &= loop.stop(SETTLING, STOPPING);
+    }
+    var _ = readersAreGone.completeOnTimeout(false, FAREWELL.toMillis(), TimeUnit.MILLISECONDS);
+    readersAreGone.join();
+    // Requests may be lost with their agent, but not used without it: it goes after them, and last.
+    boolean requestsAreBack = stopped;
+    control.submit(() -> {
+      links.goodbye();
+      if (requestsAreBack) {
+        agent.close();
+      }
+    });
+    if (control.stop(STOPPING) && stopped) {
+      loops.forEach(TransferLoop::letGo);
+      memory = RegionTable.EMPTY;
+    } else {
+      LOG.error(
+          "a call of NIXL did not return within {}: its agent {} and all memory registered with it stay in use until this process ends",
+          STOPPING,
+          options.agentName());
+    }
+    unfinished.forEach(Runnable::run);
+    timers.close();
+    deliveries.close();
+  }
+
+  /** What the mailbox tells others of this transport. On the control thread. */
+  private final class SelfPortrait implements Mailbox.Host {
+    @Override
+    public List<Region> memory() {
+      return memory.regions();
+    }
+
+    @Override
+    public byte[] describe() {
+      return new Envelope(identity, memory.regions(), agent.metadata()).seal(options.secret());
+    }
+
+    @Override
+    public @Nullable NotificationHandler handler() {
+      return handler;
+    }
+  }
+
+  /** What peers need of this transport. */
+  private final class PeerSupport implements NixlPeer.Transport {
+    NixlPeer peer(Link link) {
+      return new NixlPeer(this, link);
+    }
+
+    @Override
+    public Optional<ReadOutcome.Failed> start(NixlRead read) {
+      if (closed) {
+        return Optional.of(
+            new ReadOutcome.Failed(ReadOutcome.Cause.CLOSED, "the transport is closed", 0));
+      }
+      int first = nextLoop.getAndIncrement();
+      for (int i = 0; i < loops.size(); i++) {
+        if (loops.get(Math.floorMod(first + i, loops.size())).add(read)) {
+          return Optional.empty();
+        }
+      }
+      return Optional.of(
+          new ReadOutcome.Failed(
+              ReadOutcome.Cause.OVERLOADED,
+              "%d reads wait for each of %d threads already"
+                  .formatted(options.limits().readsWaiting(), loops.size()),
+              0));
+    }
+
+    @Override
+    public void wake() {
+      loops.forEach(TransferLoop::wake);
+    }
+
+    @Override
+    public NixlRead.Surroundings surroundings(Link link) {
+      return new NixlRead.Surroundings(
+          agent, link, () -> memory, options.limits(), moving, this::ask, counters);
+    }
+
+    private void ask(Link link) {
+      control.submit(() -> links.ask(link));
+    }
+
+    @Override
+    public void control(Consumer<Links> task) {
+      control.submit(() -> task.accept(links));
+    }
+
+    @Override
+    public void complete(Runnable completion) {
+      deliveries.completion(completion);
+    }
+
+    @Override
+    public Runnable after(Duration delay, Runnable action) {
+      return timers.after(delay, action);
+    }
+
+    @Override
+    public <T> void remember(
+        CompletableFuture<T> future, Consumer<CompletableFuture<T>> whenClosed) {
+      Runnable completion = () -> whenClosed.accept(future);
+      unfinished.add(completion);
+      var _ = future.whenComplete((_, _) -> unfinished.remove(completion));
+    }
+  }
+}
