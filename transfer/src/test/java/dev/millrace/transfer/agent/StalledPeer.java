@@ -13,7 +13,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /** Accepts connections, and says nothing. */
-final class StalledPeer implements AutoCloseable {
+public final class StalledPeer implements AutoCloseable {
   private static final String ADDRESS = "127.0.0.2";
 
   private final TcpTransport transport;
@@ -21,7 +21,7 @@ final class StalledPeer implements AutoCloseable {
   private final List<Socket> accepted = new CopyOnWriteArrayList<>();
   private final CountDownLatch called = new CountDownLatch(1);
 
-  StalledPeer() throws IOException {
+  public StalledPeer() throws IOException {
     socket.bind(new InetSocketAddress(InetAddress.getByName(ADDRESS), 0));
     // Another address of the same machine, at the same port: what it describes is the socket.
     transport =
@@ -43,11 +43,11 @@ final class StalledPeer implements AutoCloseable {
   }
 
   /** What it gives as its description. */
-  byte[] instead() {
+  public byte[] instead() {
     return transport.describe();
   }
 
-  boolean awaitCaller() throws InterruptedException {
+  public boolean awaitCaller() throws InterruptedException {
     return called.await(20, TimeUnit.SECONDS);
   }
 
