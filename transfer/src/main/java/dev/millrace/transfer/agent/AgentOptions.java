@@ -4,6 +4,7 @@ import dev.millrace.layout.ModelShape;
 import dev.millrace.transfer.sidechannel.ConnectorVersion;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * What an agent may do and with what.
@@ -32,9 +33,16 @@ public record AgentOptions(
    * @param model name of the model's shape
    * @param shape what the handshake does not say
    * @param version of vLLM's connector, which the handshake does not say either
+   * @param nixlVersion of a vLLM engine's NIXL, nor does it say that; empty where the engine
+   *     describes its transport in Millrace's own terms
    */
   public record SideChannel(
-      String host, int port, String model, ModelShape shape, ConnectorVersion version) {}
+      String host,
+      int port,
+      String model,
+      ModelShape shape,
+      ConnectorVersion version,
+      Optional<String> nixlVersion) {}
 
   public AgentOptions {
     sideChannels = List.copyOf(sideChannels);

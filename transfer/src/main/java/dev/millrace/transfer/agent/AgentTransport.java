@@ -18,9 +18,10 @@ public interface AgentTransport {
   /**
    * Connects to a rank.
    *
-   * @param rank from a side channel that is on the agent's list
+   * @param channel on the agent's list, where the rank said what it said
    */
-  CompletableFuture<Peer> connect(AgentMetadata rank, Duration deadline);
+  CompletableFuture<Peer> connect(
+      AgentOptions.SideChannel channel, AgentMetadata rank, Duration deadline);
 
   /** Whether a read that has ended for its caller may still write there. */
   boolean mayStillBeWritten(MemorySegment memory);
@@ -37,7 +38,8 @@ public interface AgentTransport {
       }
 
       @Override
-      public CompletableFuture<Peer> connect(AgentMetadata rank, Duration deadline) {
+      public CompletableFuture<Peer> connect(
+          AgentOptions.SideChannel channel, AgentMetadata rank, Duration deadline) {
         return transport.connect(rank.agentMetadata().bytes(), deadline);
       }
 

@@ -131,7 +131,7 @@ final class Engines implements AutoCloseable {
         ranks.put(rank, other);
       });
       Geometry geometry = EngineGeometry.of(channel.shape(), ranks);
-      return new KnownEngine(engine, channel.version(), geometry, ranks, transport);
+      return new KnownEngine(engine, channel, geometry, ranks, transport);
     } catch (IncompatibleGeometry | MalformedHandshake | IllegalArgumentException e) {
       throw new AgentRefusal(
           Reason.MISMATCH, "the engine at %s: %s".formatted(engine.sideChannel(), e.getMessage()));

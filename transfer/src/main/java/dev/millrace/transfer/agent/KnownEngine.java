@@ -29,7 +29,7 @@ final class KnownEngine implements AutoCloseable {
   private static final int READERS = 1;
 
   private final RemoteEngine engine;
-  private final ConnectorVersion version;
+  private final AgentOptions.SideChannel channel;
   private final Geometry geometry;
   private final Map<RankId, AgentMetadata> ranks;
   private final AgentTransport transport;
@@ -37,12 +37,12 @@ final class KnownEngine implements AutoCloseable {
 
   KnownEngine(
       RemoteEngine engine,
-      ConnectorVersion version,
+      AgentOptions.SideChannel channel,
       Geometry geometry,
       Map<RankId, AgentMetadata> ranks,
       AgentTransport transport) {
     this.engine = engine;
-    this.version = version;
+    this.channel = channel;
     this.geometry = geometry;
     this.ranks = Map.copyOf(ranks);
     this.transport = transport;
@@ -75,7 +75,7 @@ final class KnownEngine implements AutoCloseable {
 
   private CompletableFuture<Peer> peer(RankId rank, Duration deadline) {
     CompletableFuture<Peer> present =
-        peers.computeIfAbsent(rank, id -> transport.connect(metadata(id), deadline));
+        peers.computeIfAbsent(rank, id -> transport.connect(channel, metadata(id), deadline));
     if (present.isCompletedExceptionally() && peers.remove(rank, present)) {
       return peer(rank, deadline);
     }
@@ -89,11 +89,11 @@ final class KnownEngine implements AutoCloseable {
 
   /** Asks all ranks to keep the blocks for longer. */
   void extend(String requestId, Deadline deadline, Duration most) {
-    if (version.number() < ConnectorVersion.V4.number()) {
+    if (channel.version().number() < ConnectorVersion.V4.number()) {
       throw new AgentRefusal(
           Reason.MISMATCH,
           "connector version %d knows no heartbeats; its leases cannot be extended"
-              .formatted(version.number()));
+              .formatted(channel.version().number()));
     }
     tellAll("HB:" + requestId, deadline, most);
   }

@@ -17,6 +17,7 @@ import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -440,7 +441,7 @@ class KvAgentTest {
     LocalEngine engine = engine(spec(1, 16, Layout.HND));
     AgentOptions.SideChannel old =
         new AgentOptions.SideChannel(
-            "127.0.0.1", engine.port(), "tiny", MODEL, ConnectorVersion.V3);
+            "127.0.0.1", engine.port(), "tiny", MODEL, ConnectorVersion.V3, Optional.empty());
     AgentRefusal refusal = refusal(agent(8 << 20, old).extend(engine.handOff("a", 0, List.of())));
     assertThat(refusal.reason()).isEqualTo(Reason.MISMATCH);
   }

@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.UnaryOperator;
 
@@ -124,7 +125,7 @@ public final class LocalEngine implements AutoCloseable {
 
   public AgentOptions.SideChannel listing() {
     return new AgentOptions.SideChannel(
-        "127.0.0.1", port(), "tiny", spec.model(), ConnectorVersion.V14);
+        "127.0.0.1", port(), "tiny", spec.model(), ConnectorVersion.V14, Optional.empty());
   }
 
   @Override
