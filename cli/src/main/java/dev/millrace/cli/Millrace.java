@@ -32,6 +32,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       SimulateCommand.class,
       AgentCommand.class,
       ConfigCommand.class,
+      NixlCommand.class,
       CommandLine.HelpCommand.class
     },
     exitCodeListHeading = "%nExit codes:%n",

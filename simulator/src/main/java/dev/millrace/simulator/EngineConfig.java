@@ -99,6 +99,12 @@ public record EngineConfig(
         .clock(clock);
   }
 
+  /** Without the secret. */
+  @Override
+  public String toString() {
+    return "%s engine of %s at %s:%d".formatted(role, model, host, port);
+  }
+
   /** What {@code /version} answers and the compatibility hash contains. */
   public String version() {
     return switch (pairing) {

@@ -143,6 +143,35 @@ class AggregatedEngineTest {
     assertThat(text(engine, body)).isEqualTo(text(engine, "{\"prompt\":\"a\"}"));
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"stream\":{\"max_tokens\":9}",
+        "\"max_tokens\":{\"n\":3}",
+        "\"kv_transfer_params\":{\"remote_host\":{\"do_remote_prefill\":true}}"
+      })
+  void completion_objectInsteadOfAValue_isNotReadAsKeysOfTheBody(String odd) {
+    SimulatedEngine engine = engines.start(c -> c);
+    HttpResponse<String> answer =
+        Caller.complete(engine, "{" + odd + ",\"prompt\":\"abc\",\"max_tokens\":2}");
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+    assertThat(Json.at(answer.body(), "usage.completion_tokens")).isEqualTo("2");
+  }
+
+  @Test
+  void metrics_modelNameWithQuotes_isEscaped() {
+    SimulatedEngine engine = engines.start(c -> c.model("a \"b\" \\ c"));
+    assertThat(Caller.get(engine, "/metrics").body())
+        .contains("vllm:generation_tokens_total{engine=\"0\",model_name=\"a \\\"b\\\" \\\\ c\"} ");
+  }
+
+  @Test
+  void config_asText_hasNoSecret() {
+    assertThat(EngineConfig.builder().secret("of nobody else").build().toString())
+        .contains("127.0.0.1")
+        .doesNotContain("nobody");
+  }
+
   @Test
   void completion_limitsThatMakeNoSense_400() {
     SimulatedEngine engine = engines.start(config -> config);

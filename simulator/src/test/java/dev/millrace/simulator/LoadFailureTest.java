@@ -121,6 +121,18 @@ class LoadFailureTest {
   }
 
   @Test
+  void blockIdsOutOfRange_nothingIsLeftInThePrefixCache() {
+    SimulatedEngine decode = engine(Pairing.ANY);
+    SimulatedEngine prefill = engine(Pairing.ANY);
+    String prompt = Legs.prompt(64);
+    String params = Legs.prefill(prefill, prompt).replaceFirst("\\d+\\]\\]", "999999]]");
+    assertThat(Legs.decode(decode, prompt, 4, params).statusCode()).isEqualTo(500);
+    assertThat(Legs.aggregated(decode, prompt, 4)).isEqualTo(Legs.aggregated(prefill, prompt, 4));
+    assertThat(decode.stats().promptTokensByLocalCache()).isZero();
+    assertThat(decode.stats().prefillTokensComputed()).isEqualTo(64);
+  }
+
+  @Test
   void hashDiffers_vllm_500AndPrefillKeepsTheBlocks() {
     ModelShape other = ModelShape.dense(3, 4, 16, ElementType.FLOAT16);
     SimulatedEngine prefill =

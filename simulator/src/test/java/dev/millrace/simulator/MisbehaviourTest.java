@@ -6,6 +6,7 @@ import dev.millrace.layout.Layout;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.net.Socket;
 import java.net.SocketTimeoutException;
 import java.nio.charset.StandardCharsets;
@@ -116,6 +117,29 @@ class MisbehaviourTest {
       assertThat(running.isOpen()).isTrue();
     }
     EngineInvariants.await(() -> decode.stats().openRequests() == 0);
+  }
+
+  /** The prefill engine's side channel is silent, so the load goes on until vLLM's 5 s are over. */
+  @Test
+  void clientLeaves_whileLoading_everythingIsFreeWhenTheLoadIsOver() throws IOException {
+    SimulatedEngine prefill = engines.start(c -> c.lease(Duration.ofSeconds(1)));
+    SimulatedEngine decode = engines.start(c -> c);
+    String prompt = Legs.prompt(40);
+    try (ServerSocket silent = new ServerSocket(0, 10, InetAddress.getLoopbackAddress())) {
+      String params =
+          Legs.prefill(prefill, prompt)
+              .replaceFirst("\"remote_port\":\\d+", "\"remote_port\":" + silent.getLocalPort());
+      String body = Legs.with(Legs.body(prompt, 4), "kv_transfer_params", params);
+      try (Exchange exchange = new Exchange(decode, body)) {
+        EngineInvariants.await(() -> decode.stats().usedBlocks() > 0);
+        assertThat(exchange.isOpen()).isTrue();
+      }
+      EngineInvariants.await(() -> decode.stats().openRequests() == 0);
+      EngineInvariants.await(() -> decode.stats().usedBlocks() == 0);
+    }
+    assertThat(decode.stats().failedTransfers()).isEqualTo(1);
+    assertThat(Legs.aggregated(decode, prompt, 4)).isEqualTo(Legs.aggregated(prefill, prompt, 4));
+    assertThat(decode.stats().promptTokensByLocalCache()).isZero();
   }
 
   @Test

@@ -85,7 +85,8 @@ public final class EngineConnector implements Connector {
       transports.close();
       throw e;
     }
-    this.introductions = new Introductions(remote -> sideChannel.meet(remote, context));
+    this.introductions =
+        new Introductions(remote -> sideChannel.meet(remote, context), RemoteEngine::leave);
     this.notifier = new Notifier(memory.ranks(), introductions, context, counters);
   }
 

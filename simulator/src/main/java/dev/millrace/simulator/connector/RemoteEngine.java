@@ -6,7 +6,6 @@ import dev.millrace.transfer.Peer;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -75,14 +74,18 @@ final class RemoteEngine {
     return connecting;
   }
 
-  /** All connections there are. */
-  List<Peer> connected() {
-    List<Peer> connected = new ArrayList<>();
-    for (Future<Peer> peer : peers.values()) {
-      if (peer.succeeded()) {
-        connected.add(peer.result());
-      }
+  /** Closes all connections: the engine is gone. */
+  void leave() {
+    for (Future<Peer> connecting : peers.values()) {
+      // Closing waits for the threads that read.
+      connecting.onSuccess(peer ->
+          context.executeBlocking(
+              () -> {
+                peer.close();
+                return peer.name();
+              },
+              false));
     }
-    return connected;
+    peers.clear();
   }
 }

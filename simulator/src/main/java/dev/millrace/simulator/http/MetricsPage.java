@@ -13,7 +13,12 @@ public final class MetricsPage {
   private final StringBuilder page = new StringBuilder(8192);
 
   private MetricsPage(EngineConfig config) {
-    labels = "engine=\"0\",model_name=\"" + config.model() + "\"";
+    labels = "engine=\"0\",model_name=\"" + escaped(config.model()) + "\"";
+  }
+
+  /** As the exposition format wants label values. */
+  private static String escaped(String value) {
+    return value.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n");
   }
 
   /** The page of an engine. */

@@ -60,6 +60,8 @@ final class RequestReader {
         String key = parser.currentName();
         parser.nextToken();
         reader.value(key, parser);
+        // An object where a plain value belongs is left alone; its keys are not ours.
+        parser.skipChildren();
       }
     } catch (IOException e) {
       return refuse(ErrorBody.badRequest("JSON decode error: " + e.getMessage()), reader.params);
@@ -136,7 +138,10 @@ final class RequestReader {
           prompts++;
           promptList(parser);
         }
-        default -> promptFault = "prompt contains what is neither text nor a token id";
+        default -> {
+          promptFault = "prompt contains what is neither text nor a token id";
+          parser.skipChildren();
+        }
       }
     }
     if (prompts > 1 || (prompts == 1 && count > 0)) {
@@ -168,8 +173,9 @@ final class RequestReader {
         switch (key) {
           case "role" -> role = parser.getValueAsString("");
           case "content" -> content(parser, content);
-          default -> parser.skipChildren();
+          default -> {}
         }
+        parser.skipChildren();
       }
       text.append("<|").append(role).append("|>\n").append(content).append('\n');
     }

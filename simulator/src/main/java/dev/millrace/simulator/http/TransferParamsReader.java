@@ -38,6 +38,7 @@ final class TransferParamsReader {
       String key = parser.currentName();
       parser.nextToken();
       reader.value(key, parser);
+      parser.skipChildren();
     }
     return reader.params();
   }

@@ -12,6 +12,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
@@ -39,9 +40,14 @@ public final class SideChannelServer implements AutoCloseable {
   private static final Duration GREETING = Duration.ofSeconds(5);
   private static final Duration IDLE = Duration.ofMinutes(5);
 
+  /** Whoever has not taken an answer by then has given up: vLLM waits 5 s for it (v0.32). */
+  private static final Duration ANSWER = Duration.ofSeconds(5);
+
   private final ServerSocket socket;
   private final LongSupplier nanoClock;
   private final ThreadPoolExecutor threads;
+  private final ScheduledThreadPoolExecutor timer =
+      new ScheduledThreadPoolExecutor(1, SideChannelThreads.named("answer-timer"));
   private final Thread acceptor;
   private final Set<Socket> connections = ConcurrentHashMap.newKeySet();
   private final LongAdder answered = new LongAdder();
@@ -61,6 +67,7 @@ public final class SideChannelServer implements AutoCloseable {
             TimeUnit.SECONDS,
             new SynchronousQueue<>(),
             SideChannelThreads.named("answer"));
+    timer.setRemoveOnCancelPolicy(true);
     this.acceptor = SideChannelThreads.named("accept").newThread(this::accept);
   }
 
@@ -182,7 +189,8 @@ public final class SideChannelServer implements AutoCloseable {
         throw new MalformedHandshake(
             "%s is asked for, known are %s".formatted(rank, ranks.keySet()));
       }
-      connection.send(
+      send(
+          connection,
           List.of(
               new byte[0],
               HandshakeCodec.encode(handshake),
@@ -190,6 +198,18 @@ public final class SideChannelServer implements AutoCloseable {
       answered.increment();
     } catch (MalformedHandshake e) {
       refuse(String.valueOf(e.getMessage()));
+    }
+  }
+
+  /** Sends, or closes the connection if its other end does not take what is sent. */
+  private void send(Zmtp connection, List<byte[]> frames) throws IOException {
+    var late =
+        timer.schedule(
+            () -> SideChannelThreads.close(connection), ANSWER.toNanos(), TimeUnit.NANOSECONDS);
+    try {
+      connection.send(frames);
+    } finally {
+      late.cancel(false);
     }
   }
 
@@ -212,6 +232,8 @@ public final class SideChannelServer implements AutoCloseable {
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+    } finally {
+      timer.shutdownNow();
     }
   }
 }

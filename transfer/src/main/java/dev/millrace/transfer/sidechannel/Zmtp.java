@@ -25,8 +25,8 @@ import java.util.Optional;
  * ready      := command frame: 05 "READY" (name:1+n value:4+n)*
  * </pre>
  *
- * <p>JeroMQ 0.6.0 is not used for it: under load it leaves a few connections in a hundred without
- * an answer after they were established, and it has no bound on the frames of a message.
+ * <p>JeroMQ 0.6.0 is not used for it: with a context per connection it leaves a few first requests
+ * in a thousand without an answer, and it has no bound on the frames of a message.
  *
  * @see <a href="https://rfc.zeromq.org/spec/23/">ZMTP 3.0</a>
  */

@@ -19,8 +19,8 @@ import java.util.UUID;
  * owner  -> reader  HMAC-SHA256(secret, "owner"  both nonces, instance)
  * </pre>
  *
- * <p>The side that is asked to connect proves itself first, so that a stranger learns nothing that
- * it could try secrets against. A stranger can make the owner read 72 bytes at most.
+ * <p>The side that connects proves itself first, so that a stranger learns nothing that it could
+ * try secrets against. A stranger can make the owner read 72 bytes at most.
  */
 final class Authentication {
   private static final int READER_MAGIC = 0x4d525443; // "MRTC"

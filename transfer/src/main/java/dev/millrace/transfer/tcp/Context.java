@@ -94,21 +94,25 @@ final class Context {
 
   /** Stops {@code operation} when {@code deadline} has passed; cancel with the result. */
   Runnable stopAfter(Operation operation, Duration deadline, String what) {
-    Runnable stop =
+    return after(
+        deadline,
         () ->
             operation.stop(
-                Cause.DEADLINE, "%s took longer than %d ms".formatted(what, deadline.toMillis()));
-    return after(deadline, stop);
+                Cause.DEADLINE, "%s took longer than %d ms".formatted(what, deadline.toMillis())),
+        () -> operation.stop(Cause.CLOSED, "the transport was closed"));
   }
 
-  /** Runs {@code task} on the timer's thread; cancel with the result. */
-  Runnable after(Duration delay, Runnable task) {
+  /**
+   * Runs {@code task} on the timer's thread; cancel with the result. Where the transport is closed,
+   * runs {@code whenClosed} instead, at once.
+   */
+  Runnable after(Duration delay, Runnable task, Runnable whenClosed) {
     Duration bounded = delay.compareTo(LONGEST) > 0 ? LONGEST : delay;
     try {
       var scheduled = timer.schedule(task, bounded.toNanos(), TimeUnit.NANOSECONDS);
       return () -> scheduled.cancel(false);
     } catch (RejectedExecutionException closed) {
-      task.run();
+      whenClosed.run();
       return () -> {};
     }
   }

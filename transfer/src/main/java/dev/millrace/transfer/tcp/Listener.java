@@ -112,7 +112,8 @@ final class Listener {
     Runnable enough =
         context.after(
             context.options.limits().greeting(),
-            () -> wire.abort(Cause.DEADLINE, "it did not prove itself in time"));
+            () -> wire.abort(Cause.DEADLINE, "it did not prove itself in time"),
+            () -> wire.abort(Cause.CLOSED, "the transport was closed"));
     try {
       Authentication.demand(wire, context.options.secret(), context.instance, context.random);
       return true;

@@ -23,11 +23,13 @@ final class Serving {
 
   /** Serves an authenticated connection until its other end closes it. */
   void serve() throws IOException {
+    wire.work();
     Wire.Header hello = wire.header();
     if (hello.type() != FrameType.HELLO) {
       throw ReadFailure.corrupt("the first frame is " + hello.type());
     }
     peer = new String(wire.receive(hello), StandardCharsets.UTF_8);
+    wire.rest();
     Optional<Wire.Header> header = wire.nextHeader();
     while (header.isPresent()) {
       wire.work();

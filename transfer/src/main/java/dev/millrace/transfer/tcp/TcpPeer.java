@@ -162,7 +162,11 @@ final class TcpPeer implements Peer {
       outcome.complete(failed(e, operation, progress.bytes));
       return;
     }
-    if (operation.stopped().isPresent()) {
+    Optional<Wire.Abort> stop = operation.stopped();
+    if (stop.isPresent()) {
+      // It may have come when memory was being written: then nobody else settles the read.
+      Wire.Abort why = stop.get();
+      outcome.complete(new ReadOutcome.Failed(why.cause(), at(why.reason()), progress.bytes));
       return;
     }
     if (notification.isEmpty()) {
@@ -194,6 +198,9 @@ final class TcpPeer implements Peer {
       return;
     }
     ReadConnection connection = idle.pollFirst();
+    while (connection != null && !connection.wire().isOpen()) {
+      connection = idle.pollFirst();
+    }
     if (connection == null) {
       connection = new ReadConnection(connect(operation), context);
     }

@@ -220,6 +220,22 @@ final class SideChannelTest {
     assertThat(within(server::refused, 1)).isEqualTo(1);
   }
 
+  /** Its thread would be lost to others otherwise, and there are only so many. */
+  @Test
+  void server_askerThatTakesNoAnswers_isCutOff() throws IOException {
+    byte[] request = Recordings.bytes(Recordings.TP1, "request");
+    try (Zmtp connection = connect("DEALER")) {
+      assertThatThrownBy(
+              () -> {
+                for (int i = 0; i < 10_000_000; i++) {
+                  connection.send(List.of(new byte[0], request));
+                }
+              })
+          .isInstanceOf(IOException.class);
+    }
+    assertThat(server.answered()).isPositive();
+  }
+
   @Test
   void server_survivesStrangersOnItsPort() throws IOException {
     for (String greeting : List.of("GET / HTTP/1.1\r\n\r\n", "\u0016\u0003\u0001", "")) {

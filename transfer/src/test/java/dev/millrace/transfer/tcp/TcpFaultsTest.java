@@ -24,6 +24,7 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.AfterEach;
@@ -231,9 +232,71 @@ final class TcpFaultsTest {
     }
   }
 
+  // Endings that meet the end of a read
+
+  /** A list that is empty, and does something first: nothing is left that could fail. */
+  private static RunList nothingBut(Runnable action) {
+    return new RunList().when(0, action);
+  }
+
+  @Test
+  void close_whenAReadHasNothingLeftToDo_settlesIt() {
+    Peer peer = reader.connect(owner.describe(), LONG).join();
+
+    ReadOutcome outcome =
+        peer.read(nothingBut(peer::close), Optional.empty(), LONG)
+            .orTimeout(LONG.toSeconds(), TimeUnit.SECONDS)
+            .join();
+
+    assertThat(failed(outcome).cause()).isEqualTo(Cause.CLOSED);
+  }
+
+  @Test
+  void deadline_whenAReadHasNothingLeftToDo_settlesItAndTheNextReadWorks() {
+    Peer peer = reader.connect(owner.describe(), LONG).join();
+    // The deadline closes the connection that the read has borrowed.
+    RunList late = nothingBut(() -> awaitQuietly(() -> owner.stats().connections() == 0));
+
+    ReadOutcome outcome =
+        peer.read(late, Optional.empty(), Duration.ofMillis(100))
+            .orTimeout(LONG.toSeconds(), TimeUnit.SECONDS)
+            .join();
+
+    assertThat(failed(outcome).cause()).isEqualTo(Cause.DEADLINE);
+    assertDone(readAll(peer));
+  }
+
+  private static void awaitQuietly(BooleanSupplier condition) {
+    try {
+      await(condition);
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  @Test
+  void afterClose_everythingFailsAsClosed() {
+    Peer peer = reader.connect(owner.describe(), LONG).join();
+    reader.close();
+
+    assertThat(failed(readAll(peer)).cause()).isEqualTo(Cause.CLOSED);
+    assertThatThrownBy(() -> reader.connect(owner.describe(), LONG).join())
+        .hasCauseInstanceOf(TransferException.class)
+        .hasMessageContaining("closed");
+    assertThatThrownBy(() -> peer.notify(new byte[1], LONG).join())
+        .hasCauseInstanceOf(TransferException.class)
+        .hasMessageContaining("closed");
+  }
+
   // Peers that know the secret but not the protocol
 
   private Wire authenticated() throws IOException {
+    Wire wire = proved();
+    wire.send(FrameType.HELLO, 0, "raw".getBytes(UTF_8));
+    return wire;
+  }
+
+  private Wire proved() throws IOException {
     SocketChannel channel =
         SocketChannel.open(new InetSocketAddress(InetAddress.getLoopbackAddress(), owner.port()));
     channel.socket().setSoTimeout((int) LONG.toMillis());
@@ -243,7 +306,6 @@ final class TcpFaultsTest {
         TcpTransportTest.SECRET,
         Description.decode(owner.describe()).instance(),
         new SecureRandom());
-    wire.send(FrameType.HELLO, 0, "raw".getBytes(UTF_8));
     return wire;
   }
 
@@ -280,6 +342,14 @@ final class TcpFaultsTest {
     try (Wire wire = authenticated()) {
       wire.writeFully(header(1200, 2));
 
+      assertThat(wire.nextHeader()).isEmpty();
+    }
+    await(() -> owner.stats().connections() == 0);
+  }
+
+  @Test
+  void peer_thatDoesNotSayWhoItIs_isGivenUp() throws Exception {
+    try (Wire wire = proved()) {
       assertThat(wire.nextHeader()).isEmpty();
     }
     await(() -> owner.stats().connections() == 0);
