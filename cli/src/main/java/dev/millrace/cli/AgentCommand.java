@@ -25,6 +25,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.InstantSource;
@@ -171,8 +172,10 @@ final class AgentCommand implements Callable<Integer> {
   private static byte[] bytes(Path file) {
     try {
       return Files.readString(file).strip().getBytes(StandardCharsets.UTF_8);
+    } catch (NoSuchFileException e) {
+      throw Failure.usage("%s cannot be read: there is no such file".formatted(file));
     } catch (IOException e) {
-      throw Failure.usage("%s cannot be read: %s".formatted(file, e));
+      throw Failure.usage("%s cannot be read: %s".formatted(file, e.getMessage()));
     }
   }
 }

@@ -21,7 +21,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -278,13 +277,9 @@ final class Reading {
 
   private void awaitOldest(KnownEngine engine) {
     InFlight oldest = inFlight.getFirst();
-    try {
-      Object _ =
-          deadline.await(
-              CompletableFuture.anyOf(oldest.outcome(), cancelled), Reason.CANCELLED, "the read");
-    } catch (CompletionException e) {
-      throw new AgentRefusal(Reason.CANCELLED, "the read was given up");
-    }
+    Object _ =
+        deadline.await(
+            CompletableFuture.anyOf(oldest.outcome(), cancelled), Reason.CANCELLED, "the read");
     switch (oldest.outcome().join()) {
       case ReadOutcome.Done done -> {
         inFlight.removeFirst();

@@ -12,19 +12,19 @@ import java.util.Map;
 import java.util.function.Function;
 
 /** Reads a cache element by element, without plans and runs. */
-final class Elements {
+public final class Elements {
   private final Geometry geometry;
   private final BlockTable table;
   private final Function<Rank, MemorySegment> memory;
 
-  Elements(Geometry geometry, BlockTable table, Function<Rank, MemorySegment> memory) {
+  public Elements(Geometry geometry, BlockTable table, Function<Rank, MemorySegment> memory) {
     this.geometry = geometry;
     this.table = table;
     this.memory = memory;
   }
 
   /** The two bytes of an element, from the first rank that has it. */
-  short at(int layer, int kv, int head, int token, int dim) {
+  public short at(int layer, int kv, int head, int token, int dim) {
     int block = table.id(token / geometry.blockSize() - table.firstBlock());
     Map<AxisName, Integer> wanted =
         Map.of(

@@ -24,6 +24,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 
 /** What an agent sees of a prefill engine: memory, a transport per rank, a side channel. */
@@ -44,7 +45,7 @@ public final class LocalEngine implements AutoCloseable {
   private final SideChannelServer sideChannel;
 
   public LocalEngine(String id, GeometrySpec spec) {
-    this(id, spec, UnaryOperator.identity());
+    this(id, spec, UnaryOperator.identity(), LocalEngine::tcp);
   }
 
   /**
@@ -53,6 +54,19 @@ public final class LocalEngine implements AutoCloseable {
    * @param described changes what the ranks' transports say of themselves
    */
   public LocalEngine(String id, GeometrySpec spec, UnaryOperator<byte[]> described) {
+    this(id, spec, described, LocalEngine::tcp);
+  }
+
+  /**
+   * An engine over another transport.
+   *
+   * @param start starts the transport of a rank, given its name
+   */
+  public LocalEngine(
+      String id,
+      GeometrySpec spec,
+      UnaryOperator<byte[]> described,
+      Function<String, BlockTransport> start) {
     this.id = id;
     this.spec = spec;
     List<long[]> bases = new ArrayList<>();
@@ -69,8 +83,7 @@ public final class LocalEngine implements AutoCloseable {
       }
       bases.add(base);
       memories.add(memory);
-      BlockTransport transport =
-          TcpTransport.start(TcpTransportOptions.loopback(id + "-" + t, SECRET));
+      BlockTransport transport = start.apply(id + "-" + t);
       transports.add(transport);
       var _ = transport.register(memory);
       int rank = t;
@@ -96,6 +109,10 @@ public final class LocalEngine implements AutoCloseable {
                   ConnectorVersion.V14)));
     }
     sideChannel = SideChannelServer.start("127.0.0.1", 0, handshakes);
+  }
+
+  private static BlockTransport tcp(String name) {
+    return TcpTransport.start(TcpTransportOptions.loopback(name, SECRET));
   }
 
   public Geometry geometry() {
