@@ -64,10 +64,15 @@ final class Leg {
           if (connected.failed()) {
             worker.refusedAt(lane.now());
             fail(new Fault.Unreachable(worker, reason(connected.cause())));
-          } else if (!open) {
-            connected.result().reset();
+            return;
+          }
+          HttpClientRequest request = connected.result();
+          // Failures come with the future of the answer as well.
+          request.exceptionHandler(e -> {});
+          if (open) {
+            write(request, clientHeaders, requestId, body);
           } else {
-            write(connected.result(), clientHeaders, requestId, body);
+            request.reset();
           }
         });
   }
@@ -77,8 +82,6 @@ final class Leg {
     this.request = request;
     connection = lane.firstUse(request.connection());
     events.connected();
-    // Failures come with the future of the answer as well.
-    request.exceptionHandler(e -> {});
     MultiMap headers = request.headers();
     HeaderRules.copyToEngine(clientHeaders, headers);
     headers.set(HttpHeaders.CONTENT_TYPE, JSON);
