@@ -14,11 +14,19 @@ import java.util.function.Function;
 /** Reads a cache element by element, without plans and runs. */
 public final class Elements {
   private final Geometry geometry;
+  private final int group;
   private final BlockTable table;
   private final Function<Rank, MemorySegment> memory;
 
   public Elements(Geometry geometry, BlockTable table, Function<Rank, MemorySegment> memory) {
+    this(geometry, 0, table, memory);
+  }
+
+  /** The same for one of several KV-cache groups. */
+  public Elements(
+      Geometry geometry, int group, BlockTable table, Function<Rank, MemorySegment> memory) {
     this.geometry = geometry;
+    this.group = group;
     this.table = table;
     this.memory = memory;
   }
@@ -34,7 +42,7 @@ public final class Elements {
             AxisName.TOKEN, token % geometry.blockSize(),
             AxisName.DIM, dim);
     for (Rank rank : geometry.ranks()) {
-      for (Region region : rank.regions().getFirst()) {
+      for (Region region : rank.regions().get(group)) {
         if (region.axes().stream()
             .allMatch(
                 axis -> axis.first() <= index(wanted, axis) && index(wanted, axis) < axis.end())) {

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.millrace.layout.BlockTable;
 import dev.millrace.layout.ElementType;
 import dev.millrace.layout.GeometrySpec;
+import dev.millrace.layout.GeometryText;
 import dev.millrace.layout.Layout;
 import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Parallelism;
@@ -187,6 +188,49 @@ class KvAgentTest {
                         .formatted(token, layer, kv, head, dim));
               }
             }
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void read_ofASlidingWindowAndFullLayers_bringsBoth() {
+    GeometrySpec spec =
+        GeometryText.parse(
+            "tp=1,block=16,blocks=64,layers=4,heads=4,head-size=16,dtype=bf16,window=20");
+    LocalEngine engine = engine(spec);
+    KvAgent agent = agent(8 << 20, engine.listing());
+    // 100 tokens: the window's last 20 lie in the last 2 of 7 blocks.
+    List<Integer> sliding = List.of(50, 51);
+    List<Integer> full = List.of(1, 2, 3, 4, 5, 6, 7);
+    HandOff handOff = new HandOff(engine.remote(), "cmpl-1", List.of(sliding, full), 100);
+
+    ReadEvent.Done done =
+        done(
+            read(
+                agent,
+                new ReadOrder(
+                    handOff,
+                    source -> new TargetShape(2, 32, Layout.HND),
+                    0,
+                    LONG,
+                    ReadOrder.AfterRead.KEEP)));
+
+    HeldCopy copy = agent.copy(done.copyId()).orElseThrow();
+    List<BlockTable> tables =
+        List.of(BlockTable.startingAt(5, 50, 51), BlockTable.of(1, 2, 3, 4, 5, 6, 7));
+    for (int group = 0; group < 2; group++) {
+      Elements there =
+          new Elements(
+              engine.geometry(), group, tables.get(group), rank -> engine.memory(rank.tensor()));
+      Elements here =
+          new Elements(copy.geometry(), group, copy.tables().get(group), rank -> copy.memory());
+      for (int token = group == 0 ? 80 : 0; token < 100; token++) {
+        for (int layer = 0; layer < 2; layer++) {
+          for (int head = 0; head < 4; head++) {
+            assertThat(here.at(layer, 1, head, token, 5))
+                .isEqualTo(there.at(layer, 1, head, token, 5));
           }
         }
       }
