@@ -45,14 +45,18 @@ final class ConfigCommand implements Runnable {
   static RoutingTable read(Path file) {
     return switch (RoutingTables.read(file)) {
       case Loaded.Valid(RoutingTable table) -> table;
-      case Loaded.Invalid(List<Complaint> complaints) ->
-          throw Failure.usage(
-              "%s in %s\n%s"
-                  .formatted(
-                      counted(complaints.size(), "mistake"),
-                      file,
-                      String.join("\n", complaints.stream().map(Complaint::toString).toList())));
+      case Loaded.Invalid(List<Complaint> complaints) -> throw mistakes(file, complaints);
     };
+  }
+
+  /** All that is wrong with a file. */
+  static Failure mistakes(Path file, List<Complaint> complaints) {
+    return Failure.usage(
+        "%s in %s\n%s"
+            .formatted(
+                counted(complaints.size(), "mistake"),
+                file,
+                String.join("\n", complaints.stream().map(Complaint::toString).toList())));
   }
 
   private static String counted(long count, String noun) {

@@ -30,6 +30,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       ServeCommand.class,
       PlanCommand.class,
       SimulateCommand.class,
+      AgentCommand.class,
       ConfigCommand.class,
       NixlCommand.class,
       CommandLine.HelpCommand.class
@@ -136,6 +137,9 @@ public final class Millrace implements Runnable {
       }
       if (type == SimulateCommand.class) {
         return type.cast(new SimulateCommand(stop));
+      }
+      if (type == AgentCommand.class) {
+        return type.cast(new AgentCommand(stop));
       }
       if (type == DemoCommand.class) {
         return type.cast(new DemoCommand(stop));

@@ -7,18 +7,23 @@ import picocli.CommandLine.IVersionProvider;
 
 /** The version that the build wrote into {@code version.properties}. */
 final class VersionText implements IVersionProvider {
-  @Override
-  public String[] getVersion() throws IOException {
+  /** The version alone. */
+  static String number() throws IOException {
     Properties properties = new Properties();
     try (InputStream in = VersionText.class.getResourceAsStream("version.properties")) {
       if (in != null) {
         properties.load(in);
       }
     }
+    return properties.getProperty("version", "of unknown version");
+  }
+
+  @Override
+  public String[] getVersion() throws IOException {
     return new String[] {
       "millrace %s (Java %s, %s %s)"
           .formatted(
-              properties.getProperty("version", "of unknown version"),
+              number(),
               Runtime.version().feature(),
               System.getProperty("os.name"),
               System.getProperty("os.arch"))

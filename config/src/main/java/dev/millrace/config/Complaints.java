@@ -36,8 +36,13 @@ final class Complaints {
     return collected.isEmpty();
   }
 
-  /** The complaints in the order of the file. */
+  /** A routing table that is none, for these reasons. */
   Loaded invalid() {
+    return new Loaded.Invalid(ordered());
+  }
+
+  /** The complaints in the order of the file. */
+  List<Complaint> ordered() {
     List<Complaint> ordered = new ArrayList<>(collected);
     ordered.sort(Comparator.comparingInt(Complaint::line).thenComparingInt(Complaint::column));
     if (leftOut > 0) {
@@ -45,7 +50,7 @@ final class Complaints {
       String more = "%d more complaints are left out".formatted(leftOut);
       ordered.add(new Complaint(file, last.line(), last.column(), "", more));
     }
-    return new Loaded.Invalid(ordered);
+    return ordered;
   }
 
   /** A value of the file as a message shows it: quoted, on one line, not too long. */

@@ -49,7 +49,7 @@ final class YamlText {
   /** The root of the only document; empty with a complaint if the text is not YAML or too big. */
   static Optional<Node> compose(String text, Complaints complaints) {
     if (text.length() > MOST_CHARACTERS) {
-      complaints.add(Place.START, "", "is larger than 1 MiB, which no routing table is");
+      complaints.add(Place.START, "", "is larger than 1 MiB, which no configuration is");
       return Optional.empty();
     }
     String body = text.startsWith("\uFEFF") ? text.substring(1) : text;
@@ -70,7 +70,7 @@ final class YamlText {
       }
       Optional<Node> root = new Compose(settings).composeString(text);
       if (root.isEmpty()) {
-        complaints.add(Place.START, "", "is empty; a routing table needs pools and routes");
+        complaints.add(Place.START, "", "is empty; there is nothing to read");
       }
       return root;
     } catch (MarkedYamlEngineException e) {

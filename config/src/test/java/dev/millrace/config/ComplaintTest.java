@@ -222,7 +222,7 @@ class ComplaintTest {
   static Stream<Arguments> wholeTexts() {
     String aliases = "a: &a 1\nb: [" + "*a, ".repeat(101) + "]\n";
     return Stream.of(
-        Arguments.of("", "1:1: is empty; a routing table needs pools and routes"),
+        Arguments.of("", "1:1: is empty; there is nothing to read"),
         Arguments.of("hello", "1:1: is \"hello\", should be a mapping"),
         Arguments.of(
             "a: 1\nb: \"\\x", "2:1: is not YAML somewhere after this place; a broken \\ escape?"),

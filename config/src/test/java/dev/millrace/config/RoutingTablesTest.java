@@ -79,7 +79,7 @@ class RoutingTablesTest {
     Files.writeString(file, "# comment\n".repeat(200_000));
 
     assertThat(lines(RoutingTables.read(file)))
-        .containsExactly(file + ":1:1: is larger than 1 MiB, which no routing table is");
+        .containsExactly(file + ":1:1: is larger than 1 MiB, which no configuration is");
   }
 
   @Test

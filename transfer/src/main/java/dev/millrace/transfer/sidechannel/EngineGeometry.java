@@ -48,6 +48,20 @@ public final class EngineGeometry {
   }
 
   /**
+   * Checks one rank's handshake alone, before the other ranks are asked.
+   *
+   * @param parallelism the ranks that the engine is said to have
+   * @throws IncompatibleGeometry if this rank cannot be one of them, or is none that can be
+   *     expressed
+   */
+  public static void requireFits(
+      ModelShape model, Parallelism parallelism, RankId id, AgentMetadata rank) {
+    GeometrySpec spec =
+        new GeometrySpec(model, parallelism, rank.blockSize(), layout(rank), rank.numBlocks());
+    checkShape(spec, id, rank);
+  }
+
+  /**
    * What a rank of an engine with this geometry says.
    *
    * @param backend attention backend; the layout {@link Layout#CPU_ATTENTION} is {@link

@@ -1,0 +1,181 @@
+package dev.millrace.cli;
+
+import dev.millrace.config.AgentConfig;
+import dev.millrace.config.AgentConfigs;
+import dev.millrace.config.Complaint;
+import dev.millrace.config.LoadedAgent;
+import dev.millrace.transfer.agent.AgentOptions;
+import dev.millrace.transfer.agent.AgentTransport;
+import dev.millrace.transfer.agent.KvAgent;
+import dev.millrace.transfer.nixl.Nixl;
+import dev.millrace.transfer.nixl.NixlAgentTransport;
+import dev.millrace.transfer.nixl.NixlSettings;
+import dev.millrace.transfer.nixl.NixlTransport;
+import dev.millrace.transfer.nixl.NixlTransportOptions;
+import dev.millrace.transfer.nixl.SharedSecret;
+import dev.millrace.transfer.rpc.AgentServer;
+import dev.millrace.transfer.rpc.AgentServerOptions;
+import dev.millrace.transfer.rpc.Token;
+import dev.millrace.transfer.sidechannel.ConnectorVersion;
+import dev.millrace.transfer.tcp.Secret;
+import dev.millrace.transfer.tcp.TcpTransport;
+import dev.millrace.transfer.tcp.TcpTransportOptions;
+import io.vertx.core.Vertx;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.security.SecureRandom;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** {@code millrace agent}: the KV agent. */
+@Command(
+    name = "agent",
+    description = "Runs a KV agent, which reads, keeps and releases prefill engines' blocks.")
+final class AgentCommand implements Callable<Integer> {
+  private static final String NAME = "millrace-agent";
+
+  private final StopSignal stop;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Option(
+      names = {"-c", "--config"},
+      required = true,
+      paramLabel = "FILE",
+      description = "The agent's configuration.")
+  private Path file = Path.of("");
+
+  AgentCommand(StopSignal stop) {
+    this.stop = stop;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    AgentConfig config = read(file);
+    AgentOptions options = options(config);
+    Token token = token(config.tokenFile());
+    AgentServerOptions listen =
+        new AgentServerOptions(config.host(), config.port(), token, VersionText.number());
+    Vertx vertx = Vertx.vertx();
+    try (KvAgent agent =
+        KvAgent.start(options, transport(config), InstantSource.system(), System::nanoTime)) {
+      String what = "the agent (%s:%d)".formatted(config.host(), config.port());
+      AgentServer server = Startup.started(what, AgentServer.start(vertx, agent, listen));
+      PrintWriter out = spec.commandLine().getOut();
+      out.println(
+          "agent at %s:%d, transport %s, %d MiB for copies, %d side channels"
+              .formatted(
+                  config.host(),
+                  server.port(),
+                  agent.transport(),
+                  config.budgetBytes() >> 20,
+                  options.sideChannels().size()));
+      out.flush();
+      stop.await();
+      Startup.closed(server.close());
+      return ExitCode.DONE;
+    } finally {
+      Startup.closed(vertx.close());
+    }
+  }
+
+  private static AgentConfig read(Path file) {
+    return switch (AgentConfigs.read(file)) {
+      case LoadedAgent.Valid(AgentConfig config) -> config;
+      case LoadedAgent.Invalid(List<Complaint> complaints) ->
+          throw ConfigCommand.mistakes(file, complaints);
+    };
+  }
+
+  private AgentOptions options(AgentConfig config) {
+    List<AgentOptions.SideChannel> channels = new ArrayList<>();
+    for (AgentConfig.SideChannel channel : config.sideChannels()) {
+      try {
+        channels.add(
+            new AgentOptions.SideChannel(
+                channel.address().host(),
+                channel.address().port(),
+                channel.model(),
+                config.shape(channel),
+                ConnectorVersion.of(channel.connectorVersion()),
+                channel.nixlVersion()));
+      } catch (IllegalArgumentException e) {
+        throw Failure.usage(
+            "%s: side channel %s: %s".formatted(file, channel.address(), e.getMessage()));
+      }
+    }
+    return new AgentOptions(
+        channels,
+        config.budgetBytes(),
+        config.slabBytes(),
+        config.hold(),
+        config.longestRead(),
+        config.handshake(),
+        config.readsAtOnce());
+  }
+
+  private static AgentTransport transport(AgentConfig config) {
+    return switch (config.transport()) {
+      case TCP -> AgentTransport.of(tcp(config.secretFile().orElseThrow()));
+      case NIXL ->
+          switch (Nixl.load(NixlSettings.DEFAULT)) {
+            case Nixl.Present nixl ->
+                new NixlAgentTransport(
+                    NixlTransport.open(nixl, NixlTransportOptions.named(NAME, shared(config))));
+            case Nixl.Absent(String reason, String remedy) ->
+                throw Failure.usage("transport nixl: %s\n%s".formatted(reason, remedy));
+          };
+    };
+  }
+
+  /** Nobody needs to connect to an agent that only reads, so it stays on the loopback address. */
+  private static TcpTransport tcp(Path file) {
+    try {
+      return TcpTransport.start(TcpTransportOptions.loopback(NAME, Secret.of(bytes(file))));
+    } catch (IllegalArgumentException e) {
+      throw Failure.usage("%s: %s".formatted(file, e.getMessage()));
+    }
+  }
+
+  private static SharedSecret shared(AgentConfig config) {
+    if (config.secretFile().isEmpty()) {
+      // Inference engines know no secret of ours.
+      return SharedSecret.random(new SecureRandom());
+    }
+    Path file = config.secretFile().get();
+    try {
+      return SharedSecret.of(bytes(file));
+    } catch (IllegalArgumentException e) {
+      throw Failure.usage("%s: %s".formatted(file, e.getMessage()));
+    }
+  }
+
+  private static Token token(Path file) {
+    try {
+      return Token.of(new String(bytes(file), StandardCharsets.UTF_8));
+    } catch (IllegalArgumentException e) {
+      throw Failure.usage("%s: %s".formatted(file, e.getMessage()));
+    }
+  }
+
+  /** What a file holds, without the line end that editors leave. */
+  private static byte[] bytes(Path file) {
+    try {
+      return Files.readString(file).strip().getBytes(StandardCharsets.UTF_8);
+    } catch (NoSuchFileException e) {
+      throw Failure.usage("%s cannot be read: there is no such file".formatted(file));
+    } catch (IOException e) {
+      throw Failure.usage("%s cannot be read: %s".formatted(file, e.getMessage()));
+    }
+  }
+}

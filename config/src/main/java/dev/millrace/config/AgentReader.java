@@ -1,0 +1,269 @@
+package dev.millrace.config;
+
+import static dev.millrace.config.Complaints.quote;
+
+import dev.millrace.config.AgentConfig.SideChannel;
+import dev.millrace.config.AgentConfig.Transport;
+import dev.millrace.layout.GeometryText;
+import dev.millrace.layout.ModelShape;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+
+/** The keys of an agent's configuration, top to bottom. */
+final class AgentReader {
+  private static final String DEFAULT_HOST = "127.0.0.1";
+  private static final int DEFAULT_PORT = 7400;
+  private static final long LEAST_BYTES = 1L << 20;
+  private static final long MOST_BYTES = 1L << 43;
+  private static final long DEFAULT_BUDGET_BYTES = 4L << 30;
+  private static final long DEFAULT_SLAB_BYTES = 256L << 20;
+  private static final int DEFAULT_READS_AT_ONCE = 32;
+
+  private final Path file;
+  private final Complaints complaints;
+
+  AgentReader(Path file, Complaints complaints) {
+    this.file = file;
+    this.complaints = complaints;
+  }
+
+  private record Listening(String host, int port) {}
+
+  private record Sizes(long budgetBytes, long slabBytes) {}
+
+  private record Times(Duration hold, Duration read, Duration handshake) {}
+
+  LoadedAgent read(Field root) {
+    Optional<Section> found = root.section();
+    if (found.isEmpty()) {
+      return new LoadedAgent.Invalid(complaints.ordered());
+    }
+    Section top = found.get();
+    Listening listen = listen(top);
+    Optional<Path> token =
+        top.require("token-file", "the file with the token that callers must know")
+            .flatMap(this::path);
+    Transport transport =
+        top.find("transport")
+            .flatMap(field -> field.choice(Transport.values()))
+            .orElse(Transport.TCP);
+    Optional<Path> secret = secret(top, transport);
+    Sizes memory = memory(top);
+    Times times = times(top);
+    int reads =
+        top.find("reads-at-once")
+            .flatMap(field -> field.integer(1, 1024))
+            .orElse(DEFAULT_READS_AT_ONCE);
+    Map<String, Optional<ModelShape>> models = models(top);
+    List<SideChannel> channels = sideChannels(top, models);
+    top.refuseOtherKeys();
+    if (!complaints.none() || token.isEmpty()) {
+      return new LoadedAgent.Invalid(complaints.ordered());
+    }
+    Map<String, ModelShape> shapes = new LinkedHashMap<>();
+    models.forEach((name, shape) -> shape.ifPresent(known -> shapes.put(name, known)));
+    return new LoadedAgent.Valid(
+        new AgentConfig(
+            listen.host(),
+            listen.port(),
+            token.get(),
+            transport,
+            secret,
+            memory.budgetBytes(),
+            memory.slabBytes(),
+            times.hold(),
+            times.read(),
+            times.handshake(),
+            reads,
+            shapes,
+            channels));
+  }
+
+  private static Listening listen(Section top) {
+    Listening defaults = new Listening(DEFAULT_HOST, DEFAULT_PORT);
+    Optional<Section> section = top.find("listen").flatMap(Field::section);
+    if (section.isEmpty()) {
+      return defaults;
+    }
+    Section listen = section.get();
+    Listening read =
+        new Listening(
+            listen.find("host").flatMap(Field::host).orElse(defaults.host()),
+            listen.find("port").flatMap(port -> port.integer(0, 65535)).orElse(defaults.port()));
+    listen.refuseOtherKeys();
+    return read;
+  }
+
+  private Optional<Path> secret(Section top, Transport transport) {
+    String meaning = "the file with the secret that the transports of engines and agents share";
+    return switch (transport) {
+      case TCP -> top.require("secret-file", meaning).flatMap(this::path);
+      case NIXL -> top.find("secret-file").flatMap(this::path);
+    };
+  }
+
+  /** A path of the configuration counts from its own folder. */
+  private Optional<Path> path(Field field) {
+    return field
+        .text()
+        .flatMap(text -> {
+          try {
+            return Optional.of(file.resolveSibling(text));
+          } catch (InvalidPathException e) {
+            return field.refuse("%s is not a path".formatted(quote(text)));
+          }
+        });
+  }
+
+  private static Sizes memory(Section top) {
+    Sizes defaults = new Sizes(DEFAULT_BUDGET_BYTES, DEFAULT_SLAB_BYTES);
+    Optional<Section> section = top.find("memory").flatMap(Field::section);
+    if (section.isEmpty()) {
+      return defaults;
+    }
+    Section memory = section.get();
+    long budget = bytes(memory, "budget", defaults.budgetBytes());
+    long slab = bytes(memory, "slab", Math.min(budget, defaults.slabBytes()));
+    if (slab > budget) {
+      memory
+          .find("slab")
+          .ifPresent(field ->
+              field.complain("is %d bytes, more than the budget of %d".formatted(slab, budget)));
+    }
+    memory.refuseOtherKeys();
+    return new Sizes(budget, slab);
+  }
+
+  private static long bytes(Section memory, String key, long otherwise) {
+    return memory
+        .find(key)
+        .flatMap(field -> field.bytes(LEAST_BYTES, MOST_BYTES))
+        .orElse(otherwise);
+  }
+
+  private static Times times(Section top) {
+    Duration hold = top.find("hold").flatMap(Field::duration).orElse(Duration.ofSeconds(60));
+    Times defaults = new Times(hold, Duration.ofSeconds(30), Duration.ofSeconds(5));
+    Optional<Section> section = top.find("deadlines").flatMap(Field::section);
+    if (section.isEmpty()) {
+      return defaults;
+    }
+    Section deadlines = section.get();
+    Times read =
+        new Times(
+            hold,
+            deadlines.find("read").flatMap(Field::duration).orElse(defaults.read()),
+            deadlines.find("handshake").flatMap(Field::duration).orElse(defaults.handshake()));
+    deadlines.refuseOtherKeys();
+    return read;
+  }
+
+  private static Map<String, Optional<ModelShape>> models(Section top) {
+    Map<String, Optional<ModelShape>> models = new LinkedHashMap<>();
+    top.require("models", "what the KV caches hold: a map of names to {layers, kv-heads, …}")
+        .flatMap(Field::section)
+        .ifPresent(
+            section -> section.entries().forEach((name, field) -> models.put(name, model(field))));
+    return models;
+  }
+
+  /** A model's shape, in the terms of {@link GeometryText}, which also checks it. */
+  private static Optional<ModelShape> model(Field field) {
+    Optional<Section> section = field.section();
+    if (section.isEmpty()) {
+      return Optional.empty();
+    }
+    Section model = section.get();
+    List<String> parts = new ArrayList<>();
+    Optional<String> layers = part(model.require("layers", "number of attention layers"), "layers");
+    Optional<String> dtype =
+        part(model.require("dtype", "element type of the cache, such as bf16"), "dtype");
+    layers.ifPresent(parts::add);
+    dtype.ifPresent(parts::add);
+    Optional<String> latent = part(model.find("latent"), "latent");
+    latent.ifPresent(parts::add);
+    boolean complete = layers.isPresent() && dtype.isPresent();
+    Optional<Field> heads = model.find("kv-heads");
+    Optional<Field> headSize = model.find("head-size");
+    if (latent.isEmpty()) {
+      heads = model.require("kv-heads", "KV heads of the whole model; with MLA: latent");
+      headSize = model.require("head-size", "elements of a head; with MLA: latent");
+      complete &= heads.isPresent() && headSize.isPresent();
+    }
+    part(heads, "heads").ifPresent(parts::add);
+    part(headSize, "head-size").ifPresent(parts::add);
+    part(model.find("window"), "window").ifPresent(parts::add);
+    model.refuseOtherKeys();
+    if (!complete) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(GeometryText.parse(String.join(",", parts)).model());
+    } catch (IllegalArgumentException e) {
+      return field.refuse(String.valueOf(e.getMessage()));
+    }
+  }
+
+  private static Optional<String> part(Optional<Field> field, String key) {
+    return field
+        .flatMap(Field::text)
+        .flatMap(text ->
+            text.indexOf(',') >= 0 || text.indexOf('=') >= 0
+                ? field.get().refuse("%s is not one value".formatted(quote(text)))
+                : Optional.of(key + "=" + text));
+  }
+
+  private static List<SideChannel> sideChannels(
+      Section top, Map<String, Optional<ModelShape>> models) {
+    List<SideChannel> channels = new ArrayList<>();
+    Set<HostPort> seen = new HashSet<>();
+    top.require("side-channels", "a list of {address, model, connector-version}: whom to ask")
+        .flatMap(Field::items)
+        .orElse(List.of())
+        .forEach(item -> sideChannel(item, models, seen).ifPresent(channels::add));
+    return channels;
+  }
+
+  private static Optional<SideChannel> sideChannel(
+      Field item, Map<String, Optional<ModelShape>> models, Set<HostPort> seen) {
+    Optional<Section> section = item.section();
+    if (section.isEmpty()) {
+      return Optional.empty();
+    }
+    Section channel = section.get();
+    Optional<Field> addressField = channel.require("address", "such as 10.0.0.4:5600");
+    Optional<HostPort> address = addressField.flatMap(Field::hostPort);
+    if (address.isPresent() && !seen.add(address.get())) {
+      addressField.get().complain("%s is listed already".formatted(address.get()));
+    }
+    Optional<Field> modelField = channel.require("model", "a name of models");
+    Optional<String> model = modelField.flatMap(Field::text);
+    if (model.isPresent() && !models.containsKey(model.get())) {
+      modelField
+          .get()
+          .complain(
+              "there is no model %s; known: %s%s"
+                  .formatted(
+                      quote(model.get()),
+                      models.isEmpty() ? "none" : String.join(", ", models.keySet()),
+                      Nearest.hint(model.get(), models.keySet())));
+    }
+    Optional<Integer> version =
+        channel
+            .require("connector-version", "NIXL_CONNECTOR_VERSION of the engine, such as 14")
+            .flatMap(field -> field.integer(1, 1000));
+    Optional<String> nixl = channel.find("nixl-version").flatMap(Field::text);
+    channel.refuseOtherKeys();
+    return address.isPresent() && model.isPresent() && version.isPresent()
+        ? Optional.of(new SideChannel(address.get(), model.get(), version.get(), nixl))
+        : Optional.empty();
+  }
+}

@@ -1,0 +1,290 @@
+package dev.millrace.transfer.agent;
+
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+import java.util.function.Supplier;
+
+/**
+ * Reads, keeps, extends and releases the blocks that prefill engines hold. Its methods may be
+ * called from any thread and do not block; futures fail with {@link AgentRefusal}.
+ */
+public final class KvAgent implements AutoCloseable {
+  /** How often expiry and quarantine are looked at. */
+  private static final Duration REAP = Duration.ofMillis(100);
+
+  /** Extends, releases and measurements under way; each is a handful of small messages. */
+  private static final int SHORT_CALLS_AT_ONCE = 256;
+
+  private static final Duration LONGEST_CLOSE = Duration.ofSeconds(10);
+
+  private final AgentOptions options;
+  private final AgentTransport transport;
+  private final LongSupplier nanoClock;
+  private final Memory memory;
+  private final Copies copies;
+  private final Engines engines;
+  private final Semaphore reads;
+  private final Semaphore shortCalls = new Semaphore(SHORT_CALLS_AT_ONCE);
+  private final Set<Reading> open = ConcurrentHashMap.newKeySet();
+  private final ExecutorService calls =
+      Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("agent-call-", 1).factory());
+  private final ScheduledExecutorService reaper =
+      Executors.newSingleThreadScheduledExecutor(
+          Thread.ofPlatform().daemon().name("agent-reaper").factory());
+  private final AtomicLong copyNumbers = new AtomicLong();
+
+  private KvAgent(
+      AgentOptions options, AgentTransport transport, InstantSource clock, LongSupplier nanoClock) {
+    this.options = options;
+    this.transport = transport;
+    this.nanoClock = nanoClock;
+    this.memory = new Memory(transport, options.budgetBytes(), options.slabBytes());
+    this.copies = new Copies(memory, options.hold(), clock);
+    this.engines = new Engines(options, transport);
+    this.reads = new Semaphore(options.readsAtOnce());
+  }
+
+  /**
+   * Starts an agent, which closes the transport when it is closed.
+   *
+   * @param clock for the expiry of copies
+   * @param nanoClock for deadlines
+   */
+  public static KvAgent start(
+      AgentOptions options, AgentTransport transport, InstantSource clock, LongSupplier nanoClock) {
+    KvAgent agent = new KvAgent(options, transport, clock, nanoClock);
+    var _ =
+        agent.reaper.scheduleWithFixedDelay(
+            agent::reap, REAP.toMillis(), REAP.toMillis(), TimeUnit.MILLISECONDS);
+    return agent;
+  }
+
+  private void reap() {
+    copies.reap();
+    memory.sweep();
+  }
+
+  /** What it was started with. */
+  public AgentOptions options() {
+    return options;
+  }
+
+  /** What its transport is called. */
+  public String transport() {
+    return transport.blocks().name();
+  }
+
+  /**
+   * What the agent holds, at one moment.
+   *
+   * @param registeredBytes memory that is registered
+   * @param heldBytes of that, what copies and reads under way take
+   * @param quarantinedBytes of that, what abandoned reads may still write
+   */
+  public record Holdings(
+      long registeredBytes, long heldBytes, long quarantinedBytes, int copies, int openReads) {}
+
+  /** What it holds now. */
+  public Holdings holdings() {
+    Memory.Use use = memory.use();
+    return new Holdings(
+        use.registeredBytes(),
+        use.heldBytes(),
+        use.quarantinedBytes(),
+        copies.count(),
+        open.size());
+  }
+
+  /** A read under way. */
+  @FunctionalInterface
+  public interface ReadCall {
+    /** Gives it up, if it is not over; its last event says what became of its memory. */
+    void cancel();
+  }
+
+  /**
+   * Reads blocks into memory of the agent.
+   *
+   * @param events takes what happens, on a thread of the agent, one at a time; the last one is
+   *     {@link ReadEvent.Done} or {@link ReadEvent.Failed}
+   */
+  public ReadCall read(ReadOrder order, Consumer<ReadEvent> events) {
+    if (!reads.tryAcquire()) {
+      events.accept(
+          new ReadEvent.Failed(
+              Reason.OVERLOADED,
+              "%d reads are under way already".formatted(options.readsAtOnce()),
+              0,
+              0));
+      return () -> {};
+    }
+    Duration longest = options.longestRead();
+    Reading reading =
+        new Reading(
+            new Reading.Surroundings(options, engines, memory, copies),
+            order,
+            "copy-" + copyNumbers.incrementAndGet(),
+            new Deadline(
+                nanoClock, order.deadline().compareTo(longest) < 0 ? order.deadline() : longest),
+            events);
+    open.add(reading);
+    try {
+      calls.execute(() -> {
+        try {
+          reading.run();
+        } finally {
+          over(reading);
+        }
+      });
+    } catch (RejectedExecutionException e) {
+      over(reading);
+      events.accept(new ReadEvent.Failed(Reason.CLOSED, "the agent is ending", 0, 0));
+    }
+    return () -> reading.cancel(Reason.CANCELLED);
+  }
+
+  private void over(Reading reading) {
+    open.remove(reading);
+    reads.release();
+  }
+
+  /** A copy that is held. */
+  public Optional<HeldCopy> copy(String id) {
+    return copies.find(id);
+  }
+
+  /**
+   * What an {@link #extend} did.
+   *
+   * @param ranks of the engine that took the heartbeat
+   * @param copies of the agent that are kept for longer
+   */
+  public record Extended(int ranks, int copies) {}
+
+  /** Asks the engine to keep a hand-off's blocks, and keeps the agent's own copies, for longer. */
+  public CompletableFuture<Extended> extend(HandOff handOff) {
+    return call(() -> {
+      Deadline deadline = shortDeadline();
+      int extended = copies.extend(handOff);
+      KnownEngine engine = engines.meet(handOff.engine(), deadline);
+      engine.extend(handOff.requestId(), deadline, options.shortCall());
+      return new Extended(engine.ranks(), extended);
+    });
+  }
+
+  /** Who holds what is to be released. */
+  public enum Holder {
+    /** The prefill engine its blocks. */
+    ENGINE,
+    /** The agent its copies. */
+    AGENT
+  }
+
+  /**
+   * What a {@link #release} did.
+   *
+   * @param ranks of the engine that took the notification
+   * @param copies of the agent that were dropped
+   * @param freedBytes memory of the agent that is free again
+   */
+  public record Released(int ranks, int copies, long freedBytes) {}
+
+  /** Releases what {@code holders} hold of a hand-off. */
+  public CompletableFuture<Released> release(HandOff handOff, Set<Holder> holders) {
+    return call(() -> {
+      // The own copies first: they go even if the engine is gone.
+      Copies.Dropped dropped =
+          holders.contains(Holder.AGENT) ? copies.drop(handOff) : new Copies.Dropped(0, 0);
+      int ranks = 0;
+      if (holders.contains(Holder.ENGINE)) {
+        Deadline deadline = shortDeadline();
+        KnownEngine engine = engines.meet(handOff.engine(), deadline);
+        engine.release(handOff.requestId(), deadline, options.shortCall());
+        ranks = engine.ranks();
+      }
+      return new Released(ranks, dropped.copies(), dropped.bytes());
+    });
+  }
+
+  /**
+   * An edge in figures.
+   *
+   * @param probeBytes size of a probe
+   * @param latency of the smallest read, median of all rounds
+   * @param bytesPerSecond of the fastest round
+   */
+  public record Edge(long probeBytes, Duration latency, long bytesPerSecond) {}
+
+  /** Measures the edge from an engine to this agent. */
+  public CompletableFuture<Edge> measure(RemoteEngine engine, long probeBytes, int rounds) {
+    return call(() -> {
+      Deadline deadline = new Deadline(nanoClock, options.longestRead());
+      KnownEngine met = engines.meet(engine, deadline);
+      Probe.Figures figures =
+          Probe.measure(met, memory, probeBytes, rounds, deadline, options.shortCall());
+      return new Edge(figures.probeBytes(), figures.latency(), figures.bytesPerSecond());
+    });
+  }
+
+  private Deadline shortDeadline() {
+    return new Deadline(nanoClock, options.shortCall());
+  }
+
+  private <T> CompletableFuture<T> call(Supplier<T> what) {
+    CompletableFuture<T> answer = new CompletableFuture<>();
+    if (!shortCalls.tryAcquire()) {
+      answer.completeExceptionally(
+          new AgentRefusal(
+              Reason.OVERLOADED, "%d calls are under way already".formatted(SHORT_CALLS_AT_ONCE)));
+      return answer;
+    }
+    try {
+      calls.execute(() -> {
+        try {
+          answer.complete(what.get());
+        } catch (RuntimeException e) {
+          answer.completeExceptionally(e);
+        } finally {
+          shortCalls.release();
+        }
+      });
+    } catch (RejectedExecutionException e) {
+      shortCalls.release();
+      answer.completeExceptionally(new AgentRefusal(Reason.CLOSED, "the agent is ending"));
+    }
+    return answer;
+  }
+
+  /** Gives up all reads, closes the transport and frees all memory. Blocks. Idempotent. */
+  @Override
+  public void close() {
+    reaper.shutdown();
+    calls.shutdown();
+    open.forEach(reading -> reading.cancel(Reason.CLOSED));
+    engines.close();
+    transport.blocks().close();
+    boolean ended = false;
+    try {
+      ended = calls.awaitTermination(LONGEST_CLOSE.toSeconds(), TimeUnit.SECONDS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    if (ended) {
+      // Otherwise a call may still touch it, and the process is ending anyway.
+      memory.close();
+    }
+  }
+}

@@ -1,0 +1,236 @@
+package dev.millrace.transfer.agent;
+
+import dev.millrace.transfer.Registration;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * The agent's memory: slabs within a budget.
+ *
+ * <p>A block is free, held by whoever took it, or in quarantine: given up, but a read that nobody
+ * waits for may still write it. Quarantine ends when that read has ended and the transport says
+ * that nothing writes there any more. A slab without a held or quarantined block goes when another
+ * geometry needs its place in the budget.
+ */
+final class Memory implements AutoCloseable {
+  private final AgentTransport transport;
+  private final long budgetBytes;
+  private final long slabBytes;
+  private final List<Slab> slabs = new ArrayList<>();
+  private final List<Quarantine> quarantines = new ArrayList<>();
+  private final List<Scratch> retired = new ArrayList<>();
+  private long registeredBytes;
+  private long heldBytes;
+  private long quarantinedBytes;
+  private boolean closed;
+
+  /** Blocks of one slab. */
+  record Blocks(Slab slab, List<Integer> ids) {
+    Blocks {
+      ids = List.copyOf(ids);
+    }
+
+    long bytes() {
+      return ids.size() * slab.kind().blockBytes();
+    }
+  }
+
+  /** What the budget is used for. */
+  record Use(long registeredBytes, long heldBytes, long quarantinedBytes) {}
+
+  private record Quarantine(Blocks blocks, CompletableFuture<?> reads) {}
+
+  Memory(AgentTransport transport, long budgetBytes, long slabBytes) {
+    this.transport = transport;
+    this.budgetBytes = budgetBytes;
+    this.slabBytes = slabBytes;
+  }
+
+  /** Takes blocks of one slab, or says why not. */
+  synchronized Blocks take(Slab.Kind kind, int count) {
+    refuseWhenClosed();
+    sweep();
+    for (Slab slab : slabs) {
+      if (slab.kind().equals(kind) && slab.freeBlocks() >= count) {
+        return held(slab, count);
+      }
+    }
+    long blockBytes = kind.blockBytes();
+    long least;
+    try {
+      least = Slab.bytes(kind, count);
+    } catch (ArithmeticException e) {
+      throw full(Long.MAX_VALUE);
+    }
+    makeRoom(Math.max(least, slabBytes));
+    long room = budgetBytes - registeredBytes;
+    if (least > room) {
+      throw full(least);
+    }
+    int blocks = (int) Math.min(Integer.MAX_VALUE, Math.min(slabBytes, room) / blockBytes);
+    while (blocks > count && Slab.bytes(kind, blocks) > room) {
+      blocks--;
+    }
+    Slab slab;
+    try {
+      slab = new Slab(kind, Math.max(count, blocks), transport.blocks());
+    } catch (OutOfMemoryError e) {
+      throw new AgentRefusal(
+          Reason.MEMORY_FULL,
+          "this machine has no %d bytes left, though the budget has: %s"
+              .formatted(least, e.getMessage()));
+    }
+    registeredBytes += slab.bytes();
+    slabs.add(slab);
+    return held(slab, count);
+  }
+
+  private Blocks held(Slab slab, int count) {
+    Blocks taken = new Blocks(slab, slab.take(count));
+    heldBytes += taken.bytes();
+    return taken;
+  }
+
+  private AgentRefusal full(long bytes) {
+    return new AgentRefusal(
+        Reason.MEMORY_FULL,
+        "%d bytes are needed, %d of the budget of %d are registered, of which copies hold %d and abandoned reads %d"
+            .formatted(bytes, registeredBytes, budgetBytes, heldBytes, quarantinedBytes));
+  }
+
+  /** Lets slabs go that hold nothing, oldest first, until so much is free. */
+  private void makeRoom(long bytes) {
+    Iterator<Slab> each = slabs.iterator();
+    while (budgetBytes - registeredBytes < bytes && each.hasNext()) {
+      Slab slab = each.next();
+      if (slab.isIdle()) {
+        each.remove();
+        registeredBytes -= slab.bytes();
+        slab.close();
+      }
+    }
+  }
+
+  /** Gives blocks back that nothing writes. */
+  synchronized void free(Blocks blocks) {
+    heldBytes -= blocks.bytes();
+    giveBack(blocks);
+  }
+
+  private void giveBack(Blocks blocks) {
+    blocks.slab().giveBack(blocks.ids());
+  }
+
+  /**
+   * Gives blocks up that reads may still write.
+   *
+   * @return how many bytes of them are in quarantine
+   */
+  synchronized long quarantine(Blocks blocks, CompletableFuture<?> reads) {
+    heldBytes -= blocks.bytes();
+    quarantinedBytes += blocks.bytes();
+    Quarantine quarantine = new Quarantine(blocks, reads);
+    quarantines.add(quarantine);
+    sweep();
+    return quarantines.contains(quarantine) ? blocks.bytes() : 0;
+  }
+
+  /** Ends the quarantines that can be ended. */
+  synchronized void sweep() {
+    Iterator<Quarantine> each = quarantines.iterator();
+    while (each.hasNext()) {
+      Quarantine quarantine = each.next();
+      if (quarantine.reads().isDone() && isQuiet(quarantine.blocks())) {
+        each.remove();
+        quarantinedBytes -= quarantine.blocks().bytes();
+        giveBack(quarantine.blocks());
+      }
+    }
+    Iterator<Scratch> over = retired.iterator();
+    while (over.hasNext()) {
+      Scratch scratch = over.next();
+      if (!transport.mayStillBeWritten(scratch.memory)) {
+        over.remove();
+        scratch.free();
+      }
+    }
+  }
+
+  private boolean isQuiet(Blocks blocks) {
+    return blocks.ids().stream()
+        .flatMap(id -> blocks.slab().pieces(id).stream())
+        .noneMatch(transport::mayStillBeWritten);
+  }
+
+  synchronized Use use() {
+    return new Use(registeredBytes, heldBytes, quarantinedBytes);
+  }
+
+  /** Memory for a moment, within the budget. */
+  final class Scratch implements AutoCloseable {
+    private final Arena arena = Arena.ofShared();
+    private final MemorySegment memory;
+    private final Registration registration;
+
+    private Scratch(long bytes) {
+      memory = arena.allocate(bytes, 4096);
+      try {
+        registration = transport.blocks().register(memory);
+      } catch (RuntimeException e) {
+        arena.close();
+        throw e;
+      }
+    }
+
+    long address() {
+      return memory.address();
+    }
+
+    @Override
+    public void close() {
+      synchronized (Memory.this) {
+        retired.add(this);
+        sweep();
+      }
+    }
+
+    private void free() {
+      registration.close();
+      arena.close();
+      registeredBytes -= memory.byteSize();
+    }
+  }
+
+  /** Takes memory that {@link Scratch#close} gives back, once nothing writes it any more. */
+  synchronized Scratch scratch(long bytes) {
+    refuseWhenClosed();
+    makeRoom(bytes);
+    if (budgetBytes - registeredBytes < bytes) {
+      throw full(bytes);
+    }
+    Scratch scratch = new Scratch(bytes);
+    registeredBytes += bytes;
+    return scratch;
+  }
+
+  private void refuseWhenClosed() {
+    if (closed) {
+      throw new AgentRefusal(Reason.CLOSED, "the agent is ending");
+    }
+  }
+
+  /** Frees everything; the transport has been closed, so that nothing writes any more. */
+  @Override
+  public synchronized void close() {
+    closed = true;
+    slabs.forEach(Slab::close);
+    slabs.clear();
+    retired.forEach(Scratch::free);
+    retired.clear();
+    registeredBytes = 0;
+  }
+}

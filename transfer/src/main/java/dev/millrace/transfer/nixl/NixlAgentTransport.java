@@ -1,0 +1,112 @@
+package dev.millrace.transfer.nixl;
+
+import dev.millrace.transfer.BlockTransport;
+import dev.millrace.transfer.Peer;
+import dev.millrace.transfer.TransferException;
+import dev.millrace.transfer.agent.AgentOptions;
+import dev.millrace.transfer.agent.AgentTransport;
+import dev.millrace.transfer.sidechannel.AgentMetadata;
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * NIXL for an agent. Side channels that declare a NIXL version are those of inference engines,
+ * whose metadata are taken as NIXL made them; the others describe themselves in signed envelopes.
+ */
+public final class NixlAgentTransport implements AgentTransport {
+  /** How NIXL's metadata begin (1.3 to 1.5): a magic word, then the agent's name. */
+  private static final byte[] START = "nixlSerDes|Agent".getBytes(StandardCharsets.US_ASCII);
+
+  private static final int MOST_NAME_BYTES = 128;
+
+  private final NixlTransport transport;
+
+  /** The agent closes the transport. */
+  public NixlAgentTransport(NixlTransport transport) {
+    this.transport = transport;
+  }
+
+  @Override
+  public BlockTransport blocks() {
+    return transport;
+  }
+
+  @Override
+  public CompletableFuture<Peer> connect(
+      AgentOptions.SideChannel channel, AgentMetadata rank, Duration deadline) {
+    byte[] metadata = rank.agentMetadata().bytes();
+    if (channel.nixlVersion().isEmpty()) {
+      return transport.connect(metadata, deadline);
+    }
+    try {
+      EngineDescription engine =
+          new EngineDescription(
+              agentName(metadata),
+              metadata,
+              kind(rank),
+              rank.deviceId(),
+              regions(rank),
+              channel.nixlVersion().get());
+      return transport.connectEngine(engine, deadline);
+    } catch (TransferException e) {
+      return CompletableFuture.failedFuture(e);
+    } catch (IllegalArgumentException | ArithmeticException e) {
+      return CompletableFuture.failedFuture(
+          new TransferException(
+              "the handshake of engine %s makes no sense: %s"
+                  .formatted(rank.engineId(), e.getMessage()),
+              e));
+    }
+  }
+
+  @Override
+  public boolean mayStillBeWritten(MemorySegment memory) {
+    return transport.mayStillBeWritten(memory);
+  }
+
+  /** The name is not in the handshake itself, and the transport must know it beforehand. */
+  static String agentName(byte[] metadata) {
+    int name = START.length + Long.BYTES;
+    if (metadata.length <= name || !Arrays.equals(START, Arrays.copyOf(metadata, START.length))) {
+      throw new IllegalArgumentException(
+          "its metadata are not NIXL's; leave nixl-version out for an engine that is not vLLM");
+    }
+    long length = ByteBuffer.wrap(metadata).order(ByteOrder.LITTLE_ENDIAN).getLong(START.length);
+    if (length < 1 || length > MOST_NAME_BYTES || length > metadata.length - name) {
+      throw new IllegalArgumentException("an agent name of %d bytes".formatted(length));
+    }
+    return new String(metadata, name, (int) length, StandardCharsets.UTF_8);
+  }
+
+  private static MemoryKind kind(AgentMetadata rank) {
+    // Before connector version 11 the type is not said, and the cache is where the model runs.
+    Set<String> types = new HashSet<>(rank.regionMemTypes().orElse(List.of("VRAM")));
+    if (types.size() != 1) {
+      throw new IllegalArgumentException("memory of types " + types);
+    }
+    return MemoryKind.valueOf(types.iterator().next());
+  }
+
+  private static List<Region> regions(AgentMetadata rank) {
+    List<Region> regions = new ArrayList<>();
+    for (int i = 0; i < rank.kvCachesBaseAddr().size(); i++) {
+      int region = i;
+      long blocks =
+          rank.regionNumBlocks().map(counts -> counts.get(region)).orElse(rank.numBlocks());
+      regions.add(
+          new Region(
+              rank.kvCachesBaseAddr().get(i),
+              Math.multiplyExact(blocks, rank.blockStrides().get(i))));
+    }
+    return regions;
+  }
+}
