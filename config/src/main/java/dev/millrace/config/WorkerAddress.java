@@ -26,6 +26,10 @@ public record WorkerAddress(URI url, Optional<HostPort> sideChannel) {
 
   /** The port of {@link #url}, the scheme's own where it names none. */
   public int port() {
+    return portOf(url);
+  }
+
+  static int portOf(URI url) {
     return url.getPort() >= 0 ? url.getPort() : "https".equals(url.getScheme()) ? 443 : 80;
   }
 
@@ -53,7 +57,7 @@ public record WorkerAddress(URI url, Optional<HostPort> sideChannel) {
     return Optional.empty();
   }
 
-  private static URI canonical(URI url) {
+  static URI canonical(URI url) {
     String port = url.getPort() < 0 ? "" : ":" + url.getPort();
     return URI.create(
         url.getScheme().toLowerCase(Locale.ROOT)
