@@ -86,6 +86,7 @@ final class PoolsReader {
         .flatMap(Field::items)
         .orElse(List.of())
         .forEach(item -> worker(item, model).ifPresent(workers::add));
+    Declared declared = DeclaredReader.read(pool);
     pool.refuseOtherKeys();
     boolean complete =
         !name.isBlank()
@@ -95,7 +96,7 @@ final class PoolsReader {
             && !workers.isEmpty();
     Optional<Pool> read =
         complete
-            ? Optional.of(new Pool(name, role.get(), model.get(), engine.get(), workers))
+            ? Optional.of(new Pool(name, role.get(), model.get(), engine.get(), declared, workers))
             : Optional.empty();
     return new PoolDraft(role, model, read);
   }
@@ -109,13 +110,14 @@ final class PoolsReader {
     Section worker = section.get();
     Optional<Field> url = worker.require("url", "such as http://10.0.0.4:8000");
     Optional<Field> sideChannel = worker.find("side-channel");
+    Declared declared = DeclaredReader.read(worker);
     worker.refuseOtherKeys();
     Optional<URI> address = url.flatMap(Field::workerUrl);
     Optional<HostPort> channel = sideChannel.flatMap(Field::hostPort);
     if (address.isEmpty()) {
       return Optional.empty();
     }
-    WorkerAddress read = new WorkerAddress(address.get(), channel);
+    WorkerAddress read = new WorkerAddress(address.get(), channel, declared);
     // Pools of different models may share workers, as those of LoRA adapters do.
     String scope = model.orElse("") + " ";
     boolean isNew = isFirst(scope + read.url(), url.get(), read.url().toString());
