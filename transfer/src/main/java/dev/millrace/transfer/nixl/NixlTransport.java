@@ -41,8 +41,11 @@ import org.slf4j.LoggerFactory;
  *   <li>Closing a {@link Registration} waits until nothing moves in its memory, and until every
  *       peer that has connected has promised not to read it any more or has gone. When that takes
  *       longer than {@link NixlLimits#closing()}, it throws {@link TransferException}: the memory
- *       is in use and must not be freed. It can be called again. Once the transport is closed,
- *       nothing is in use.
+ *       is in use and must not be freed. It can be called again.
+ *   <li>Closing the transport waits as long for the same. UCX crashes when an agent is destroyed
+ *       while it answers reads, so an agent whose readers hang lives until the process ends, and
+ *       its registrations go on saying that their memory is in use. In all other cases nothing is
+ *       in use once the transport is closed.
  *   <li>Memory that {@link #engineMetadata} told engines about can never be taken back from them:
  *       close the transport first.
  * </ul>
@@ -63,9 +66,6 @@ public final class NixlTransport implements BlockTransport {
    * destroying an agent under its requests has crashed owners in UCX.
    */
   private static final Duration SETTLING = Duration.ofSeconds(2);
-
-  /** How long readers have to let go when this transport closes. */
-  private static final Duration FAREWELL = Duration.ofMillis(500);
 
   /** How its threads' names begin. */
   static final String THREADS = "nixl-transport-";
@@ -88,6 +88,7 @@ public final class NixlTransport implements BlockTransport {
   private volatile RegionTable memory = RegionTable.EMPTY;
   private volatile @Nullable NotificationHandler handler;
   private volatile boolean closed;
+  private volatile boolean stillServing;
 
   private NixlTransport(Nixl.Present nixl, NixlTransportOptions options) {
     this.identity = new Envelope.Identity(options.name(), options.agentName(), nixl.version());
@@ -174,10 +175,13 @@ public final class NixlTransport implements BlockTransport {
 
   private void takeBack(NixlRegistration registration) {
     Claims claims = registration.claims();
+    Region region = claims.region();
+    if (stillServing) {
+      throw inUse(region, "its transport was closed while peers were reading");
+    }
     if (closed || registration.isClosed()) {
       return;
     }
-    Region region = claims.region();
     long end = System.nanoTime() + options.limits().closing().toNanos();
     control.call(
         "unregistering",
@@ -383,23 +387,26 @@ public final class NixlTransport implements BlockTransport {
     for (TransferLoop loop : loops) {
       stopped &= loop.stop(SETTLING, STOPPING);
     }
-    var _ = readersAreGone.completeOnTimeout(false, FAREWELL.toMillis(), TimeUnit.MILLISECONDS);
-    readersAreGone.join();
+    var _ =
+        readersAreGone.completeOnTimeout(
+            false, options.limits().closing().toMillis(), TimeUnit.MILLISECONDS);
+    boolean unread = readersAreGone.join();
     // Requests may be lost with their agent, but not used without it: it goes after them, and last.
-    boolean requestsAreBack = stopped;
+    boolean mayGo = stopped && unread;
     control.submit(() -> {
       links.goodbye();
-      if (requestsAreBack) {
+      if (mayGo) {
         agent.close();
       }
     });
-    if (control.stop(STOPPING) && stopped) {
+    if (control.stop(STOPPING) && mayGo) {
       loops.forEach(TransferLoop::letGo);
       memory = RegionTable.EMPTY;
     } else {
+      stillServing = true;
       LOG.error(
-          "a call of NIXL did not return within {}: its agent {} and all memory registered with it stay in use until this process ends",
-          STOPPING,
+          "{}: the NIXL agent {} and all memory registered with it stay in use until this process ends",
+          unread ? "a call of NIXL did not return" : "peers have not stopped reading",
           options.agentName());
     }
     unfinished.forEach(Runnable::run);
