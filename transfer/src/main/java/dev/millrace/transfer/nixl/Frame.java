@@ -1,8 +1,8 @@
 package dev.millrace.transfer.nixl;
 
+import dev.millrace.transfer.SharedSecret;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
-import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -102,7 +102,7 @@ sealed interface Frame {
     int bytes = MAGIC_BYTES + 1 + 8 + body.length;
     ByteBuffer out = ByteBuffer.allocate(bytes + SharedSecret.SIGNATURE_BYTES);
     out.putLong(MAGIC).put(kind(numbered.frame())).putLong(numbered.number()).put(body);
-    out.put(secret.sign(purpose(sender, receiver), out.array(), bytes));
+    out.put(secret.sign(purpose(sender, receiver), ByteBuffer.wrap(out.array(), 0, bytes)));
     return out.array();
   }
 
@@ -114,7 +114,8 @@ sealed interface Frame {
       return Optional.empty();
     }
     byte[] signature = Arrays.copyOfRange(sealed, signed, sealed.length);
-    if (!MessageDigest.isEqual(signature, secret.sign(purpose(sender, receiver), sealed, signed))) {
+    if (!secret.hasSigned(
+        signature, purpose(sender, receiver), ByteBuffer.wrap(sealed, 0, signed))) {
       return Optional.empty();
     }
     ByteBuffer in = ByteBuffer.wrap(sealed, MAGIC_BYTES, signed - MAGIC_BYTES);

@@ -1,5 +1,6 @@
 package dev.millrace.transfer.nixl;
 
+import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.TransferException;
 import java.time.Duration;
 import java.util.HashMap;
