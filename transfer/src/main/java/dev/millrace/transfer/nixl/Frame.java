@@ -20,6 +20,7 @@ import java.util.Optional;
  * reader -> owner   DELIVER payload    owner -> reader   CONFIRM whether it was taken
  * owner -> reader   REVOKE region      reader -> owner   REVOKED region
  * owner -> reader   CLOSING            reader -> owner   BYE
+ * owner -> reader   KNOCK
  *
  * frame := magic:8 kind:1 number:8 body HMAC-SHA256:32
  * </pre>
@@ -66,6 +67,9 @@ sealed interface Frame {
 
   /** The sender will not read any more. */
   record Bye() implements Frame {}
+
+  /** Nothing: whether it can be sent at all is the question. */
+  record Knock() implements Frame {}
 
   /** Bytes inside a frame. */
   record Body(ByteBuffer buffer) {
@@ -144,6 +148,7 @@ sealed interface Frame {
       case Ask _ -> 8;
       case Answer _ -> 9;
       case Closing _ -> 10;
+      case Knock _ -> 11;
     };
   }
 
@@ -173,7 +178,7 @@ sealed interface Frame {
         put(out, region);
         yield out.array();
       }
-      case Bye _, Ask _, Closing _ -> new byte[0];
+      case Bye _, Ask _, Closing _, Knock _ -> new byte[0];
     };
   }
 
@@ -202,6 +207,7 @@ sealed interface Frame {
         yield Optional.of(new Answer(answers, rest(in)));
       }
       case 10 -> Optional.of(new Closing());
+      case 11 -> Optional.of(new Knock());
       default -> Optional.empty();
     };
   }

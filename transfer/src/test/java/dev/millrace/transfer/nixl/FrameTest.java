@@ -28,6 +28,7 @@ final class FrameTest {
         new Frame.Revoke(REGION, BODY),
         new Frame.Revoked(REGION),
         new Frame.Closing(),
+        new Frame.Knock(),
         new Frame.Bye());
   }
 

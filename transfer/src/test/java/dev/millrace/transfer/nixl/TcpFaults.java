@@ -16,6 +16,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 
@@ -163,15 +164,27 @@ class TcpFaults {
     try (RemoteReader reader =
         RemoteReader.launch(owner.describe(), memory.address(), memory.byteSize())) {
       Signals.freeze(reader.process());
+      CompletableFuture<Void> first = CompletableFuture.runAsync(owner::close);
+      await("it begins to close", () -> isClosing(owner));
 
       owner.close();
 
+      assertThat(first).as("whoever comes second waits for the first").isDone();
       assertThat(owner.statistics().registrations()).isEqualTo(1);
       assertThatThrownBy(registration::close)
           .isInstanceOf(TransferException.class)
           .hasMessageContaining("must not be freed");
       Signals.thaw(reader.process());
       assertThat(reader.line()).isEqualTo("PEER_LOST");
+    }
+  }
+
+  private static boolean isClosing(NixlTransport transport) {
+    try {
+      assertThat(transport.describe()).isNotEmpty();
+      return false;
+    } catch (TransferException e) {
+      return true;
     }
   }
 
