@@ -10,6 +10,7 @@ import dev.millrace.layout.Rank;
 import dev.millrace.layout.Region;
 import dev.millrace.simulator.cache.Sequence;
 import dev.millrace.simulator.model.KvFunction;
+import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.agent.AgentOptions;
 import dev.millrace.transfer.agent.AgentTransport;
 import dev.millrace.transfer.agent.HeldCopy;
@@ -28,7 +29,6 @@ import dev.millrace.transfer.rpc.v1.ReadRequest;
 import dev.millrace.transfer.rpc.v1.ReleaseRequest;
 import dev.millrace.transfer.rpc.v1.Target;
 import dev.millrace.transfer.sidechannel.ConnectorVersion;
-import dev.millrace.transfer.tcp.Secret;
 import dev.millrace.transfer.tcp.TcpTransport;
 import dev.millrace.transfer.tcp.TcpTransportOptions;
 import io.vertx.core.Future;
@@ -88,7 +88,8 @@ class AgentTest {
             engine.config().geometry().model(),
             ConnectorVersion.V14,
             Optional.empty());
-    Secret secret = Secret.of(engine.config().secret().getBytes(StandardCharsets.UTF_8));
+    SharedSecret secret =
+        SharedSecret.of(engine.config().secret().getBytes(StandardCharsets.UTF_8));
     KvAgent agent =
         KvAgent.start(
             new AgentOptions(

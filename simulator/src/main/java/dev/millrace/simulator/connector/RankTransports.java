@@ -5,7 +5,7 @@ import dev.millrace.simulator.cache.KvMemory;
 import dev.millrace.transfer.BlockTransport;
 import dev.millrace.transfer.NotificationHandler;
 import dev.millrace.transfer.Registration;
-import dev.millrace.transfer.tcp.Secret;
+import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.tcp.TcpTransport;
 import dev.millrace.transfer.tcp.TcpTransportOptions;
 import java.nio.charset.StandardCharsets;
@@ -31,7 +31,7 @@ final class RankTransports {
       String engineId,
       KvMemory memory,
       IntFunction<NotificationHandler> handlers) {
-    Secret secret = Secret.of(config.secret().getBytes(StandardCharsets.UTF_8));
+    SharedSecret secret = SharedSecret.of(config.secret().getBytes(StandardCharsets.UTF_8));
     try {
       for (int rank = 0; rank < memory.ranks(); rank++) {
         BlockTransport transport =

@@ -228,15 +228,19 @@ final class Reading {
     deadline.check("the read");
     checkCancelled();
     List<CompletableFuture<ReadOutcome>> reads = new ArrayList<>();
-    for (TransferPlan plan : plans) {
-      for (SourceRead read : plan.reads()) {
-        reads.add(start(engine, read));
+    try {
+      for (TransferPlan plan : plans) {
+        for (SourceRead read : plan.reads()) {
+          reads.add(start(engine, read));
+        }
       }
+    } finally {
+      // Even if one could not be started: those before it write already.
+      CompletableFuture<ReadOutcome> all =
+          CompletableFuture.allOf(reads.toArray(CompletableFuture<?>[]::new))
+              .thenApply(done -> combined(reads));
+      inFlight.addLast(new InFlight(all, blocks));
     }
-    CompletableFuture<ReadOutcome> all =
-        CompletableFuture.allOf(reads.toArray(CompletableFuture<?>[]::new))
-            .thenApply(done -> combined(reads));
-    inFlight.addLast(new InFlight(all, blocks));
   }
 
   private CompletableFuture<ReadOutcome> start(KnownEngine engine, SourceRead read) {

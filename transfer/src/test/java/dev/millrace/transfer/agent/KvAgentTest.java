@@ -10,6 +10,7 @@ import dev.millrace.layout.GeometryText;
 import dev.millrace.layout.Layout;
 import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Parallelism;
+import dev.millrace.transfer.Peer;
 import dev.millrace.transfer.sidechannel.ConnectorVersion;
 import dev.millrace.transfer.tcp.TcpTransport;
 import dev.millrace.transfer.tcp.TcpTransportOptions;
@@ -25,6 +26,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
@@ -62,6 +64,15 @@ class KvAgentTest {
   }
 
   private KvAgent agent(long budgetBytes, AgentOptions.SideChannel... listed) {
+    return agent(
+        AgentTransport.of(
+            TcpTransport.start(TcpTransportOptions.loopback("agent", LocalEngine.SECRET))),
+        budgetBytes,
+        listed);
+  }
+
+  private KvAgent agent(
+      AgentTransport transport, long budgetBytes, AgentOptions.SideChannel... listed) {
     InstantSource clock = () -> now;
     KvAgent agent =
         KvAgent.start(
@@ -73,8 +84,7 @@ class KvAgentTest {
                 LONG,
                 Duration.ofSeconds(5),
                 4),
-            AgentTransport.of(
-                TcpTransport.start(TcpTransportOptions.loopback("agent", LocalEngine.SECRET))),
+            transport,
             clock,
             System::nanoTime);
     started.add(agent);
@@ -327,6 +337,130 @@ class KvAgentTest {
     RemoteEngine gone = new RemoteEngine("engine-0", "127.0.0.1", engine.port(), 1, 1);
     AgentRefusal _ = refusal(agent.extend(new HandOff(gone, "cmpl-1", List.of(), 0)));
     assertThat(agent.extend(engine.handOff("cmpl-2", 0, List.of())).join().ranks()).isEqualTo(1);
+  }
+
+  @Test
+  void engine_namedByAnOldHandOff_isNotDisturbed() {
+    LocalEngine engine = engine(spec(2, 16, Layout.HND));
+    TroubledTransport transport = new TroubledTransport();
+    KvAgent agent = agent(transport, 8 << 20, engine.listing());
+    ReadEvent.Done _ = done(read(agent, order(engine.handOff("cmpl-1", 20, List.of(3, 4)))));
+    assertThat(transport.peers()).isEqualTo(2);
+    RemoteEngine gone = new RemoteEngine("engine-0", "127.0.0.1", engine.port(), 2, 1);
+
+    AgentRefusal refusal = refusal(agent.extend(new HandOff(gone, "cmpl-0", List.of(), 0)));
+
+    assertThat(refusal.reason()).isEqualTo(Reason.MISMATCH);
+    assertThat(transport.peers()).isEqualTo(2);
+    assertThat(transport.connected).hasSize(2);
+  }
+
+  @Test
+  void release_afterAConnectionBroke_worksTheNextTime() {
+    LocalEngine engine = engine(spec(1, 16, Layout.HND));
+    TroubledTransport transport = new TroubledTransport();
+    KvAgent agent = agent(transport, 8 << 20, engine.listing());
+    HandOff handOff = engine.handOff("cmpl-1", 20, List.of(3, 4));
+    ReadEvent.Done _ = done(read(agent, order(handOff)));
+    // As NIXL's links, such a peer never works again.
+    transport.connected.forEach(Peer::close);
+
+    AgentRefusal refusal = refusal(agent.release(handOff, Set.of(KvAgent.Holder.ENGINE)));
+    KvAgent.Released released = agent.release(handOff, Set.of(KvAgent.Holder.ENGINE)).join();
+
+    assertThat(refusal.reason()).isEqualTo(Reason.UNREACHABLE);
+    assertThat(released.ranks()).isEqualTo(1);
+    assertThat(engine.heard).containsExactly("0 cmpl-1:1");
+  }
+
+  @Test
+  void holdings_whileMemoryIsBeingRegistered_areToldAtOnce() throws InterruptedException {
+    LocalEngine engine = engine(spec(1, 16, Layout.HND));
+    TroubledTransport transport = new TroubledTransport();
+    KvAgent agent = agent(transport, 8 << 20, engine.listing());
+    CountDownLatch registering = new CountDownLatch(1);
+    CountDownLatch goOn = new CountDownLatch(1);
+    transport.whenRegistering =
+        () -> {
+          registering.countDown();
+          try {
+            assertThat(goOn.await(30, TimeUnit.SECONDS)).isTrue();
+          } catch (InterruptedException e) {
+            throw new AssertionError(e);
+          }
+        };
+    List<ReadEvent> events = new CopyOnWriteArrayList<>();
+    CompletableFuture<Void> over = new CompletableFuture<>();
+    var _ =
+        agent.read(
+            order(engine.handOff("cmpl-1", 20, List.of(3, 4))), event -> note(events, over, event));
+    assertThat(registering.await(30, TimeUnit.SECONDS)).isTrue();
+
+    CompletableFuture<KvAgent.Holdings> holdings = CompletableFuture.supplyAsync(agent::holdings);
+
+    assertThat(holdings.orTimeout(20, TimeUnit.SECONDS).join().registeredBytes()).isZero();
+    goOn.countDown();
+    over.join();
+    ReadEvent.Done _ = done(events);
+    assertThat(agent.holdings().registeredBytes()).isPositive();
+  }
+
+  @Test
+  void slab_whoseMemoryIsStillInUse_staysInTheBudgetUntilItIsNot() {
+    LocalEngine engine = engine(spec(1, 16, Layout.HND));
+    TroubledTransport transport = new TroubledTransport();
+    KvAgent agent = agent(transport, 1 << 20, engine.listing());
+    HandOff handOff = engine.handOff("cmpl-1", 20, List.of(3, 4));
+    ReadEvent.Done _ = done(read(agent, order(handOff)));
+    KvAgent.Released _ = agent.release(handOff, Set.of(KvAgent.Holder.AGENT)).join();
+    long registered = agent.holdings().registeredBytes();
+    ReadOrder wider =
+        new ReadOrder(
+            handOff,
+            source -> new TargetShape(2, 32, Layout.NHD),
+            0,
+            LONG,
+            ReadOrder.AfterRead.KEEP);
+
+    transport.letsGo = false;
+    assertThat(failed(read(agent, wider)).reason()).isEqualTo(Reason.MEMORY_FULL);
+    assertThat(agent.holdings().registeredBytes()).isEqualTo(registered);
+    transport.letsGo = true;
+
+    ReadEvent.Done _ = done(read(agent, wider));
+    assertThat(agent.holdings().registeredBytes()).isLessThanOrEqualTo(1 << 20);
+  }
+
+  @Test
+  void reaper_thatFailsOnce_goesOn() throws Exception {
+    try (StalledPeer stalled = new StalledPeer()) {
+      LocalEngine engine = engine(spec(1, 16, Layout.HND), described -> stalled.instead());
+      TroubledTransport transport = new TroubledTransport();
+      KvAgent agent = agent(transport, 8 << 20, engine.listing());
+      AtomicInteger failures = new AtomicInteger();
+      transport.written =
+          _ -> {
+            if (failures.get() == 0 && Thread.currentThread().getName().equals("agent-reaper")) {
+              failures.incrementAndGet();
+              throw new IllegalStateException("this stack trace belongs to a test");
+            }
+            return failures.get() == 0;
+          };
+      List<ReadEvent> events = new CopyOnWriteArrayList<>();
+      CompletableFuture<Void> over = new CompletableFuture<>();
+      KvAgent.ReadCall call =
+          agent.read(
+              order(engine.handOff("cmpl-1", 20, List.of(3, 4))),
+              event -> note(events, over, event));
+      assertThat(stalled.awaitCaller()).isTrue();
+
+      call.cancel();
+
+      over.join();
+      assertThat(failed(events).quarantinedBytes()).isPositive();
+      await(() -> agent.holdings().quarantinedBytes() == 0);
+      assertThat(failures.get()).isEqualTo(1);
+    }
   }
 
   @Test
