@@ -119,7 +119,7 @@ final class PlanProof {
           span.from(),
           span.to(),
           (element, place) -> {
-            boolean planned = source.blockOf(theirs, element.token()) >= 0;
+            boolean planned = source.has(theirs, element);
             long found = place.content();
             int writes = place.writes();
             long expected = planned ? element.id() : NaiveEngine.UNTOUCHED;
@@ -145,7 +145,7 @@ final class PlanProof {
           span.from(),
           span.to(),
           (element, place) -> {
-            if (source.blockOf(theirs, element.token()) >= 0) {
+            if (source.has(theirs, element)) {
               bytes[0]++;
             }
           });
@@ -175,6 +175,9 @@ final class PlanProof {
     int block = target.spec().blockSize();
     long end = span.tokens() == 0 ? span.to() : Math.ceilDiv(span.to(), block) * (long) block;
     for (int group = 0; group < targetBlocks.size(); group++) {
+      if (target.spec().model().groups().get(group) instanceof CacheGroup.StateSpace) {
+        continue;
+      }
       target.visit(
           pipeline,
           tensor,
