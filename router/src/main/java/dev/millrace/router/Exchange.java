@@ -7,6 +7,7 @@ import dev.millrace.router.choose.Reservation;
 import dev.millrace.router.handoff.HandOff;
 import dev.millrace.router.handoff.Outcome;
 import dev.millrace.router.handoff.Parameters.Found;
+import dev.millrace.router.handoff.Pinned;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.http.Body;
 import dev.millrace.router.http.Classified;
@@ -39,12 +40,6 @@ final class Exchange {
 
   /** Long enough for the largest body over a slow line. */
   static final Duration RECEIVE_WITHIN = Duration.ofSeconds(60);
-
-  /**
-   * vLLM's lease on blocks is 30 s (kv_lease_duration); a decode engine must know of them well
-   * before.
-   */
-  private static final Duration HAND_OFF_WITHIN = Duration.ofSeconds(20);
 
   private final Lane lane;
   private final Api api;
@@ -208,7 +203,8 @@ final class Exchange {
             request.headers(),
             requestId,
             to.client().prefillBody(),
-            () -> waterfall.ended(Part.P_CONNECT, lane.now()))
+            () -> waterfall.ended(Part.P_CONNECT, lane.now()),
+            (holder, pinned) -> orphaned(to, holder, pinned))
         .timeout(
             deadline,
             Mono.fromSupplier(() ->
@@ -228,6 +224,13 @@ final class Exchange {
   private static Fault late(Worker worker, String what, Duration deadline) {
     worker.legFailed();
     return new Fault.Late(worker, what, deadline);
+  }
+
+  /** Blocks of an answer that nobody waits for any more. */
+  private void orphaned(Service to, Worker holder, Pinned pinned) {
+    if (holder.ownsSideChannel(pinned.host(), pinned.port())) {
+      release(to, lane.house.ledger.enter(holder, pinned, lane.now()), Release.When.NOW);
+    }
   }
 
   private Mono<Ending> prefillFailed(Service to, Reservation place, Fault fault) {
@@ -250,20 +253,29 @@ final class Exchange {
 
   // ---- hand off: the blocks enter the ledger; the decode leg's body names them ----
 
-  private Mono<Ending> handOff(Service to, Worker holder, Found blocks) {
+  private Mono<Ending> handOff(Service to, Worker holder, Found found) {
     places.releasePrefill();
-    return switch (blocks) {
-      case Found.Blocks(Buffer parameters) -> {
-        handOff = lane.house.ledger.enter(holder, parameters, lane.now());
-        yield decodeLeg(to, to.client().decodeBody(parameters));
+    return switch (found) {
+      case Found.Blocks(Pinned pinned)
+          when holder.ownsSideChannel(pinned.host(), pinned.port()) -> {
+        handOff = lane.house.ledger.enter(holder, pinned, lane.now());
+        yield decodeLeg(to, to.client().decodeBody(pinned.object()));
       }
-      case Found.Unfit() -> {
-        lane.house.ledger.enterUnusable(holder, lane.now());
-        LOG.warn("{} answered kv_transfer_params that are not fit for a decode worker", holder);
-        yield decodeLeg(to, to.client().decodeBody());
-      }
+      case Found.Blocks(Pinned pinned) ->
+          unfit(
+              to,
+              holder,
+              "they name a side channel that is not the worker's, " + pinned.sideChannel());
+      case Found.Unfit(String why) -> unfit(to, holder, why);
       case Found.Nothing(), Found.Garbage() -> decodeLeg(to, to.client().decodeBody());
     };
+  }
+
+  private Mono<Ending> unfit(Service to, Worker holder, String why) {
+    lane.house.ledger.enterUnusable();
+    LOG.warn(
+        "{} answered kv_transfer_params that are not fit for a decode worker: {}", holder, why);
+    return decodeLeg(to, to.client().decodeBody());
   }
 
   // ---- decode leg: the answer; nothing is tried again once the client has a byte of it ----
@@ -271,6 +283,9 @@ final class Exchange {
   private Mono<Ending> decodeLeg(Service to, Buffer body) {
     Worker worker = Objects.requireNonNull(places.decodeWorker(), "no place on a decode worker");
     waterfall.decodeOn(worker.url());
+    if (handOff != null) {
+      handOff.readBy(worker);
+    }
     sent = DecodeLeg.Sent.NOTHING;
     Mono<DecodeLeg.Decoded> leg =
         DecodeLeg.on(
@@ -368,7 +383,7 @@ final class Exchange {
   }
 
   private boolean isFresh(@Nullable HandOff blocks) {
-    return blocks == null || lane.now() - blocks.sinceNanos() < HAND_OFF_WITHIN.toNanos();
+    return blocks == null || blocks.isUsable(lane.now());
   }
 
   // ---- settle: exactly once, however it ended ----
@@ -431,24 +446,27 @@ final class Exchange {
     boolean abortedByUs = fault == null || fault instanceof Fault.Late;
     if (refusedByEngine || (abortedByUs && sent == DecodeLeg.Sent.ANSWERED)) {
       // vLLM frees the blocks itself when it refuses or aborts a request that it knows.
-      blocks.end(new Outcome.Released());
+      blocks.end(new Outcome.Released(Outcome.By.DECODE_ENGINE));
       return;
     }
     if (blocks.holder().refusedSince(blocks.sinceNanos())) {
       blocks.end(new Outcome.Lost());
       return;
     }
-    Optional<Worker> worker = releasingWorker(to, blocks);
-    if (worker.isEmpty()) {
-      blocks.end(new Outcome.Expired());
-      return;
-    }
     Release.When when =
         fault instanceof Fault.Answered || sent == DecodeLeg.Sent.NOTHING
             ? Release.When.NOW
             : Release.When.AFTER_ABORT;
-    Release.send(
-        lane, blocks, worker.get(), api, to.client().model(), request.headers(), requestId, when);
+    release(to, blocks, when);
+  }
+
+  private void release(Service to, HandOff blocks, Release.When when) {
+    Release.of(
+        lane,
+        blocks,
+        when,
+        new Release.Request(
+            releasingWorker(to, blocks), api, to.client().model(), request.headers(), requestId));
   }
 
   private Optional<Worker> releasingWorker(Service to, HandOff blocks) {

@@ -2,6 +2,7 @@ package dev.millrace.router;
 
 import dev.millrace.config.Route;
 import dev.millrace.config.RoutingTable;
+import dev.millrace.router.agents.Agents;
 import dev.millrace.router.choose.Chooser;
 import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.pools.EvidenceCollector;
@@ -23,11 +24,13 @@ final class House {
   final Gauges gauges = new Gauges();
   final Ledger ledger = new Ledger();
   final RecentExchanges recent = new RecentExchanges(KEPT_EXCHANGES);
+  final Agents agents;
   final EvidenceCollector evidence;
   private final Map<String, Chooser> byModel = new HashMap<>();
 
-  House(RoutingTable table, LongSupplier nanoClock, EvidenceCollector evidence) {
+  House(RoutingTable table, LongSupplier nanoClock, Agents agents, EvidenceCollector evidence) {
     this.table = table;
+    this.agents = agents;
     this.nanoClock = nanoClock;
     this.evidence = evidence;
     this.workers = new Workers(table);

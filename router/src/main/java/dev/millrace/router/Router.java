@@ -2,6 +2,8 @@ package dev.millrace.router;
 
 import dev.millrace.config.RoutingTable;
 import dev.millrace.router.admin.AdminDoor;
+import dev.millrace.router.agents.Agents;
+import dev.millrace.router.agents.Heartbeats;
 import dev.millrace.router.pools.EvidenceCollector;
 import dev.millrace.router.pools.Worker;
 import io.vertx.core.Context;
@@ -173,11 +175,19 @@ public final class Router {
     public Future<?> start() {
       Context here = context;
       HttpClient client = vertx.createHttpClient(Lane.clientOptions());
-      EvidenceCollector evidence = new EvidenceCollector(vertx, here, client);
-      House built = new House(table, nanoClock, evidence);
+      return Agents.watch(vertx, table.agents())
+          .compose(agents ->
+              open(
+                  new House(table, nanoClock, agents, new EvidenceCollector(vertx, here, client))));
+    }
+
+    private Future<HttpServer> open(House built) {
       house.set(built);
-      built.workers.decoding().forEach(evidence::legEnded);
-      AdminDoor door = new AdminDoor(built.workers, built.ledger, built.gauges, built.recent);
+      built.workers.decoding().forEach(built.evidence::legEnded);
+      Heartbeats.begin(vertx, built.ledger, built.agents, nanoClock);
+      AdminDoor door =
+          new AdminDoor(
+              nanoClock, built.workers, built.agents, built.ledger, built.gauges, built.recent);
       return vertx
           .createHttpServer()
           .requestHandler(door::handle)

@@ -18,18 +18,21 @@ public final class Worker {
   private final String url;
   private final RequestOptions chat;
   private final RequestOptions completions;
+  private final Lease lease;
 
   private final AtomicInteger openLegs = new AtomicInteger();
   private final AtomicInteger reserved = new AtomicInteger();
+  private final AtomicInteger held = new AtomicInteger();
   private final AtomicLong refusedAtNanos = new AtomicLong(Long.MIN_VALUE);
   private final LongAdder legs = new LongAdder();
   private final LongAdder failedLegs = new LongAdder();
   private final TransferEvidence evidence = new TransferEvidence();
 
   /** A worker of a pool. */
-  public Worker(String pool, Role role, WorkerAddress address) {
+  public Worker(String pool, Role role, WorkerAddress address, Lease lease) {
     this.pool = pool;
     this.role = role;
+    this.lease = lease;
     this.address = address;
     this.url = address.url().toString();
     this.chat = options(HttpMethod.POST, Api.CHAT_COMPLETIONS.path());
@@ -116,6 +119,32 @@ public final class Worker {
   /** Legs that are open now. */
   public int openLegs() {
     return openLegs.get();
+  }
+
+  /** How long it keeps blocks that nobody reads. */
+  public Lease lease() {
+    return lease;
+  }
+
+  /**
+   * Whether blocks may be fetched from a side channel in its name. Where the table lists none, what
+   * the engine says itself has to do.
+   */
+  public boolean ownsSideChannel(String host, int port) {
+    return address
+        .sideChannel()
+        .map(listed -> listed.host().equals(host) && listed.port() == port)
+        .orElse(true);
+  }
+
+  /** Counts hand-offs that it begins or, below zero, ceases to hold. */
+  public void holds(int more) {
+    held.addAndGet(more);
+  }
+
+  /** Hand-offs whose blocks it holds for us. */
+  public int held() {
+    return held.get();
   }
 
   /** Exchanges that hold a place here; what the policies balance. */

@@ -19,7 +19,8 @@ public final class Workers {
 
   private static List<Worker> of(Pool pool) {
     return pool.workers().stream()
-        .map(address -> new Worker(pool.name(), pool.role(), address))
+        .map(address ->
+            new Worker(pool.name(), pool.role(), address, Lease.of(pool.declaredOf(address))))
         .toList();
   }
 
