@@ -1,6 +1,7 @@
 package dev.millrace.router;
 
 import dev.millrace.config.AgentAddress;
+import dev.millrace.simulator.EngineTransport;
 import dev.millrace.simulator.SimulatedEngine;
 import dev.millrace.transfer.agent.AgentOptions;
 import dev.millrace.transfer.agent.AgentTransport;
@@ -42,7 +43,8 @@ final class TestAgent implements AutoCloseable {
   static TestAgent reaching(Vertx vertx, Path folder, SimulatedEngine... engines) throws Exception {
     List<AgentOptions.SideChannel> channels =
         Arrays.stream(engines).map(TestAgent::channel).toList();
-    Secret secret = Secret.of(engines[0].config().secret().getBytes(StandardCharsets.UTF_8));
+    EngineTransport.Tcp tcp = (EngineTransport.Tcp) engines[0].config().transport();
+    Secret secret = Secret.of(tcp.secret().getBytes(StandardCharsets.UTF_8));
     KvAgent agent =
         KvAgent.start(
             new AgentOptions(channels, 64 << 20, 8 << 20, Duration.ofSeconds(60), LONG, LONG, 32),

@@ -88,7 +88,8 @@ class AgentTest {
             engine.config().geometry().model(),
             ConnectorVersion.V14,
             Optional.empty());
-    Secret secret = Secret.of(engine.config().secret().getBytes(StandardCharsets.UTF_8));
+    EngineTransport.Tcp tcp = (EngineTransport.Tcp) engine.config().transport();
+    Secret secret = Secret.of(tcp.secret().getBytes(StandardCharsets.UTF_8));
     KvAgent agent =
         KvAgent.start(
             new AgentOptions(
