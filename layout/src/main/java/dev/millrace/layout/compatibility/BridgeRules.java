@@ -88,6 +88,9 @@ final class BridgeRules {
     if (prefill.equals(decode)) {
       return pair.decode(Fact.LAYOUT);
     }
+    if (prefill.get().transposed() != decode.get().transposed()) {
+      return refuseTransposed();
+    }
     if (!prefill.get().holdsAllLayers() || decode.get().holdsAllLayers()) {
       return pair.prefill(Fact.LAYOUT);
     }
@@ -115,6 +118,15 @@ final class BridgeRules {
         pair.decode(Fact.LAYOUT).orElseThrow().shortName(),
         "let a relay stand between: one layer of a block must be contiguous on the prefill engine, and"
             + " the connectors must have strides (version 9, vLLM 0.29)");
+    return pair.decode(Fact.LAYOUT);
+  }
+
+  private Optional<Layout> refuseTransposed() {
+    findings.refuse(
+        Rule.NOT_DESCRIBABLE,
+        pair.prefill(Fact.LAYOUT).orElseThrow().shortName(),
+        pair.decode(Fact.LAYOUT).orElseThrow().shortName(),
+        "let a relay stand between: one engine keeps K transposed");
     return pair.decode(Fact.LAYOUT);
   }
 

@@ -420,6 +420,54 @@ class EngineProfileTest {
     }
 
     @Test
+    void declaredHnd_onCpus_isTheLayoutOfCpuAttention() {
+      EngineProfile profile =
+          vllm("0.32.0", "CPU_ATTN").declare(Fact.LAYOUT, Layout.HND, WHERE).build();
+
+      assertThat(profile.known(Fact.LAYOUT))
+          .contains(
+              new Known<>(
+                  Layout.CPU_ATTENTION,
+                  Origin.DERIVED,
+                  "hnd of routes.yaml:1:1, as CPU attention keeps it"));
+      assertThat(profile.disagreements()).isEmpty();
+    }
+
+    @Test
+    void otherLayouts_onCpus_areADisagreement() {
+      assertThat(
+              vllm("0.32.0", "CPU_ATTN")
+                  .declare(Fact.LAYOUT, Layout.NHD, WHERE)
+                  .build()
+                  .disagreements())
+          .extracting(Disagreement::fact)
+          .containsExactly(Fact.LAYOUT);
+      assertThat(
+              vllm("0.32.0", "FLASH_ATTN")
+                  .declare(Fact.LAYOUT, Layout.CPU_ATTENTION, WHERE)
+                  .build()
+                  .disagreements())
+          .extracting(Disagreement::fact)
+          .containsExactly(Fact.ATTENTION_BACKEND);
+      assertThat(
+              vllm("0.32.0", "CPU_ATTN")
+                  .declare(Fact.LAYOUT, Layout.CPU_ATTENTION, WHERE)
+                  .build()
+                  .disagreements())
+          .isEmpty();
+    }
+
+    @Test
+    void cpuLayout_saysTheBackend() {
+      assertThat(
+              engine()
+                  .declare(Fact.LAYOUT, Layout.CPU_ATTENTION, WHERE)
+                  .build()
+                  .value(Fact.ATTENTION_BACKEND))
+          .contains("CPU_ATTN");
+    }
+
+    @Test
     void layout_ofOtherBackends_isNotKnown() {
       assertThat(vllm("0.32.0", "FLEX_ATTENTION").build().value(Fact.LAYOUT)).isEmpty();
       assertThat(vllm("0.21.0", "TRITON_ATTN").build().value(Fact.LAYOUT)).isEmpty();
