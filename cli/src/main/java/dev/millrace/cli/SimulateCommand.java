@@ -110,6 +110,13 @@ final class SimulateCommand implements Callable<Integer> {
   private long leaseSeconds = 30;
 
   @Option(
+      names = "--transport",
+      description =
+          "How its blocks travel: ${COMPLETION-CANDIDATES}; nixl loads NIXL"
+              + " (scripts/fetch-nixl.sh gets it).")
+  private TransportChoice transport = TransportChoice.TCP;
+
+  @Option(
       names = "--plain",
       description = "Answer canned tokens as fast as possible, without any KV cache.")
   private boolean plain;
@@ -128,11 +135,7 @@ final class SimulateCommand implements Callable<Integer> {
       PrintWriter out = spec.commandLine().getOut();
       out.println(
           "%s engine of model %s at %s%s"
-              .formatted(
-                  Words.of(role),
-                  model,
-                  engine.uri(),
-                  plain ? ", plain" : ", side channel " + host + ":" + engine.sideChannelPort()));
+              .formatted(Words.of(role), model, engine.uri(), particulars(engine)));
       out.flush();
       stop.await();
       Startup.closed(engine.close());
@@ -140,6 +143,17 @@ final class SimulateCommand implements Callable<Integer> {
     } finally {
       Startup.closed(vertx.close());
     }
+  }
+
+  private String particulars(SimulatedEngine engine) {
+    if (plain) {
+      return ", plain";
+    }
+    String sideChannel = ", side channel %s:%d".formatted(host, engine.sideChannelPort());
+    return engine
+        .nativeTransfers()
+        .map(library -> sideChannel + ", " + library.library())
+        .orElse(sideChannel);
   }
 
   private EngineConfig config() {
@@ -164,6 +178,7 @@ final class SimulateCommand implements Callable<Integer> {
           .pairing(pairing)
           .timing(new Timing(prefillTokensPerSecond, Duration.ofMillis(interTokenMillis)))
           .lease(Duration.ofSeconds(leaseSeconds))
+          .transport(transport.engineTransport())
           .plain(plain)
           .build();
     } catch (IllegalArgumentException | IncompatibleGeometry e) {

@@ -1,5 +1,6 @@
 package dev.millrace.cli;
 
+import dev.millrace.transfer.TransferException;
 import io.vertx.core.Future;
 import java.io.IOException;
 import java.net.InetAddress;
@@ -61,7 +62,7 @@ final class Startup {
       return Failure.usage(
           "%s cannot listen: %s; is the port taken?".formatted(what, cause.getMessage()));
     }
-    if (cause instanceof IllegalArgumentException) {
+    if (cause instanceof IllegalArgumentException || cause instanceof TransferException) {
       return Failure.usage("%s: %s".formatted(what, cause.getMessage()));
     }
     return new IllegalStateException(what + " did not start", cause);

@@ -65,4 +65,26 @@ class SimulateCommandTest {
   void simulate_noBlocks_isAUsageError() {
     CommandLineRun.of("simulate", "--role", "both", "--blocks", "0").assertFailed(2);
   }
+
+  @Test
+  void simulate_sideChannelPortTaken_isAUsageError() throws IOException {
+    try (ServerSocket taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      String port = Integer.toString(taken.getLocalPort());
+
+      assertThat(
+              CommandLineRun.of(
+                      "simulate", "--role", "both", "--port", "0", "--side-channel-port", port)
+                  .assertFailed(ExitCode.USAGE)
+                  .err())
+          .contains("127.0.0.1:" + port);
+    }
+  }
+
+  @Test
+  void simulate_unknownTransport_listsTheKnown() {
+    CommandLineRun run =
+        CommandLineRun.of("simulate", "--role", "both", "--transport", "smoke").assertFailed(2);
+
+    assertThat(run.err()).contains("TCP, NIXL").contains("smoke");
+  }
 }

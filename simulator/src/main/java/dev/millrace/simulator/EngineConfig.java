@@ -23,7 +23,7 @@ import java.time.Duration;
  * @param lease how long blocks stay pinned for a decode engine that gives no sign (vLLM: {@code
  *     kv_lease_duration}, 30 s)
  * @param heartbeat how often it asks others to keep blocks pinned that it waits for (vLLM: 5 s)
- * @param secret what engines must share to read from each other
+ * @param transport how its blocks travel to and from other engines
  * @param attentionBackend name of the attention backend in the handshake
  * @param maxModelLength most tokens of prompt and answer together
  * @param maxRunning most generations at the same time
@@ -44,7 +44,7 @@ public record EngineConfig(
     Timing timing,
     Duration lease,
     Duration heartbeat,
-    String secret,
+    EngineTransport transport,
     String attentionBackend,
     int maxModelLength,
     int maxRunning,
@@ -89,7 +89,7 @@ public record EngineConfig(
         .timing(timing)
         .lease(lease)
         .heartbeat(heartbeat)
-        .secret(secret)
+        .transport(transport)
         .attentionBackend(attentionBackend)
         .maxModelLength(maxModelLength)
         .maxRunning(maxRunning)
@@ -131,7 +131,7 @@ public record EngineConfig(
     private Timing timing = Timing.ZERO;
     private Duration lease = Duration.ofSeconds(30);
     private Duration heartbeat = Duration.ofSeconds(5);
-    private String secret = "millrace-simulator";
+    private EngineTransport transport = EngineTransport.tcp();
     private String attentionBackend = "";
     private int maxModelLength = Integer.MAX_VALUE;
     private int maxRunning = 256;
@@ -202,9 +202,9 @@ public record EngineConfig(
       return this;
     }
 
-    /** What engines must share to read from each other. */
-    public Builder secret(String secret) {
-      this.secret = secret;
+    /** How blocks travel; by default over TCP between engines that know the default secret. */
+    public Builder transport(EngineTransport transport) {
+      this.transport = transport;
       return this;
     }
 
@@ -268,7 +268,7 @@ public record EngineConfig(
           timing,
           lease,
           heartbeat,
-          secret,
+          transport,
           backend,
           plain ? maxModelLength : (int) Math.min(maxModelLength, capacity),
           maxRunning,

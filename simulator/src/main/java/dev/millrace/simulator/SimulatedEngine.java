@@ -8,6 +8,7 @@ import dev.millrace.simulator.core.Connector;
 import dev.millrace.simulator.core.Counters;
 import dev.millrace.simulator.core.Ending;
 import dev.millrace.simulator.core.Generator;
+import dev.millrace.simulator.core.NativeTransfers;
 import dev.millrace.simulator.core.Scheduler;
 import dev.millrace.simulator.core.TransferHistograms;
 import dev.millrace.simulator.core.TransferParams.RemotePrefill;
@@ -24,6 +25,7 @@ import java.net.URI;
 import java.time.Instant;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -131,6 +133,12 @@ public final class SimulatedEngine {
         counters.heartbeats.get());
   }
 
+  /** What a native library says that it has moved; empty if the engine uses none. */
+  public Optional<NativeTransfers> nativeTransfers() {
+    Parts present = parts;
+    return present == null ? Optional.empty() : present.connector().nativeTransfers();
+  }
+
   /** Does this wrong from now on, and nothing else. */
   public void misbehave(Misbehaviour... what) {
     misbehaviours = List.of(what);
@@ -194,7 +202,15 @@ public final class SimulatedEngine {
         engineId,
         generator,
         onRejected,
-        () -> MetricsPage.of(config, started, stats(), running.getAsInt(), counters, transfers),
+        () ->
+            MetricsPage.of(
+                config,
+                started,
+                stats(),
+                running.getAsInt(),
+                counters,
+                transfers,
+                nativeTransfers()),
         () -> misbehaviours,
         () -> die("told to misbehave"),
         openRequests);
@@ -297,9 +313,22 @@ public final class SimulatedEngine {
       present.scheduler().endAll(new Ending.Aborted());
       return listening
           .transform(ended -> present.connector().close())
-          .transform(ended -> present.scheduler().idle())
-          .compose(idle -> context.executeBlocking(present.memory()::free))
+          .transform(closed ->
+              present
+                  .scheduler()
+                  .idle()
+                  .compose(idle -> closed.succeeded() ? free(present) : inUse(closed.cause())))
           .onComplete(freed -> stopped.tryComplete());
+    }
+
+    private Future<Long> free(Parts present) {
+      return context.executeBlocking(present.memory()::free).map(Objects::requireNonNull);
+    }
+
+    /** What may still be written must not become somebody else's memory. */
+    private Future<Long> inUse(Throwable reason) {
+      LOG.error("memory of the engine at {} stays in use: {}", uri(), reason.getMessage());
+      return Future.succeededFuture(0L);
     }
   }
 }

@@ -88,8 +88,8 @@ class AgentTest {
             engine.config().geometry().model(),
             ConnectorVersion.V14,
             Optional.empty());
-    SharedSecret secret =
-        SharedSecret.of(engine.config().secret().getBytes(StandardCharsets.UTF_8));
+    EngineTransport.Tcp tcp = (EngineTransport.Tcp) engine.config().transport();
+    SharedSecret secret = SharedSecret.of(tcp.secret().getBytes(StandardCharsets.UTF_8));
     KvAgent agent =
         KvAgent.start(
             new AgentOptions(

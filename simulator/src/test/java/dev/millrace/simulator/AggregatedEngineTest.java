@@ -167,9 +167,11 @@ class AggregatedEngineTest {
 
   @Test
   void config_asText_hasNoSecret() {
-    assertThat(EngineConfig.builder().secret("of nobody else").build().toString())
+    EngineTransport transport = new EngineTransport.Tcp("of nobody else");
+    assertThat(EngineConfig.builder().transport(transport).build().toString())
         .contains("127.0.0.1")
         .doesNotContain("nobody");
+    assertThat(transport.toString()).doesNotContain("nobody");
   }
 
   @Test

@@ -3,6 +3,7 @@ package dev.millrace.cli.architecture;
 import static com.tngtech.archunit.base.DescribedPredicate.not;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.core.domain.properties.HasName.Predicates.nameMatching;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static org.assertj.core.api.Assertions.assertThat;
@@ -94,6 +95,21 @@ class ArchitectureTest {
         .should()
         .dependOnClassesThat()
         .haveFullyQualifiedName("java.lang.foreign.Linker")
+        .check(MILLRACE);
+  }
+
+  /** The router's process never gets there: a native crash costs a transfer, not the endpoint. */
+  @Test
+  void nixl_isReachedByTheAgentTheDoctorAndOneClassOfTheSimulatorOnly() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("dev.millrace.transfer.nixl..")
+        .and()
+        .doNotHaveFullyQualifiedName("dev.millrace.simulator.connector.NixlRank")
+        .and(not(nameMatching("dev\\.millrace\\.cli\\.(Agent|Nixl)Command.*")))
+        .should()
+        .dependOnClassesThat()
+        .resideInAPackage("dev.millrace.transfer.nixl..")
         .check(MILLRACE);
   }
 

@@ -157,6 +157,27 @@ public final class KvMemory {
     return memories.size();
   }
 
+  /** Whether somebody may still write to a rank's memory. */
+  public boolean mayBeWritten(int rank, Writers writers) {
+    return writers.mayWrite(memories.get(rank));
+  }
+
+  /** Whether somebody may still write to a rank's share of these blocks. */
+  boolean mayBeWritten(int rank, int[] blocks, Writers writers) {
+    MemorySegment memory = memories.get(rank);
+    List<Allocation> allocations = spec.allocations(0, rank);
+    for (int i = 0; i < allocations.size(); i++) {
+      long start = addresses.baseAddress(0, rank, i) - memory.address();
+      long bytes = allocations.get(i).blockBytes();
+      for (int block : blocks) {
+        if (writers.mayWrite(memory.asSlice(start + block * bytes, bytes))) {
+          return true;
+        }
+      }
+    }
+    return false;
+  }
+
   /** An empty digest for this engine. */
   SequenceDigest newDigest() {
     int heads = spec.model().kvHeads();

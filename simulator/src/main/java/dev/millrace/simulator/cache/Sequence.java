@@ -102,6 +102,11 @@ public final class Sequence {
     computed = size;
   }
 
+  /** Whether somebody may still write to a rank's share of the sequence's blocks. */
+  public boolean mayBeWritten(int rank, Writers writers) {
+    return memory.mayBeWritten(rank, blocks, writers);
+  }
+
   /** Zeroes everything from token {@code from} on, to the end of the last token's block. */
   public void zeroFrom(int from) {
     int blockSize = memory.spec().blockSize();

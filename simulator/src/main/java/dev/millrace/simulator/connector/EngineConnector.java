@@ -10,6 +10,7 @@ import dev.millrace.simulator.cache.Sequence;
 import dev.millrace.simulator.core.Connector;
 import dev.millrace.simulator.core.Counters;
 import dev.millrace.simulator.core.HandOff;
+import dev.millrace.simulator.core.NativeTransfers;
 import dev.millrace.simulator.core.TransferHistograms;
 import dev.millrace.simulator.core.TransferParams.RemotePrefill;
 import io.vertx.core.Context;
@@ -69,8 +70,6 @@ public final class EngineConnector implements Connector {
     this.misbehaviours = misbehaviours;
     this.onBlocksFreed = onBlocksFreed;
     this.holds = new Holds(memory.ranks(), config.lease(), config.clock(), counters, this::freed);
-    this.loader =
-        new Loader(memory.geometry().ranks(), config.geometry().blockSize(), context, histograms);
     this.transports =
         new RankTransports(
             config,
@@ -78,11 +77,18 @@ public final class EngineConnector implements Connector {
             memory,
             rank ->
                 (peer, payload) -> context.runOnContext(ignored -> holds.notified(rank, payload)));
+    this.loader =
+        new Loader(
+            memory.geometry().ranks(),
+            config.geometry().blockSize(),
+            transports,
+            context,
+            histograms);
     try {
       this.sideChannel =
           new SideChannel(config, engineId, memory, transports, new PairingRules(config));
     } catch (RuntimeException e) {
-      transports.close();
+      var _ = transports.close();
       throw e;
     }
     this.introductions =
@@ -235,11 +241,14 @@ public final class EngineConnector implements Connector {
         .executeBlocking(
             () -> {
               sideChannel.close();
-              transports.close();
-              return transports.ranks();
+              return transports.close();
             },
             false)
-        .mapEmpty();
+        .map(Objects::requireNonNull)
+        .compose(free ->
+            free
+                ? Future.succeededFuture()
+                : Future.failedFuture("a transport does not let go of the memory"));
   }
 
   @Override
@@ -255,6 +264,11 @@ public final class EngineConnector implements Connector {
   @Override
   public int openReads() {
     return loader.openReads();
+  }
+
+  @Override
+  public Optional<NativeTransfers> nativeTransfers() {
+    return transports.nativeTransfers();
   }
 
   private void freed(int[] blocks) {

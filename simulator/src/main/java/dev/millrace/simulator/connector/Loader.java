@@ -19,6 +19,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
@@ -28,8 +29,12 @@ import java.util.concurrent.atomic.AtomicInteger;
 final class Loader {
   private static final Duration DEADLINE = Duration.ofSeconds(30);
 
+  /** How often memory is looked at that a read that was given up may still write. */
+  private static final Duration BETWEEN_LOOKS = Duration.ofMillis(20);
+
   private final List<Rank> ownRanks;
   private final int blockSize;
+  private final RankTransports transports;
   private final Context context;
   private final TransferHistograms histograms;
   private final AtomicInteger openReads = new AtomicInteger();
@@ -40,9 +45,15 @@ final class Loader {
   /** All reads of a sequence, and the token at which they end. */
   private record Readings(List<Reading> all, int end) {}
 
-  Loader(List<Rank> ownRanks, int blockSize, Context context, TransferHistograms histograms) {
+  Loader(
+      List<Rank> ownRanks,
+      int blockSize,
+      RankTransports transports,
+      Context context,
+      TransferHistograms histograms) {
     this.ownRanks = List.copyOf(ownRanks);
     this.blockSize = blockSize;
+    this.transports = transports;
     this.context = context;
     this.histograms = histograms;
   }
@@ -73,7 +84,9 @@ final class Loader {
             reads.add(read(engine, reading));
           }
           // join, not all: nothing may be written any more when this is over.
-          return Future.join(reads).map(readings.end());
+          return Future.join(reads)
+              .map(readings.end())
+              .recover(failure -> quiet(sequence).compose(quiet -> Future.failedFuture(failure)));
         })
         .compose(end ->
             context.executeBlocking(
@@ -83,6 +96,24 @@ final class Loader {
                 },
                 false))
         .mapEmpty();
+  }
+
+  /**
+   * Completes when no read that was given up writes to the sequence's blocks any more, or all ends.
+   */
+  private Future<Void> quiet(Sequence sequence) {
+    if (transports.isClosed()) {
+      return Future.succeededFuture();
+    }
+    for (Rank rank : ownRanks) {
+      if (sequence.mayBeWritten(rank.tensor(), transports.of(rank.tensor()).abandoned())) {
+        return context
+            .owner()
+            .timer(BETWEEN_LOOKS.toMillis(), TimeUnit.MILLISECONDS)
+            .compose(passed -> quiet(sequence));
+      }
+    }
+    return Future.succeededFuture();
   }
 
   private Readings plan(
@@ -138,12 +169,22 @@ final class Loader {
                 histograms.transferred(done.took().toNanos() / 1e9, done.bytes(), done.runs());
                 yield Future.<Void>succeededFuture();
               }
-              case ReadOutcome.Failed failed ->
-                  failed.cause() == ReadOutcome.Cause.OUT_OF_BOUNDS
-                      ? Future.failedFuture(new IllegalArgumentException(failed.reason()))
-                      : Future.failedFuture(failed.cause() + ": " + failed.reason());
+              case ReadOutcome.Failed failed -> failed(engine, reading, failed);
             })
         .onComplete(ended -> openReads.decrementAndGet());
+  }
+
+  private static Future<Void> failed(
+      RemoteEngine engine, Reading reading, ReadOutcome.Failed failed) {
+    String reason = failed.cause() + ": " + failed.reason();
+    return switch (failed.cause()) {
+      case OUT_OF_BOUNDS -> Future.failedFuture(new IllegalArgumentException(failed.reason()));
+      case PEER_LOST -> {
+        engine.lost(reading.ownRank(), reading.read().source().tensor());
+        yield Future.failedFuture(reason);
+      }
+      case DEADLINE, CORRUPT, CLOSED, OVERLOADED -> Future.failedFuture(reason);
+    };
   }
 
   private void settle(Sequence sequence, int from, int end, List<Misbehaviour> misbehaviours) {

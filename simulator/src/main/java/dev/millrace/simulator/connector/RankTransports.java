@@ -1,16 +1,14 @@
 package dev.millrace.simulator.connector;
 
 import dev.millrace.simulator.EngineConfig;
+import dev.millrace.simulator.EngineTransport;
 import dev.millrace.simulator.cache.KvMemory;
-import dev.millrace.transfer.BlockTransport;
+import dev.millrace.simulator.core.NativeTransfers;
 import dev.millrace.transfer.NotificationHandler;
 import dev.millrace.transfer.Registration;
-import dev.millrace.transfer.SharedSecret;
-import dev.millrace.transfer.tcp.TcpTransport;
-import dev.millrace.transfer.tcp.TcpTransportOptions;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.IntFunction;
 
 /**
@@ -18,8 +16,10 @@ import java.util.function.IntFunction;
  * memory of its rank registered and nothing else.
  */
 final class RankTransports {
-  private final List<BlockTransport> transports = new ArrayList<>();
+  private final KvMemory memory;
+  private final List<RankTransport> transports = new ArrayList<>();
   private final List<Registration> registrations = new ArrayList<>();
+  private volatile boolean closed;
 
   /**
    * Starts all transports. Blocks.
@@ -31,24 +31,29 @@ final class RankTransports {
       String engineId,
       KvMemory memory,
       IntFunction<NotificationHandler> handlers) {
-    SharedSecret secret = SharedSecret.of(config.secret().getBytes(StandardCharsets.UTF_8));
+    this.memory = memory;
     try {
       for (int rank = 0; rank < memory.ranks(); rank++) {
-        BlockTransport transport =
-            TcpTransport.start(
-                TcpTransportOptions.on(engineId + "-" + rank, config.host(), 0, secret));
+        RankTransport transport = open(config, engineId + "-" + rank);
         transports.add(transport);
-        registrations.add(transport.register(memory.memory(rank)));
-        transport.onNotification(handlers.apply(rank));
+        registrations.add(transport.blocks().register(memory.memory(rank)));
+        transport.blocks().onNotification(handlers.apply(rank));
       }
     } catch (RuntimeException e) {
-      close();
+      var _ = close();
       throw e;
     }
   }
 
+  private static RankTransport open(EngineConfig config, String name) {
+    return switch (config.transport()) {
+      case EngineTransport.Tcp(String secret) -> TcpRank.open(name, config.host(), secret);
+      case EngineTransport.Nixl() -> NixlRank.open(name);
+    };
+  }
+
   /** The transport of a rank. */
-  BlockTransport of(int rank) {
+  RankTransport of(int rank) {
     return transports.get(rank);
   }
 
@@ -57,9 +62,31 @@ final class RankTransports {
     return transports.size();
   }
 
-  /** Ends all reads and returns when no transport uses the memory any more. Blocks. */
-  void close() {
-    transports.forEach(BlockTransport::close);
+  /** Whether their end has begun. */
+  boolean isClosed() {
+    return closed;
+  }
+
+  /** What all ranks' native libraries have moved. */
+  Optional<NativeTransfers> nativeTransfers() {
+    return transports.stream()
+        .flatMap(transport -> transport.nativeTransfers().stream())
+        .reduce(NativeTransfers::plus);
+  }
+
+  /**
+   * Ends all reads. Blocks until no transport uses the memory any more, or will not stop using it.
+   *
+   * @return whether the memory may be freed
+   */
+  boolean close() {
+    closed = true;
+    transports.forEach(transport -> transport.blocks().close());
     registrations.forEach(Registration::close);
+    boolean free = true;
+    for (int rank = 0; rank < transports.size(); rank++) {
+      free &= !memory.mayBeWritten(rank, transports.get(rank).abandoned());
+    }
+    return free;
   }
 }

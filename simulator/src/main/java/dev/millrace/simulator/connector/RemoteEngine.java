@@ -3,6 +3,7 @@ package dev.millrace.simulator.connector;
 import dev.millrace.layout.Geometry;
 import dev.millrace.layout.TransferPlanner;
 import dev.millrace.transfer.Peer;
+import dev.millrace.transfer.sidechannel.AgentMetadata;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
 import java.time.Duration;
@@ -20,7 +21,7 @@ final class RemoteEngine {
 
   private final String engineId;
   private final TransferPlanner planner;
-  private final List<byte[]> descriptions;
+  private final List<AgentMetadata> ranks;
   private final RankTransports transports;
   private final Context context;
   private final Map<List<Integer>, Future<Peer>> peers = new HashMap<>();
@@ -29,17 +30,17 @@ final class RemoteEngine {
    * An engine that has introduced itself.
    *
    * @param planner from its geometry to ours
-   * @param descriptions of its ranks' transports
+   * @param ranks what each of its ranks said
    */
   RemoteEngine(
       String engineId,
       TransferPlanner planner,
-      List<byte[]> descriptions,
+      List<AgentMetadata> ranks,
       RankTransports transports,
       Context context) {
     this.engineId = engineId;
     this.planner = planner;
-    this.descriptions = List.copyOf(descriptions);
+    this.ranks = List.copyOf(ranks);
     this.transports = transports;
     this.context = context;
   }
@@ -57,7 +58,7 @@ final class RemoteEngine {
   }
 
   int ranks() {
-    return descriptions.size();
+    return ranks.size();
   }
 
   /** The connection from our rank to its rank. */
@@ -69,23 +70,33 @@ final class RemoteEngine {
     }
     Future<Peer> connecting =
         Future.fromCompletionStage(
-            transports.of(ownRank).connect(descriptions.get(remoteRank), CONNECT), context);
+            transports.of(ownRank).connect(ranks.get(remoteRank), CONNECT), context);
     peers.put(key, connecting);
     return connecting;
   }
 
+  /** The connection is of no use any more; the next one who needs it makes another. */
+  void lost(int ownRank, int remoteRank) {
+    Future<Peer> connection = peers.remove(List.of(ownRank, remoteRank));
+    if (connection != null) {
+      close(connection);
+    }
+  }
+
   /** Closes all connections: the engine is gone. */
   void leave() {
-    for (Future<Peer> connecting : peers.values()) {
-      // Closing waits for the threads that read.
-      connecting.onSuccess(peer ->
-          context.executeBlocking(
-              () -> {
-                peer.close();
-                return peer.name();
-              },
-              false));
-    }
+    peers.values().forEach(this::close);
     peers.clear();
+  }
+
+  private void close(Future<Peer> connection) {
+    // Closing waits for the threads that read.
+    connection.onSuccess(peer ->
+        context.executeBlocking(
+            () -> {
+              peer.close();
+              return peer.name();
+            },
+            false));
   }
 }

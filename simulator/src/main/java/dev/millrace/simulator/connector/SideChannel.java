@@ -120,7 +120,7 @@ final class SideChannel {
     return new RemoteEngine(
         remote.engineId(),
         new TransferPlanner(geometry, memory.geometry()),
-        ranks.stream().map(rank -> rank.agentMetadata().bytes()).toList(),
+        ranks,
         transports,
         context);
   }

@@ -43,8 +43,15 @@ public interface Connector {
   /** The engine has been told to do other things wrong. May be called from any thread. */
   void misbehavioursChanged();
 
-  /** Frees what is pinned, ends reads and stops listening. */
+  /**
+   * Frees what is pinned, ends reads and stops listening.
+   *
+   * @return fails if the engine's memory is still in use and must not be freed
+   */
   Future<Void> close();
+
+  /** What a native library says that it has moved. May be asked from any thread. */
+  Optional<NativeTransfers> nativeTransfers();
 
   /** Port on which handshakes are answered; 0 if none are. */
   int sideChannelPort();

@@ -3,10 +3,12 @@ package dev.millrace.simulator.http;
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.EngineStats;
 import dev.millrace.simulator.core.Counters;
+import dev.millrace.simulator.core.NativeTransfers;
 import dev.millrace.simulator.core.TransferHistograms;
 import dev.millrace.simulator.core.TransferHistograms.Histogram;
 import java.math.BigDecimal;
 import java.time.Instant;
+import java.util.Optional;
 
 /** {@code /metrics}, with the names and labels of vLLM 0.32.0. */
 public final class MetricsPage {
@@ -33,7 +35,8 @@ public final class MetricsPage {
       EngineStats stats,
       int running,
       Counters counters,
-      TransferHistograms transfers) {
+      TransferHistograms transfers,
+      Optional<NativeTransfers> nativeTransfers) {
     MetricsPage page = new MetricsPage(config);
     page.startTime(started);
     page.histogram("nixl_xfer_time_seconds", transfers.seconds());
@@ -71,6 +74,7 @@ public final class MetricsPage {
     page.page.append(
         "vllm:cache_config_info{block_size=\"%d\",cache_dtype=\"auto\",enable_prefix_caching=\"True\",engine=\"0\",num_gpu_blocks=\"%d\"} 1.0\n"
             .formatted(config.geometry().blockSize(), config.geometry().blocks()));
+    nativeTransfers.ifPresent(page::nativeTransfers);
     return page.page.toString();
   }
 
@@ -78,6 +82,21 @@ public final class MetricsPage {
   private void startTime(Instant started) {
     page.append("# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds ");
     page.append(number(started.toEpochMilli() / 1e3)).append('\n');
+  }
+
+  /** What a library's own telemetry adds up to; no vLLM has these. */
+  private void nativeTransfers(NativeTransfers moved) {
+    String library = "{library=\"" + escaped(moved.library()) + "\"} ";
+    own("native_requests", library, (double) moved.requests());
+    own("native_descriptors", library, (double) moved.descriptors());
+    own("native_bytes", library, (double) moved.bytes());
+    own("native_seconds", library, moved.took().toNanos() / 1e9);
+  }
+
+  private void own(String name, String inBraces, double value) {
+    String metric = "millrace_sim_" + name + "_total";
+    page.append("# TYPE ").append(metric).append(" counter\n");
+    page.append(metric).append(inBraces).append(number(value)).append('\n');
   }
 
   private void type(String name, String type) {

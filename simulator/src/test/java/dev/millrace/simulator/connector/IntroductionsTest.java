@@ -7,6 +7,10 @@ import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.cache.KvMemory;
 import dev.millrace.simulator.core.TransferParams.RemotePrefill;
 import dev.millrace.transfer.Peer;
+import dev.millrace.transfer.sidechannel.AgentMetadata;
+import dev.millrace.transfer.sidechannel.Blob;
+import dev.millrace.transfer.sidechannel.EngineGeometry;
+import dev.millrace.transfer.sidechannel.RankId;
 import dev.millrace.transfer.tcp.TcpTransport;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
@@ -34,7 +38,7 @@ class IntroductionsTest {
 
   @AfterEach
   void closeAll() throws Exception {
-    own.close();
+    assertThat(own.close()).isTrue();
     assertThat(memory.free()).isPositive();
     vertx.close().toCompletionStage().toCompletableFuture().get(20, TimeUnit.SECONDS);
   }
@@ -45,7 +49,18 @@ class IntroductionsTest {
 
   private RemoteEngine engine(String id, List<byte[]> descriptions) {
     TransferPlanner planner = new TransferPlanner(memory.geometry(), memory.geometry());
-    return new RemoteEngine(id, planner, descriptions, own, context);
+    List<AgentMetadata> ranks =
+        descriptions.stream()
+            .map(description ->
+                EngineGeometry.describe(
+                    config.geometry(),
+                    new RankId(0, 0),
+                    memory.addresses(),
+                    id,
+                    config.attentionBackend(),
+                    Blob.of(description)))
+            .toList();
+    return new RemoteEngine(id, planner, ranks, own, context);
   }
 
   private Introductions introductions() {
@@ -93,7 +108,7 @@ class IntroductionsTest {
       RemoteEngine remote = engine("a", List.of(theirs.of(0).describe()));
       Peer peer =
           remote.peer(0, 0).toCompletionStage().toCompletableFuture().get(20, TimeUnit.SECONDS);
-      TcpTransport transport = (TcpTransport) own.of(0);
+      TcpTransport transport = (TcpTransport) own.of(0).blocks();
       assertThat(transport.stats().peers()).isEqualTo(1);
       remote.leave();
       while (transport.stats().peers() > 0) {
@@ -101,7 +116,7 @@ class IntroductionsTest {
       }
       assertThat(peer.name()).isEqualTo("prefill-0");
     } finally {
-      theirs.close();
+      assertThat(theirs.close()).isTrue();
     }
   }
 }

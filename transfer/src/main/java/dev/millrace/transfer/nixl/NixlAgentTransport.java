@@ -43,10 +43,20 @@ public final class NixlAgentTransport implements AgentTransport {
   @Override
   public CompletableFuture<Peer> connect(
       AgentOptions.SideChannel channel, AgentMetadata rank, Duration deadline) {
+    return channel
+        .nixlVersion()
+        .map(version -> connectEngine(rank, version, deadline))
+        .orElseGet(() -> transport.connect(rank.agentMetadata().bytes(), deadline));
+  }
+
+  /**
+   * Connects to a rank of an engine whose handshake has NIXL's own metadata, as vLLM's has.
+   *
+   * @param nixlVersion release of the engine's NIXL, which the handshake does not tell
+   */
+  public CompletableFuture<Peer> connectEngine(
+      AgentMetadata rank, String nixlVersion, Duration deadline) {
     byte[] metadata = rank.agentMetadata().bytes();
-    if (channel.nixlVersion().isEmpty()) {
-      return transport.connect(metadata, deadline);
-    }
     try {
       EngineDescription engine =
           new EngineDescription(
@@ -55,7 +65,7 @@ public final class NixlAgentTransport implements AgentTransport {
               kind(rank),
               rank.deviceId(),
               regions(rank),
-              channel.nixlVersion().get());
+              nixlVersion);
       return transport.connectEngine(engine, deadline);
     } catch (TransferException e) {
       return CompletableFuture.failedFuture(e);
