@@ -152,7 +152,7 @@ final class BridgeRules {
         interior(pair.prefill())
             .map(interior -> interior.isTokenOutermost() && !interior.holdsAllLayers())
             .orElse(false);
-    if (parts && contiguous && !pair.isHybrid()) {
+    if (parts && contiguous && isAttentionAlone()) {
       findings.note(
           Rule.BLOCK_SIZE,
           "blocks of %d tokens are described as blocks of %d"
@@ -161,5 +161,11 @@ final class BridgeRules {
       return decode;
     }
     return prefill;
+  }
+
+  /** Pages of states, and index caches whose scales stand behind the keys, have no parts. */
+  private boolean isAttentionAlone() {
+    return !pair.isHybrid()
+        && !pair.either(Fact.ARCHITECTURE).equals(Optional.of(Architecture.SPARSE_MLA));
   }
 }

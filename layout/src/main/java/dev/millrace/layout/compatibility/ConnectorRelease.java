@@ -1,5 +1,6 @@
 package dev.millrace.layout.compatibility;
 
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -43,6 +44,14 @@ public record ConnectorRelease(int version) {
     return matcher.matches()
         ? Optional.ofNullable(RELEASES.get(matcher.group(1)))
         : Optional.empty();
+  }
+
+  /** The vLLM releases that have it, of those that were read, as {@code major.minor}. */
+  public List<String> vllmReleases() {
+    return RELEASES.entrySet().stream()
+        .filter(release -> release.getValue() == version)
+        .map(Map.Entry::getKey)
+        .toList();
   }
 
   /** vLLM #45879 of 2026-06-17: decode ranks that outnumber the KV heads. */

@@ -553,6 +553,18 @@ class AgentWaysTest {
     }
 
     @Test
+    void indexCaches_areNotDescribedInParts() {
+      assertThat(
+              refusing(
+                  bridge(
+                      block(latent("P"), 128)
+                          .declare(Fact.ARCHITECTURE, Architecture.SPARSE_MLA, WHERE),
+                      block(latent("D"), 64)
+                          .declare(Fact.ARCHITECTURE, Architecture.SPARSE_MLA, WHERE))))
+          .contains(Rule.BLOCK_SIZE);
+    }
+
+    @Test
     void hybrids_areNotDescribedInParts() {
       EngineProfile.Builder p =
           hybrid("P")
