@@ -88,6 +88,9 @@ final class BridgeRules {
     if (prefill.equals(decode)) {
       return pair.decode(Fact.LAYOUT);
     }
+    if (prefill.get().transposed() != decode.get().transposed()) {
+      return refuseTransposed();
+    }
     if (!prefill.get().holdsAllLayers() || decode.get().holdsAllLayers()) {
       return pair.prefill(Fact.LAYOUT);
     }
@@ -118,6 +121,15 @@ final class BridgeRules {
     return pair.decode(Fact.LAYOUT);
   }
 
+  private Optional<Layout> refuseTransposed() {
+    findings.refuse(
+        Rule.NOT_DESCRIBABLE,
+        pair.prefill(Fact.LAYOUT).orElseThrow().shortName(),
+        pair.decode(Fact.LAYOUT).orElseThrow().shortName(),
+        "let a relay stand between: one engine keeps K transposed");
+    return pair.decode(Fact.LAYOUT);
+  }
+
   private boolean hasStrides() {
     return pair.prefill(Fact.CONNECTOR_VERSION)
             .map(version -> new ConnectorRelease(version).hasStrides())
@@ -140,7 +152,7 @@ final class BridgeRules {
         interior(pair.prefill())
             .map(interior -> interior.isTokenOutermost() && !interior.holdsAllLayers())
             .orElse(false);
-    if (parts && contiguous && !pair.isHybrid()) {
+    if (parts && contiguous && isAttentionAlone()) {
       findings.note(
           Rule.BLOCK_SIZE,
           "blocks of %d tokens are described as blocks of %d"
@@ -149,5 +161,11 @@ final class BridgeRules {
       return decode;
     }
     return prefill;
+  }
+
+  /** Pages of states, and index caches whose scales stand behind the keys, have no parts. */
+  private boolean isAttentionAlone() {
+    return !pair.isHybrid()
+        && !pair.either(Fact.ARCHITECTURE).equals(Optional.of(Architecture.SPARSE_MLA));
   }
 }

@@ -1,5 +1,6 @@
 package dev.millrace.layout.compatibility;
 
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
@@ -13,9 +14,9 @@ import java.util.regex.Pattern;
  *
  * @param version its number
  */
-record ConnectorRelease(int version) {
+public record ConnectorRelease(int version) {
   /** The newest that was read: vLLM v0.33. */
-  static final int NEWEST = 15;
+  public static final int NEWEST = 15;
 
   /** Versions of the releases whose sources were read, by {@code major.minor}. */
   private static final Map<String, Integer> RELEASES =
@@ -38,60 +39,68 @@ record ConnectorRelease(int version) {
       Pattern.compile("v?(\\d+\\.\\d+)(\\.\\d+)?(\\.post\\d+)?(\\+.*)?");
 
   /** The connector version of a vLLM release; empty if it was not read. */
-  static Optional<Integer> ofVllm(String vllmVersion) {
+  public static Optional<Integer> ofVllm(String vllmVersion) {
     Matcher matcher = RELEASE.matcher(vllmVersion);
     return matcher.matches()
         ? Optional.ofNullable(RELEASES.get(matcher.group(1)))
         : Optional.empty();
   }
 
+  /** The vLLM releases that have it, of those that were read, as {@code major.minor}. */
+  public List<String> vllmReleases() {
+    return RELEASES.entrySet().stream()
+        .filter(release -> release.getValue() == version)
+        .map(Map.Entry::getKey)
+        .toList();
+  }
+
   /** vLLM #45879 of 2026-06-17: decode ranks that outnumber the KV heads. */
-  boolean readsWithMoreRanksThanHeads() {
+  public boolean readsWithMoreRanksThanHeads() {
     return version >= 5;
   }
 
   /** vLLM #37635 of spring 2026: state-space states between unequal tensor parallelism. */
-  boolean splitsStates() {
+  public boolean splitsStates() {
     return version >= 3;
   }
 
   /** vLLM #49612 of 2026-07-28: unequal block sizes under the hybrid KV-cache manager. */
-  boolean mapsBlocksOfHybrids() {
+  public boolean mapsBlocksOfHybrids() {
     return version >= 6;
   }
 
   /** vLLM #49230: draft models are part of the hash, before the documents asked for equality. */
-  boolean hashesSpeculation() {
+  public boolean hashesSpeculation() {
     return version >= 6;
   }
 
   /** vLLM #50620: push and pull are part of the hash. */
-  boolean hashesTransferMode() {
+  public boolean hashesTransferMode() {
     return version >= 7;
   }
 
   /** vLLM #50611: decode context parallelism. */
-  boolean hasContextParallelism() {
+  public boolean hasContextParallelism() {
     return version >= 8;
   }
 
   /** vLLM #51718: strides are exchanged, the layout is a global choice and no hash factor. */
-  boolean hasStrides() {
+  public boolean hasStrides() {
     return version >= 9;
   }
 
   /** vLLM #53780: each region says in which memory it is, and what it is called. */
-  boolean describesRegions() {
+  public boolean describesRegions() {
     return version >= 11;
   }
 
   /** vLLM #45880 of 2026-07-08: handshakes name the pipeline stage. */
-  boolean asksForStages() {
+  public boolean asksForStages() {
     return version >= 5;
   }
 
   /** vLLM #41383: leases that heartbeats prolong; before it a fixed time. */
-  boolean hasLeases() {
+  public boolean hasLeases() {
     return version >= 4;
   }
 
@@ -99,7 +108,7 @@ record ConnectorRelease(int version) {
    * vLLM #50611: a notification says how many readers there are, not how many ranks the decode
    * engine has.
    */
-  boolean countsReaders() {
+  public boolean countsReaders() {
     return version >= 8;
   }
 
@@ -107,17 +116,17 @@ record ConnectorRelease(int version) {
    * Whether the hybrid KV-cache manager is off only if a connector cannot go with it; before, a
    * connector was enough (vLLM v0.21 and v0.22, {@code vllm/config/vllm.py}).
    */
-  boolean asksConnectorsForHybridCaches() {
+  public boolean asksConnectorsForHybridCaches() {
     return version >= 4;
   }
 
   /** vLLM #44455 of 2026-07-11: K and V of a head and token lie side by side. */
-  boolean packsKeysAndValues() {
+  public boolean packsKeysAndValues() {
     return version >= 5;
   }
 
   /** vLLM #42095 of 2026-05-26: a layer's K and V are in one tensor, whatever the backend. */
-  boolean keepsKeysAndValuesInOneTensor() {
+  public boolean keepsKeysAndValuesInOneTensor() {
     return version >= 4;
   }
 

@@ -188,6 +188,7 @@ final class Derivation {
   }
 
   private void layout() {
+    cpuAttention();
     Optional<Layout> layout = get(Fact.LAYOUT);
     crossLayerBlocks(layout);
     boolean all = get(Fact.CROSS_LAYER_BLOCKS).orElseThrow();
@@ -197,16 +198,32 @@ final class Derivation {
               usual -> usually(Fact.LAYOUT, usual, "attention backend, connector and its version"));
     } else if (all && headsAreOutermost(layout.get())) {
       // A declaration says how a layer is ordered; handshakes before version 9 say no more.
-      known.put(
-          Fact.LAYOUT,
-          new Known<>(
-              Layout.CROSS_LAYER,
-              Origin.DERIVED,
-              "%s of %s, all layers in one block"
-                  .formatted(layout.get().shortName(), whereOf(Fact.LAYOUT))));
+      refine(Layout.CROSS_LAYER, "all layers in one block");
     } else if (layout.get().isCrossLayer() != all) {
       follows(Fact.LAYOUT, all ? Layout.CROSS_LAYER : Layout.HND, whereOf(Fact.CROSS_LAYER_BLOCKS));
     }
+  }
+
+  /** It calls its own layout HND. */
+  private void cpuAttention() {
+    Optional<Layout> layout = get(Fact.LAYOUT);
+    boolean onCpu =
+        get(Fact.ATTENTION_BACKEND).equals(Optional.of(AttentionBackends.CPU))
+            && !get(Fact.ARCHITECTURE).map(Architecture::isLatent).orElse(false);
+    if (onCpu && layout.equals(Optional.of(Layout.HND))) {
+      refine(Layout.CPU_ATTENTION, "as CPU attention keeps it");
+    } else if (onCpu && layout.isPresent()) {
+      follows(Fact.LAYOUT, Layout.CPU_ATTENTION, "attention backend " + AttentionBackends.CPU);
+    } else if (layout.equals(Optional.of(Layout.CPU_ATTENTION))) {
+      follows(Fact.ATTENTION_BACKEND, AttentionBackends.CPU, "layout " + layout.get().shortName());
+    }
+  }
+
+  /** Says more of the layout than was said. */
+  private void refine(Layout refined, String why) {
+    String said =
+        "%s of %s, ".formatted(get(Fact.LAYOUT).orElseThrow().shortName(), whereOf(Fact.LAYOUT));
+    known.put(Fact.LAYOUT, new Known<>(refined, Origin.DERIVED, said + why));
   }
 
   private void crossLayerBlocks(Optional<Layout> layout) {

@@ -46,13 +46,17 @@ public sealed interface HashExplanation {
       return new Same();
     }
     Optional<CompatibilityHash> ofPrefill = HashSearch.find(sentByPrefill.get(), prefill, decode);
-    Optional<CompatibilityHash> ofDecode = HashSearch.find(sentByDecode.get(), decode, prefill);
-    if (ofPrefill.isPresent() && ofDecode.isPresent()) {
-      return new Differs(ofPrefill.get().differences(ofDecode.get()));
+    if (ofPrefill.isEmpty()) {
+      return unexplained(prefill);
     }
-    EngineProfile unexplained = ofPrefill.isEmpty() ? prefill : decode;
+    return HashSearch.find(sentByDecode.get(), decode, prefill)
+        .<HashExplanation>map(ofDecode -> new Differs(ofPrefill.get().differences(ofDecode)))
+        .orElseGet(() -> unexplained(decode));
+  }
+
+  private static Unexplained unexplained(EngineProfile engine) {
     return new Unexplained(
-        "the hash of %s is not that of %s, nor with a few of these changed"
-            .formatted(unexplained.name(), HashSearch.said(unexplained)));
+        "the hash of %s is not that of %s, nor with one or two of these changed"
+            .formatted(engine.name(), HashSearch.said(engine)));
   }
 }

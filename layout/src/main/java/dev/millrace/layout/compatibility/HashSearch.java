@@ -13,11 +13,12 @@ import java.util.stream.IntStream;
 
 /**
  * Looks for the factors of a hash: first as they are known, then with one of them changed, then
- * two, then three, up to {@value #MOST_HASHES} tries. What an engine said itself is not doubted.
+ * with two. What an engine said itself is not doubted. A table of many workers asks this for many
+ * pairs, so it must not take long: at most {@value #MOST_HASHES} hashes.
  */
 final class HashSearch {
-  private static final int MOST_HASHES = 20_000;
-  private static final int MOST_CHANGES = 3;
+  private static final int MOST_HASHES = 2_000;
+  private static final int MOST_CHANGES = 2;
 
   /** Values of a factor that are tried, the likeliest first. */
   private record Candidates(HashFactor factor, List<Object> values) {}

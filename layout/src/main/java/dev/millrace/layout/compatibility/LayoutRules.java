@@ -109,12 +109,10 @@ final class LayoutRules {
     }
   }
 
+  /** A tensor per head is as many regions more or fewer, which no release matches. */
   private static boolean isHeadOutermost(Layout layout) {
-    AxisName first =
-        layout.order().getFirst() == AxisName.KV
-            ? layout.order().get(1)
-            : layout.order().getFirst();
-    return first == AxisName.HEAD || !layout.order().contains(AxisName.HEAD);
+    return layout.order().stream().filter(axis -> axis != AxisName.KV).findFirst().orElseThrow()
+        == AxisName.HEAD;
   }
 
   private void repacking() {

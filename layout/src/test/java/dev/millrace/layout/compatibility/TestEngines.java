@@ -12,6 +12,7 @@ final class TestEngines {
   /** A Llama-like model on vLLM 0.32.0. */
   static EngineProfile.Builder dense(String name) {
     return declared(name, "tp=1,block=16,layout=hnd,heads=8,layers=32,head-size=128,dtype=bf16")
+        .declare(Fact.DTYPE, "torch.bfloat16", WHERE)
         .declare(Fact.ATTENTION_BACKEND, "FLASH_ATTN", WHERE);
   }
 
