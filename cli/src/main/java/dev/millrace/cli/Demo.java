@@ -22,7 +22,6 @@ import java.net.URI;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 
 /**
  * Simulated prefill and decode engines, the router in front of them, and one aggregated engine that
@@ -53,6 +52,7 @@ final class Demo implements AutoCloseable {
           Startup.started(
               "the router (port %d, admin port %d)".formatted(setup.port(), setup.adminPort()),
               Router.start(vertx, table(), System::nanoTime));
+      var _ = Startup.started("judging the pairs of workers", router.settled());
     } catch (RuntimeException e) {
       Startup.closed(vertx.close());
       throw e;
@@ -89,13 +89,14 @@ final class Demo implements AutoCloseable {
 
   private static Pool pool(String name, Role role, List<SimulatedEngine> engines) {
     List<WorkerAddress> workers = engines.stream().map(Demo::address).toList();
-    return new Pool(name, role, DemoSetup.MODEL, EngineKind.MILLRACE_SIM, workers);
+    return Pool.of(name, role, DemoSetup.MODEL, EngineKind.MILLRACE_SIM, workers);
   }
 
   private static WorkerAddress address(SimulatedEngine engine) {
     int port = engine.sideChannelPort();
-    return new WorkerAddress(
-        engine.uri(), port == 0 ? Optional.empty() : Optional.of(new HostPort(LOOPBACK, port)));
+    return port == 0
+        ? WorkerAddress.of(engine.uri())
+        : WorkerAddress.of(engine.uri(), new HostPort(LOOPBACK, port));
   }
 
   DemoSetup setup() {

@@ -6,7 +6,6 @@ import dev.millrace.config.AgentConfig.SideChannel;
 import dev.millrace.config.AgentConfig.Transport;
 import dev.millrace.layout.GeometryText;
 import dev.millrace.layout.ModelShape;
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -50,7 +49,7 @@ final class AgentReader {
     Listening listen = listen(top);
     Optional<Path> token =
         top.require("token-file", "the file with the token that callers must know")
-            .flatMap(this::path);
+            .flatMap(field -> field.path(file));
     Transport transport =
         top.find("transport")
             .flatMap(field -> field.choice(Transport.values()))
@@ -105,22 +104,9 @@ final class AgentReader {
   private Optional<Path> secret(Section top, Transport transport) {
     String meaning = "the file with the secret that the transports of engines and agents share";
     return switch (transport) {
-      case TCP -> top.require("secret-file", meaning).flatMap(this::path);
-      case NIXL -> top.find("secret-file").flatMap(this::path);
+      case TCP -> top.require("secret-file", meaning).flatMap(field -> field.path(file));
+      case NIXL -> top.find("secret-file").flatMap(field -> field.path(file));
     };
-  }
-
-  /** A path of the configuration counts from its own folder. */
-  private Optional<Path> path(Field field) {
-    return field
-        .text()
-        .flatMap(text -> {
-          try {
-            return Optional.of(file.resolveSibling(text));
-          } catch (InvalidPathException e) {
-            return field.refuse("%s is not a path".formatted(quote(text)));
-          }
-        });
   }
 
   private static Sizes memory(Section top) {

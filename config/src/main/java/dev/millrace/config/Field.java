@@ -4,6 +4,8 @@ import static dev.millrace.config.Complaints.quote;
 
 import java.net.URI;
 import java.net.URISyntaxException;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -105,8 +107,14 @@ record Field(String path, Node node, Complaints complaints) {
     }
     List<String> known = Arrays.stream(values).map(Keyword::keyword).toList();
     return refuse(
-        "%s is not %s%s"
-            .formatted(quote(text), String.join(" or ", known), Nearest.hint(text, known)));
+        "%s is not %s%s".formatted(quote(text), either(known), Nearest.hint(text, known)));
+  }
+
+  private static String either(List<String> values) {
+    int last = values.size() - 1;
+    return last < 1
+        ? String.join("", values)
+        : String.join(", ", values.subList(0, last)) + " or " + values.get(last);
   }
 
   /** A time with a unit, above zero and at most a day. */
@@ -191,6 +199,18 @@ record Field(String path, Node node, Complaints complaints) {
     } catch (URISyntaxException e) {
       return refuse("%s is not an http(s) URL".formatted(quote(text)));
     }
+  }
+
+  /** The path of another file, which counts from the folder of this one. */
+  Optional<Path> path(Path file) {
+    return text()
+        .flatMap(text -> {
+          try {
+            return Optional.of(file.resolveSibling(text));
+          } catch (InvalidPathException e) {
+            return refuse("%s is not a path".formatted(quote(text)));
+          }
+        });
   }
 
   private boolean isPlainTagged() {

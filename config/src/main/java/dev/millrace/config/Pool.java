@@ -9,10 +9,16 @@ import java.util.List;
  * @param role the stage its workers run
  * @param model the model they serve, by the name that clients use
  * @param engine what they run
+ * @param declared what the operator says of all its engines
  * @param workers at least one, no URL twice
  */
 public record Pool(
-    String name, Role role, String model, EngineKind engine, List<WorkerAddress> workers) {
+    String name,
+    Role role,
+    String model,
+    EngineKind engine,
+    Declared declared,
+    List<WorkerAddress> workers) {
   public Pool {
     workers = List.copyOf(workers);
     if (name.isBlank() || model.isBlank() || workers.isEmpty()) {
@@ -22,5 +28,16 @@ public record Pool(
     if (workers.stream().map(WorkerAddress::url).distinct().count() < workers.size()) {
       throw new IllegalArgumentException("pool \"%s\" has a worker URL twice".formatted(name));
     }
+  }
+
+  /** A pool of whose engines nothing is declared. */
+  public static Pool of(
+      String name, Role role, String model, EngineKind engine, List<WorkerAddress> workers) {
+    return new Pool(name, role, model, engine, Declared.nothing(), workers);
+  }
+
+  /** What is declared of a worker, by itself or with its pool. */
+  public Declared declaredOf(WorkerAddress worker) {
+    return worker.declared().or(declared);
   }
 }

@@ -6,7 +6,7 @@ package dev.millrace.config;
  * @param model the model that requests name
  * @param prefill where the prompt is computed
  * @param decode where the answer is generated
- * @param transfer how the KV blocks get from the one to the other
+ * @param pairing which workers of these pools may work together, and how
  * @param deadlines how long each part may take
  * @param retries how often a stage is tried again
  */
@@ -14,7 +14,7 @@ public record Route(
     String model,
     Stage prefill,
     Stage decode,
-    Transfer transfer,
+    Pairing pairing,
     Deadlines deadlines,
     Retries retries) {
   public Route {
@@ -23,19 +23,24 @@ public record Route(
     }
   }
 
-  /** A route with engine transfer and the default deadlines and retries. */
+  /** A route with everything else at its default. */
   public static Route of(String model, Stage prefill, Stage decode) {
     return new Route(
-        model, prefill, decode, Transfer.ENGINE, Deadlines.defaults(), Retries.defaults());
+        model, prefill, decode, Pairing.defaults(), Deadlines.defaults(), Retries.defaults());
+  }
+
+  /** The same with another pairing. */
+  public Route withPairing(Pairing newPairing) {
+    return new Route(model, prefill, decode, newPairing, deadlines, retries);
   }
 
   /** The same with other deadlines. */
   public Route withDeadlines(Deadlines newDeadlines) {
-    return new Route(model, prefill, decode, transfer, newDeadlines, retries);
+    return new Route(model, prefill, decode, pairing, newDeadlines, retries);
   }
 
   /** The same with other retries. */
   public Route withRetries(Retries newRetries) {
-    return new Route(model, prefill, decode, transfer, deadlines, newRetries);
+    return new Route(model, prefill, decode, pairing, deadlines, newRetries);
   }
 }

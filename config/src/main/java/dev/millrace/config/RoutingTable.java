@@ -17,17 +17,26 @@ import java.util.Set;
  * @param listen the public port
  * @param admin the port for operators
  * @param pools by name, in the order of the file
+ * @param agents that the router may call, no URL twice
  * @param routes in the order of the file, at least one
  */
 public record RoutingTable(
-    Listen listen, Admin admin, Map<String, Pool> pools, List<Route> routes) {
+    Listen listen,
+    Admin admin,
+    Map<String, Pool> pools,
+    List<AgentAddress> agents,
+    List<Route> routes) {
   public RoutingTable {
     pools = Collections.unmodifiableMap(new LinkedHashMap<>(pools));
+    agents = List.copyOf(agents);
     routes = List.copyOf(routes);
     if (routes.isEmpty()) {
       throw new IllegalArgumentException("a routing table needs a route");
     }
     pools.forEach(RoutingTable::requireOwnName);
+    if (agents.stream().map(AgentAddress::url).distinct().count() < agents.size()) {
+      throw new IllegalArgumentException("an agent is listed twice");
+    }
     Set<String> models = new HashSet<>();
     for (Route route : routes) {
       if (!models.add(route.model())) {
@@ -41,13 +50,19 @@ public record RoutingTable(
 
   /** A table for pools and routes that are built in code. */
   public static RoutingTable of(Listen listen, Admin admin, List<Pool> pools, List<Route> routes) {
+    return of(listen, admin, pools, List.of(), routes);
+  }
+
+  /** The same with agents. */
+  public static RoutingTable of(
+      Listen listen, Admin admin, List<Pool> pools, List<AgentAddress> agents, List<Route> routes) {
     Map<String, Pool> byName = new LinkedHashMap<>();
     for (Pool pool : pools) {
       if (byName.put(pool.name(), pool) != null) {
         throw new IllegalArgumentException("two pools are named \"%s\"".formatted(pool.name()));
       }
     }
-    return new RoutingTable(listen, admin, byName, routes);
+    return new RoutingTable(listen, admin, byName, agents, routes);
   }
 
   /** The route that matches a model, if one does. */

@@ -7,7 +7,10 @@ import java.util.List;
 public final class RoutingTables {
   private RoutingTables() {}
 
-  /** Reads a file; complaints name it as it was given. */
+  /**
+   * Reads a file; complaints name it as it was given, and files that it names are looked for beside
+   * it.
+   */
   public static Loaded read(Path file) {
     return switch (YamlFile.read(file)) {
       case YamlFile.Text(String text) -> parse(file.toString(), text);
@@ -18,13 +21,14 @@ public final class RoutingTables {
   /**
    * Reads a text.
    *
-   * @param name what complaints call it
+   * @param name what complaints call it, and beside what other files are looked for
    * @param text YAML 1.2
    */
   public static Loaded parse(String name, String text) {
     Complaints complaints = new Complaints(name);
     return YamlText.compose(text, complaints)
-        .map(root -> new RoutingTableReader(complaints).read(new Field("", root, complaints)))
+        .map(root ->
+            new RoutingTableReader(Path.of(name), complaints).read(new Field("", root, complaints)))
         .orElseGet(complaints::invalid);
   }
 }

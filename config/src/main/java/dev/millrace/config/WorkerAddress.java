@@ -9,8 +9,9 @@ import java.util.Optional;
  *
  * @param url where it answers HTTP: scheme, host and optional port, nothing after them
  * @param sideChannel where its connector answers handshakes; empty when nobody needs to ask
+ * @param declared what the operator says of this one; the rest is as in its pool
  */
-public record WorkerAddress(URI url, Optional<HostPort> sideChannel) {
+public record WorkerAddress(URI url, Optional<HostPort> sideChannel, Declared declared) {
   public WorkerAddress {
     Optional<String> fault = faultOf(url);
     if (fault.isPresent()) {
@@ -21,11 +22,20 @@ public record WorkerAddress(URI url, Optional<HostPort> sideChannel) {
 
   /** A worker whose side channel nobody needs to know. */
   public static WorkerAddress of(URI url) {
-    return new WorkerAddress(url, Optional.empty());
+    return new WorkerAddress(url, Optional.empty(), Declared.nothing());
+  }
+
+  /** A worker with a side channel. */
+  public static WorkerAddress of(URI url, HostPort sideChannel) {
+    return new WorkerAddress(url, Optional.of(sideChannel), Declared.nothing());
   }
 
   /** The port of {@link #url}, the scheme's own where it names none. */
   public int port() {
+    return portOf(url);
+  }
+
+  static int portOf(URI url) {
     return url.getPort() >= 0 ? url.getPort() : "https".equals(url.getScheme()) ? 443 : 80;
   }
 
@@ -53,7 +63,7 @@ public record WorkerAddress(URI url, Optional<HostPort> sideChannel) {
     return Optional.empty();
   }
 
-  private static URI canonical(URI url) {
+  static URI canonical(URI url) {
     String port = url.getPort() < 0 ? "" : ":" + url.getPort();
     return URI.create(
         url.getScheme().toLowerCase(Locale.ROOT)

@@ -65,7 +65,8 @@ class ComplaintTest {
         mistake(
             "admin:",
             "telemetry:",
-            "2:1: telemetry: is not a known key; known here: listen, admin," + " pools, routes"),
+            "2:1: telemetry: is not a known key; known here: listen, admin,"
+                + " pools, agents, routes"),
         mistake("admin:", "<<:", "2:1: \"<<\": is not a known key; YAML 1.2 has no merge keys"),
         mistake(
             "p: {role: prefill",
@@ -151,11 +152,46 @@ class ComplaintTest {
         mistake(
             "transfer: engine",
             "transfer: relay",
-            "10:15: routes[0].transfer: \"relay\" is not available yet; use engine"),
+            "10:15: routes[0].transfer: relay needs a KV agent; list one under \"agents\""),
+        mistake(
+            "transfer: engine",
+            "transfer: engin",
+            "10:15: routes[0].transfer: \"engin\" is not engine, bridge, relay or auto; did you mean"
+                + " \"engine\"?"),
+        mistake(
+            "transfer: engine",
+            "verify: no",
+            "10:13: routes[0].verify: \"no\" is not probe or trust"),
+        mistake(
+            "transfer: engine",
+            "canary: never",
+            "10:13: routes[0].canary: \"never\" is not auto, always or off"),
+        mistake(
+            "transfer: engine",
+            "on-mismatch: recompte",
+            "10:18: routes[0].on-mismatch: \"recompte\" is not refuse or recompute; did you mean"
+                + " \"recompute\"?"),
+        mistake(
+            "transfer: engine",
+            "on-recompute: refuse",
+            "10:19: routes[0].on-recompute: \"refuse\" is not count or fail"),
+        mistake(
+            "admin: {port: 9090}",
+            "agents: [{url: \"grpc://a:7400\", token-file: t}]",
+            "2:16: agents[0].url: \"grpc://a:7400\" is not an http(s) URL"),
+        mistake(
+            "admin: {port: 9090}",
+            "agents: [{url: \"http://a:7400\"}]",
+            "2:10: agents[0]: \"token-file\" is missing: the file with the token that the agent asks"
+                + " for"),
+        mistake(
+            "admin: {port: 9090}",
+            "agents: [{url: \"http://a\", token-file: t}, {url: \"http://A/\", token-file: t}]",
+            "2:50: agents[1].url: \"http://a\" is listed already, as agents[0].url on line 2"),
         mistake(
             "transfer: engine",
             "transfer: magic",
-            "10:15: routes[0].transfer: \"magic\" is not engine"),
+            "10:15: routes[0].transfer: \"magic\" is not engine, bridge, relay or auto"),
         mistake(
             "prefill: 60s",
             "prefill: 60",

@@ -89,6 +89,6 @@ class RoutingTableTest {
 
   private static Pool pool(String name, Role role, String model, int port) {
     URI url = URI.create("http://127.0.0.1:" + port);
-    return new Pool(name, role, model, EngineKind.MILLRACE_SIM, List.of(WorkerAddress.of(url)));
+    return Pool.of(name, role, model, EngineKind.MILLRACE_SIM, List.of(WorkerAddress.of(url)));
   }
 }

@@ -28,6 +28,18 @@ class RoutingTablesTest {
     Route route = table.routeFor("llama").orElseThrow();
     assertThat(route.prefill()).isEqualTo(Stage.leastActive("llama-p"));
     assertThat(route.retries()).isEqualTo(new Retries(3, 0));
+    assertThat(route.pairing())
+        .isEqualTo(
+            new Pairing(
+                Transfer.AUTO,
+                Verify.PROBE,
+                CanaryRule.ALWAYS,
+                OnMismatch.RECOMPUTE,
+                OnRecompute.FAIL));
+    assertThat(table.agents())
+        .containsExactly(
+            new AgentAddress(
+                URI.create("http://127.0.0.1:7400"), EXAMPLE.resolveSibling("agent.token")));
     assertThat(route.deadlines())
         .isEqualTo(
             new Deadlines(

@@ -150,6 +150,11 @@ final class Leg {
     }
   }
 
+  /** Whether something may still come of it. */
+  boolean isOpen() {
+    return open;
+  }
+
   /** The answer is complete. */
   void close() {
     if (open) {

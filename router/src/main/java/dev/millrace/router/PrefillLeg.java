@@ -1,19 +1,32 @@
 package dev.millrace.router;
 
 import dev.millrace.router.handoff.Parameters;
+import dev.millrace.router.handoff.Pinned;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.http.Body;
 import dev.millrace.router.pools.Worker;
 import io.vertx.core.MultiMap;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientResponse;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BiConsumer;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.MonoSink;
 
-/** The leg on which a prefill worker computes the prompt and keeps its blocks. */
+/**
+ * The leg on which a prefill worker computes the prompt and keeps its blocks.
+ *
+ * <p>A leg that is given up stays open a moment longer. If the worker had just finished, its answer
+ * is on the way, and nobody but that answer can say which blocks have to be freed; an engine that
+ * still computes stops when the connection is closed and frees them itself.
+ */
 final class PrefillLeg implements Leg.Events {
   /** Answers carry the prompt's token ids at most, no text of any length. */
   private static final long MOST_ANSWER_BYTES = 64L << 20;
+
+  /** How long an answer that may be on the way is waited for once nobody wants it. */
+  private static final Duration LINGER = Duration.ofMillis(80);
 
   /** How the leg ends. */
   sealed interface Prefilled {
@@ -27,17 +40,32 @@ final class PrefillLeg implements Leg.Events {
   private final MonoSink<Prefilled> sink;
   private final Worker worker;
   private final Leg leg;
+  private final Lane lane;
   private final Runnable onConnect;
+  private final BiConsumer<Worker, Pinned> orphaned;
+  private boolean connected;
+  private boolean abandoned;
 
-  private PrefillLeg(MonoSink<Prefilled> sink, Lane lane, Worker worker, Runnable onConnect) {
+  private PrefillLeg(
+      MonoSink<Prefilled> sink,
+      Lane lane,
+      Worker worker,
+      Runnable onConnect,
+      BiConsumer<Worker, Pinned> orphaned) {
     this.sink = sink;
+    this.lane = lane;
     this.worker = worker;
     this.onConnect = onConnect;
+    this.orphaned = orphaned;
     this.leg = new Leg(lane, worker, this);
-    sink.onCancel(leg::reset);
+    sink.onCancel(this::abandon);
   }
 
-  /** The leg, sent when subscribed to; cancelling resets it. */
+  /**
+   * The leg, sent when subscribed to; cancelling resets it.
+   *
+   * @param orphaned takes the blocks of an answer that came when nobody wanted it any more
+   */
   static Mono<Prefilled> on(
       Lane lane,
       Worker worker,
@@ -45,13 +73,25 @@ final class PrefillLeg implements Leg.Events {
       MultiMap headers,
       String requestId,
       Buffer body,
-      Runnable onConnect) {
+      Runnable onConnect,
+      BiConsumer<Worker, Pinned> orphaned) {
     return Mono.create(sink ->
-        new PrefillLeg(sink, lane, worker, onConnect).leg.send(api, headers, requestId, body));
+        new PrefillLeg(sink, lane, worker, onConnect, orphaned)
+            .leg.send(api, headers, requestId, body));
+  }
+
+  private void abandon() {
+    if (connected && leg.isOpen()) {
+      abandoned = true;
+      lane.scheduler.schedule(leg::reset, LINGER.toMillis(), TimeUnit.MILLISECONDS);
+    } else {
+      leg.reset();
+    }
   }
 
   @Override
   public void connected() {
+    connected = true;
     onConnect.run();
   }
 
@@ -67,7 +107,11 @@ final class PrefillLeg implements Leg.Events {
       return;
     }
     leg.close();
-    sink.success(new Prefilled.Done(found));
+    if (!abandoned) {
+      sink.success(new Prefilled.Done(found));
+    } else if (found instanceof Parameters.Found.Blocks(Pinned pinned)) {
+      orphaned.accept(worker, pinned);
+    }
   }
 
   @Override

@@ -1,15 +1,17 @@
 package dev.millrace.router;
 
+import dev.millrace.router.agents.Agent;
+import dev.millrace.router.agents.Agents;
 import dev.millrace.router.handoff.HandOff;
 import dev.millrace.router.handoff.Outcome;
+import dev.millrace.router.handoff.RefusedRequest;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.pools.Worker;
 import io.vertx.core.MultiMap;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientResponse;
-import io.vertx.core.json.Json;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
 import reactor.core.publisher.MonoSink;
@@ -17,10 +19,11 @@ import reactor.core.publisher.MonoSink;
 /**
  * Frees the blocks of a hand-off that no decode leg will read.
  *
- * <p>vLLM has no request for it. But when a decode engine refuses a request that names blocks, it
- * tells the prefill engine to free them: so a request is sent that must be refused, with {@code
- * min_tokens} above {@code max_tokens}. vLLM 0.32.0 answers 400, and the blocks are free 0.1 s
- * later. Without it they stay until their lease ends, 30 s.
+ * <p>A KV agent tells the prefill engine, as a decode engine that has read the blocks does. Where
+ * none reaches it there is another way, although vLLM has no request for it: when a decode engine
+ * refuses a request that names blocks, it tells the prefill engine to free them. So a {@linkplain
+ * RefusedRequest request} is sent that must be refused; the blocks are free 0.1 s later. Without
+ * either they stay until their lease ends.
  */
 final class Release {
   private static final Duration ANSWER_WITHIN = Duration.ofSeconds(5);
@@ -28,9 +31,11 @@ final class Release {
   /** A read that a decode engine has begun takes milliseconds; blocks are not freed under it. */
   private static final Duration AFTER_ABORT = Duration.ofMillis(500);
 
-  private Release() {}
+  private final Lane lane;
+  private final HandOff blocks;
+  private final Request refusable;
 
-  /** When to send the request. */
+  /** When to tell the prefill engine. */
   enum When {
     /** No decode worker can be reading the blocks. */
     NOW,
@@ -39,53 +44,62 @@ final class Release {
   }
 
   /**
-   * Whether vLLM has told the prefill engine to free the blocks of a request that it answered so.
-   * What is refused before vLLM looks at the request, such as a wrong key, frees nothing.
+   * What the request that must be refused is made of.
+   *
+   * @param worker a decode worker to refuse it, if there is one
    */
-  static boolean freesBlocks(int status) {
-    return status == 400;
+  record Request(
+      Optional<Worker> worker, Api api, String model, MultiMap clientHeaders, String requestId) {}
+
+  private Release(Lane lane, HandOff blocks, Request refusable) {
+    this.lane = lane;
+    this.blocks = blocks;
+    this.refusable = refusable;
   }
 
-  /** Sends the request to a worker and ends the hand-off by what it answers. */
-  static void send(
-      Lane lane,
-      HandOff handOff,
-      Worker worker,
-      Api api,
-      String model,
-      MultiMap clientHeaders,
-      String requestId,
-      When when) {
-    Mono<Outcome> refused =
-        Mono.<Outcome>create(sink ->
-                new Refusal(sink, lane, worker)
-                    .leg.send(
-                        api, clientHeaders, requestId, body(api, model, handOff.parameters())))
-            .timeout(ANSWER_WITHIN, Mono.just(new Outcome.Expired()), lane.scheduler);
+  /** Sees to it that the blocks are freed, and ends the hand-off by what came of it. */
+  static void of(Lane lane, HandOff blocks, When when, Request refusable) {
+    Release release = new Release(lane, blocks, refusable);
     Mono<Outcome> outcome =
         switch (when) {
-          case NOW -> refused;
-          case AFTER_ABORT -> refused.delaySubscription(AFTER_ABORT, lane.scheduler);
+          case NOW -> Mono.defer(release::byAgent);
+          case AFTER_ABORT ->
+              Mono.defer(release::byAgent).delaySubscription(AFTER_ABORT, lane.scheduler);
         };
-    outcome.subscribe(handOff::end, e -> handOff.end(new Outcome.Expired()));
+    outcome.subscribe(blocks::end, e -> blocks.end(new Outcome.Expired()));
   }
 
-  private static Buffer body(Api api, String model, Buffer parameters) {
-    String prompt =
-        switch (api) {
-          case CHAT_COMPLETIONS -> "\"messages\":[{\"role\":\"user\",\"content\":\"-\"}]";
-          case COMPLETIONS -> "\"prompt\":\"-\"";
-        };
-    String head =
-        "{\"model\":"
-            + Json.encode(model)
-            + ","
-            + prompt
-            + ",\"max_tokens\":1,\"min_tokens\":2,\"kv_transfer_params\":";
-    return Buffer.buffer(head.length() + parameters.length() + 1)
-        .appendBytes(head.getBytes(StandardCharsets.UTF_8))
-        .appendBuffer(parameters)
-        .appendByte((byte) '}');
+  private Mono<Outcome> byAgent() {
+    Agents agents = lane.house.agents;
+    Optional<Agent> agent = agents.reaching(blocks.pinned().host(), blocks.pinned().port());
+    if (agent.isEmpty()) {
+      return byRequest();
+    }
+    return Mono.<Optional<Outcome>>create(sink ->
+            agents
+                .release(agent.get(), blocks.pinned())
+                .onSuccess(freed -> sink.success(released(Outcome.By.AGENT)))
+                .onFailure(failure -> sink.success(Optional.empty())))
+        .flatMap(outcome -> outcome.map(Mono::just).orElseGet(this::byRequest));
+  }
+
+  private Buffer body() {
+    return RefusedRequest.body(refusable.api(), refusable.model(), blocks.pinned().object());
+  }
+
+  private static Optional<Outcome> released(Outcome.By by) {
+    return Optional.of(new Outcome.Released(by));
+  }
+
+  private Mono<Outcome> byRequest() {
+    if (refusable.worker().isEmpty()) {
+      return Mono.just(new Outcome.Expired());
+    }
+    return Mono.<Outcome>create(sink ->
+            new Refusal(sink, lane, refusable.worker().get())
+                .leg.send(
+                    refusable.api(), refusable.clientHeaders(), refusable.requestId(), body()))
+        .timeout(ANSWER_WITHIN, Mono.just(new Outcome.Expired()), lane.scheduler);
   }
 
   private static final class Refusal implements Leg.Events {
@@ -106,8 +120,8 @@ final class Release {
     public void answered(HttpClientResponse response) {
       int status = response.statusCode();
       outcome =
-          freesBlocks(status)
-              ? new Outcome.Released()
+          RefusedRequest.freesBlocks(status)
+              ? new Outcome.Released(Outcome.By.REFUSED_REQUEST)
               : status == 200 ? new Outcome.Consumed() : new Outcome.Expired();
       response.endHandler(v -> {
         leg.close();

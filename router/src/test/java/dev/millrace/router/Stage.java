@@ -3,12 +3,15 @@ package dev.millrace.router;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.config.Admin;
+import dev.millrace.config.AgentAddress;
 import dev.millrace.config.EngineKind;
 import dev.millrace.config.Listen;
+import dev.millrace.config.Pairing;
 import dev.millrace.config.Pool;
 import dev.millrace.config.Role;
 import dev.millrace.config.Route;
 import dev.millrace.config.RoutingTable;
+import dev.millrace.config.Verify;
 import dev.millrace.config.WorkerAddress;
 import io.vertx.core.Vertx;
 import java.io.IOException;
@@ -34,7 +37,7 @@ import org.junit.jupiter.api.extension.ExtensionContext;
  * must be zero: whatever a test does to it, nothing may stay open.
  */
 final class Stage implements BeforeEachCallback, AfterEachCallback {
-  static final Duration GENEROUS = Duration.ofSeconds(10);
+  static final Duration GENEROUS = Duration.ofSeconds(30);
   static final String MODEL = "tiny";
 
   private final List<AutoCloseable> engines = new ArrayList<>();
@@ -104,16 +107,40 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
   }
 
   Router open(List<URI> prefill, List<URI> decode, UnaryOperator<Route> tuned, Listen listen) {
-    Pool p = pool("p", Role.PREFILL, prefill);
+    return open(pool("p", Role.PREFILL, prefill), decode, tuned, listen, List.of());
+  }
+
+  Router open(
+      List<URI> prefill, List<URI> decode, UnaryOperator<Route> tuned, List<AgentAddress> agents) {
+    Listen listen = Listen.defaults().withPort(0).withEventLoops(2);
+    return open(pool("p", Role.PREFILL, prefill), decode, tuned, listen, agents);
+  }
+
+  /** Opens a router before one prefill worker, of which the table says something. */
+  Router open(WorkerAddress prefill, URI decode, AgentAddress... agents) {
+    Pool p = Pool.of("p", Role.PREFILL, MODEL, EngineKind.VLLM, List.of(prefill));
+    Listen listen = Listen.defaults().withPort(0).withEventLoops(1);
+    return open(p, List.of(decode), UnaryOperator.identity(), listen, List.of(agents));
+  }
+
+  private Router open(
+      Pool p,
+      List<URI> decode,
+      UnaryOperator<Route> tuned,
+      Listen listen,
+      List<AgentAddress> agents) {
     Pool d = pool("d", Role.DECODE, decode);
     Route route =
         tuned.apply(
             Route.of(
-                MODEL,
-                dev.millrace.config.Stage.roundRobin("p"),
-                dev.millrace.config.Stage.leastActive("d")));
+                    MODEL,
+                    dev.millrace.config.Stage.roundRobin("p"),
+                    dev.millrace.config.Stage.leastActive("d"))
+                // Scripted engines cannot say what they are.
+                .withPairing(Pairing.defaults().withVerify(Verify.TRUST)));
     RoutingTable table =
-        RoutingTable.of(listen, Admin.defaults().withPort(0), List.of(p, d), List.of(route));
+        RoutingTable.of(
+            listen, Admin.defaults().withPort(0), List.of(p, d), agents, List.of(route));
     try {
       router = Router.start(vertx, table, System::nanoTime).await(10, TimeUnit.SECONDS);
     } catch (java.util.concurrent.TimeoutException e) {
@@ -123,7 +150,7 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
   }
 
   private static Pool pool(String name, Role role, List<URI> urls) {
-    return new Pool(
+    return Pool.of(
         name, role, MODEL, EngineKind.VLLM, urls.stream().map(WorkerAddress::of).toList());
   }
 

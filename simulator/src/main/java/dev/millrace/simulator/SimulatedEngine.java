@@ -21,6 +21,7 @@ import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import java.net.URI;
+import java.time.Instant;
 import java.util.List;
 import java.util.Objects;
 import java.util.UUID;
@@ -48,6 +49,7 @@ public final class SimulatedEngine {
   private final Vertx vertx;
   private final EngineConfig config;
   private final String engineId = UUID.randomUUID().toString();
+  private final Instant started;
   private final Counters counters = new Counters();
   private final TransferHistograms transfers = new TransferHistograms();
   private final AtomicInteger openRequests = new AtomicInteger();
@@ -67,6 +69,7 @@ public final class SimulatedEngine {
   private SimulatedEngine(Vertx vertx, EngineConfig config) {
     this.vertx = vertx;
     this.config = config;
+    this.started = config.clock().instant();
     this.port.set(config.port());
   }
 
@@ -191,7 +194,7 @@ public final class SimulatedEngine {
         engineId,
         generator,
         onRejected,
-        () -> MetricsPage.of(config, stats(), running.getAsInt(), counters, transfers),
+        () -> MetricsPage.of(config, started, stats(), running.getAsInt(), counters, transfers),
         () -> misbehaviours,
         () -> die("told to misbehave"),
         openRequests);

@@ -38,7 +38,7 @@ class ArchitectureTest {
           config    | dev.millrace.layout..
           transfer  | dev.millrace.layout..
           simulator | dev.millrace.layout.. dev.millrace.transfer..
-          router    | dev.millrace.config.. dev.millrace.transfer.sidechannel.. dev.millrace.transfer.rpc..
+          router    | dev.millrace.layout.. dev.millrace.config.. dev.millrace.transfer.sidechannel.. dev.millrace.transfer.rpc..
           """)
   void module_dependsOnlyOnWhatItsArrowsSay(String module, String arrows) {
     String own = "dev.millrace." + module + "..";

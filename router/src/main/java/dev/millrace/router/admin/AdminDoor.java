@@ -1,8 +1,9 @@
 package dev.millrace.router.admin;
 
+import dev.millrace.router.agents.Agents;
+import dev.millrace.router.edges.Watch;
 import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.http.Problem;
-import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
 import dev.millrace.router.telemetry.Gauges;
 import dev.millrace.router.telemetry.RecentExchanges;
@@ -13,20 +14,33 @@ import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
-import java.util.Locale;
+import java.util.function.LongSupplier;
 
 /** The operators' paths. */
 public final class AdminDoor {
   private static final String REQUESTS = "/pd/requests/";
 
+  private final LongSupplier nanoClock;
   private final Workers workers;
+  private final Agents agents;
+  private final Watch watch;
   private final Ledger ledger;
   private final Gauges gauges;
   private final RecentExchanges recent;
 
   /** Shows these. */
-  public AdminDoor(Workers workers, Ledger ledger, Gauges gauges, RecentExchanges recent) {
+  public AdminDoor(
+      LongSupplier nanoClock,
+      Workers workers,
+      Agents agents,
+      Watch watch,
+      Ledger ledger,
+      Gauges gauges,
+      RecentExchanges recent) {
+    this.nanoClock = nanoClock;
     this.workers = workers;
+    this.agents = agents;
+    this.watch = watch;
     this.ledger = ledger;
     this.gauges = gauges;
     this.recent = recent;
@@ -43,7 +57,10 @@ public final class AdminDoor {
       switch (path) {
         case "/livez" -> answer(request, new JsonObject().put("status", "alive"));
         case "/readyz" -> answer(request, new JsonObject().put("status", "ready"));
-        case "/pd/workers" -> answer(request, workers());
+        case "/pd/workers" -> answer(request, WorkersPage.of(workers, gauges, ledger));
+        case "/pd/matrix" -> answer(request, MatrixPage.of(watch));
+        case "/pd/agents" -> answer(request, AgentsPage.of(agents));
+        case "/pd/handoffs" -> answer(request, HandOffsPage.of(ledger, nanoClock.getAsLong()));
         case "/pd/requests" -> answer(request, requests());
         default ->
             refuse(request, Problem.ofClient(404, "unknown_path", "There is nothing at " + path));
@@ -69,37 +86,6 @@ public final class AdminDoor {
     JsonArray ids = new JsonArray();
     recent.newestFirst().stream().limit(100).map(Waterfall::requestId).forEach(ids::add);
     return new JsonObject().put("requests", ids);
-  }
-
-  private JsonObject workers() {
-    JsonArray all = new JsonArray();
-    workers.all().map(AdminDoor::json).forEach(all::add);
-    Ledger.Totals ends = ledger.totals();
-    return new JsonObject()
-        .put("workers", all)
-        .put("open_exchanges", gauges.exchanges.get())
-        .put("open_connections", gauges.connections.get())
-        .put("reservations", gauges.reservations.get())
-        .put(
-            "hand_offs",
-            new JsonObject()
-                .put("open", ledger.open())
-                .put("consumed", ends.consumed())
-                .put("released", ends.released())
-                .put("expired", ends.expired())
-                .put("lost", ends.lost())
-                .put("unusable", ends.unusable()));
-  }
-
-  private static JsonObject json(Worker worker) {
-    return new JsonObject()
-        .put("pool", worker.pool())
-        .put("role", worker.role().name().toLowerCase(Locale.ROOT))
-        .put("url", worker.url())
-        .put("open_legs", worker.openLegs())
-        .put("reserved", worker.reserved())
-        .put("legs", worker.totalLegs())
-        .put("failed_legs", worker.totalFailedLegs());
   }
 
   private static void answer(HttpServerRequest request, JsonObject body) {

@@ -1,73 +1,113 @@
 package dev.millrace.router.handoff;
 
 import dev.millrace.router.pools.Worker;
-import io.vertx.core.buffer.Buffer;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.LongAdder;
 
-/** Counts hand-offs: how many are open, and how the others ended. */
+/**
+ * All hand-offs: which are open, and how the others ended. Shared by all event loops; each entry
+ * belongs to one of them.
+ */
 public final class Ledger {
-  private final AtomicInteger open = new AtomicInteger();
+  private final Set<HandOff> open = ConcurrentHashMap.newKeySet();
   private final LongAdder consumed = new LongAdder();
-  private final LongAdder released = new LongAdder();
+  private final Map<Outcome.By, LongAdder> released = new EnumMap<>(Outcome.By.class);
   private final LongAdder expired = new LongAdder();
   private final LongAdder lost = new LongAdder();
   private final LongAdder unusable = new LongAdder();
 
   /** An empty ledger. */
-  public Ledger() {}
+  public Ledger() {
+    for (Outcome.By by : Outcome.By.values()) {
+      released.put(by, new LongAdder());
+    }
+  }
 
   /**
    * Enters a hand-off.
    *
    * @param holder the prefill worker that holds the blocks
-   * @param parameters what names them
+   * @param pinned what it said of them
    * @param nowNanos when its answer came, which is when the lease began
    */
-  public HandOff enter(Worker holder, Buffer parameters, long nowNanos) {
-    open.incrementAndGet();
-    return new HandOff(this, holder, parameters, nowNanos);
+  public HandOff enter(Worker holder, Pinned pinned, long nowNanos) {
+    HandOff entry = new HandOff(this, holder, pinned, nowNanos);
+    open.add(entry);
+    holder.holds(1);
+    return entry;
   }
 
   /**
-   * Enters parameters that no decode worker may get. If they name blocks, only the lease frees
+   * Counts parameters that no decode worker may get. If they name blocks, only the lease frees
    * them.
    */
-  public void enterUnusable(Worker holder, long nowNanos) {
+  public void enterUnusable() {
     unusable.increment();
-    enter(holder, Buffer.buffer(), nowNanos).end(new Outcome.Expired());
+    expired.increment();
   }
 
-  void ended(Outcome outcome) {
-    open.decrementAndGet();
-    LongAdder count =
-        switch (outcome) {
-          case Outcome.Consumed() -> consumed;
-          case Outcome.Released() -> released;
-          case Outcome.Expired() -> expired;
-          case Outcome.Lost() -> lost;
-        };
-    count.increment();
+  void ended(HandOff entry, Outcome outcome) {
+    open.remove(entry);
+    entry.holder().holds(-1);
+    switch (outcome) {
+      case Outcome.Consumed() -> consumed.increment();
+      case Outcome.Released(Outcome.By by) -> releasedBy(by).increment();
+      case Outcome.Expired() -> expired.increment();
+      case Outcome.Lost() -> lost.increment();
+    }
   }
 
-  /** Hand-offs that have not ended. */
+  private LongAdder releasedBy(Outcome.By by) {
+    return released.getOrDefault(by, new LongAdder());
+  }
+
+  /** Those that have not ended, in no order. */
+  public Iterable<HandOff> entries() {
+    return open;
+  }
+
+  /** How many have not ended. */
   public int open() {
-    return open.get();
+    return open.size();
   }
 
   /** How the others ended. */
   public Totals totals() {
-    return new Totals(consumed.sum(), released.sum(), expired.sum(), lost.sum(), unusable.sum());
+    return new Totals(
+        consumed.sum(),
+        releasedBy(Outcome.By.DECODE_ENGINE).sum(),
+        releasedBy(Outcome.By.AGENT).sum(),
+        releasedBy(Outcome.By.REFUSED_REQUEST).sum(),
+        expired.sum(),
+        lost.sum(),
+        unusable.sum());
   }
 
   /**
    * Ends of hand-offs since the start.
    *
    * @param consumed read by a decode worker
-   * @param released freed unread
+   * @param releasedByEngine freed by the decode engine that refused or aborted the request
+   * @param releasedByAgent freed by a KV agent
+   * @param releasedByRequest freed by a request that a decode engine had to refuse
    * @param expired left to their lease
    * @param lost gone with their worker
    * @param unusable those of the expired whose parameters were not fit to be passed on
    */
-  public record Totals(long consumed, long released, long expired, long lost, long unusable) {}
+  public record Totals(
+      long consumed,
+      long releasedByEngine,
+      long releasedByAgent,
+      long releasedByRequest,
+      long expired,
+      long lost,
+      long unusable) {
+    /** Freed unread, whoever told the prefill worker. */
+    public long released() {
+      return releasedByEngine + releasedByAgent + releasedByRequest;
+    }
+  }
 }

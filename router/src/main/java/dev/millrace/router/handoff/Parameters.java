@@ -1,6 +1,5 @@
 package dev.millrace.router.handoff;
 
-import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import dev.millrace.router.http.RootObject;
 import dev.millrace.router.http.Splice;
@@ -20,7 +19,6 @@ import java.util.Arrays;
  */
 public final class Parameters {
   private static final String KEY = "kv_transfer_params";
-  private static final int ALL = 0b11_1111;
 
   private Parameters() {}
 
@@ -29,15 +27,19 @@ public final class Parameters {
     /**
      * It names blocks.
      *
-     * @param object the object's bytes, verbatim
+     * @param pinned what it says of them
      */
-    record Blocks(Buffer object) implements Found {}
+    record Blocks(Pinned pinned) implements Found {}
 
     /** It names none. */
     record Nothing() implements Found {}
 
-    /** It has an object that would harm a decode worker. */
-    record Unfit() implements Found {}
+    /**
+     * It has an object that would harm a decode worker.
+     *
+     * @param why what is wrong with it
+     */
+    record Unfit(String why) implements Found {}
 
     /** It is not a JSON object. */
     record Garbage() implements Found {}
@@ -54,70 +56,15 @@ public final class Parameters {
         }
         boolean absent = root.kind() == JsonToken.VALUE_NULL;
         int from = root.valueStart();
-        boolean fit = isFit(root.value());
+        PinnedScan scan = new PinnedScan();
+        scan.read(root.value());
         int to = root.valueEnd();
-        found =
-            absent
-                ? new Found.Nothing()
-                : fit
-                    ? new Found.Blocks(Buffer.buffer(Arrays.copyOfRange(answer, from, to)))
-                    : new Found.Unfit();
+        found = absent ? new Found.Nothing() : scan.found(Arrays.copyOfRange(answer, from, to));
       }
     } catch (IOException | IllegalStateException e) {
       return new Found.Garbage();
     }
     return found;
-  }
-
-  /** Moves from the object's first to its last token. */
-  private static boolean isFit(JsonParser parser) throws IOException {
-    if (parser.currentToken() != JsonToken.START_OBJECT) {
-      return false;
-    }
-    int seen = 0;
-    while (parser.nextToken() == JsonToken.FIELD_NAME) {
-      String name = parser.currentName();
-      JsonToken value = parser.nextToken();
-      boolean text = value == JsonToken.VALUE_STRING && parser.getTextLength() > 0;
-      seen |=
-          switch (name) {
-            case "do_remote_prefill" -> value == JsonToken.VALUE_TRUE ? 1 : 0;
-            case "remote_block_ids" -> namesBlocks(parser) ? 2 : 0;
-            case "remote_engine_id" -> text ? 4 : 0;
-            case "remote_request_id" -> text ? 8 : 0;
-            case "remote_host" -> text ? 16 : 0;
-            case "remote_port" -> value == JsonToken.VALUE_NUMBER_INT ? 32 : 0;
-            default -> 0;
-          };
-      parser.skipChildren();
-    }
-    return seen == ALL;
-  }
-
-  /** A list of lists of integers of which one is not empty. Moves to its last token. */
-  private static boolean namesBlocks(JsonParser parser) throws IOException {
-    if (parser.currentToken() != JsonToken.START_ARRAY) {
-      return false;
-    }
-    boolean any = false;
-    boolean nested = true;
-    for (JsonToken group = parser.nextToken();
-        group != JsonToken.END_ARRAY && group != null;
-        group = parser.nextToken()) {
-      if (group != JsonToken.START_ARRAY) {
-        nested = false;
-        parser.skipChildren();
-        continue;
-      }
-      for (JsonToken id = parser.nextToken();
-          id != JsonToken.END_ARRAY && id != null;
-          id = parser.nextToken()) {
-        nested &= id == JsonToken.VALUE_NUMBER_INT;
-        any = true;
-        parser.skipChildren();
-      }
-    }
-    return nested && any;
   }
 
   /** A decode worker's whole answer, as the client may see it. */

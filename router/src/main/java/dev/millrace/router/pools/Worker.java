@@ -1,35 +1,43 @@
 package dev.millrace.router.pools;
 
+import dev.millrace.config.Declared;
+import dev.millrace.config.EngineKind;
+import dev.millrace.config.HostPort;
+import dev.millrace.config.Pool;
 import dev.millrace.config.Role;
 import dev.millrace.config.WorkerAddress;
 import dev.millrace.router.http.Api;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.RequestOptions;
 import io.vertx.core.net.SocketAddress;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 
 /** One engine of a pool, with what is open on it. Shared by all event loops. */
 public final class Worker {
-  private final String pool;
-  private final Role role;
+  private final Pool pool;
+  private final Declared declared;
   private final WorkerAddress address;
   private final String url;
   private final RequestOptions chat;
   private final RequestOptions completions;
+  private final Lease lease;
 
   private final AtomicInteger openLegs = new AtomicInteger();
   private final AtomicInteger reserved = new AtomicInteger();
+  private final AtomicInteger held = new AtomicInteger();
   private final AtomicLong refusedAtNanos = new AtomicLong(Long.MIN_VALUE);
   private final LongAdder legs = new LongAdder();
   private final LongAdder failedLegs = new LongAdder();
   private final TransferEvidence evidence = new TransferEvidence();
 
   /** A worker of a pool. */
-  public Worker(String pool, Role role, WorkerAddress address) {
+  public Worker(Pool pool, WorkerAddress address) {
     this.pool = pool;
-    this.role = role;
+    this.declared = pool.declaredOf(address);
+    this.lease = Lease.of(declared);
     this.address = address;
     this.url = address.url().toString();
     this.chat = options(HttpMethod.POST, Api.CHAT_COMPLETIONS.path());
@@ -38,12 +46,37 @@ public final class Worker {
 
   /** Name of its pool. */
   public String pool() {
-    return pool;
+    return pool.name();
   }
 
   /** The stage it runs. */
   public Role role() {
-    return role;
+    return pool.role();
+  }
+
+  /** The model that it serves. */
+  public String model() {
+    return pool.model();
+  }
+
+  /** What it runs. */
+  public EngineKind engine() {
+    return pool.engine();
+  }
+
+  /** What the operator says of it. */
+  public Declared declared() {
+    return declared;
+  }
+
+  /** The host at which it answers, without the brackets of an IPv6 address. */
+  public String host() {
+    return bare(address.url().getHost());
+  }
+
+  /** Where the table says that its connector answers handshakes. */
+  public Optional<HostPort> sideChannel() {
+    return address.sideChannel();
   }
 
   /** Where it answers, which is also its name. */
@@ -61,7 +94,7 @@ public final class Worker {
 
   /** A request for another path of this worker. */
   public RequestOptions options(HttpMethod method, String path) {
-    String host = bare(address.url().getHost());
+    String host = host();
     return new RequestOptions()
         .setMethod(method)
         .setServer(SocketAddress.inetSocketAddress(address.port(), host))
@@ -118,6 +151,32 @@ public final class Worker {
     return openLegs.get();
   }
 
+  /** How long it keeps blocks that nobody reads. */
+  public Lease lease() {
+    return lease;
+  }
+
+  /**
+   * Whether blocks may be fetched from a side channel in its name. Where the table lists none, what
+   * the engine says itself has to do.
+   */
+  public boolean ownsSideChannel(String host, int port) {
+    return address
+        .sideChannel()
+        .map(listed -> listed.host().equals(host) && listed.port() == port)
+        .orElse(true);
+  }
+
+  /** Counts hand-offs that it begins or, below zero, ceases to hold. */
+  public void holds(int more) {
+    held.addAndGet(more);
+  }
+
+  /** Hand-offs whose blocks it holds for us. */
+  public int held() {
+    return held.get();
+  }
+
   /** Exchanges that hold a place here; what the policies balance. */
   public int reserved() {
     return reserved.get();
@@ -140,6 +199,6 @@ public final class Worker {
 
   @Override
   public String toString() {
-    return pool + " " + url;
+    return pool.name() + " " + url;
   }
 }

@@ -18,9 +18,7 @@ public final class Workers {
   }
 
   private static List<Worker> of(Pool pool) {
-    return pool.workers().stream()
-        .map(address -> new Worker(pool.name(), pool.role(), address))
-        .toList();
+    return pool.workers().stream().map(address -> new Worker(pool, address)).toList();
   }
 
   /** The workers of a pool, in the table's order. */

@@ -6,6 +6,7 @@ import dev.millrace.simulator.core.Counters;
 import dev.millrace.simulator.core.TransferHistograms;
 import dev.millrace.simulator.core.TransferHistograms.Histogram;
 import java.math.BigDecimal;
+import java.time.Instant;
 
 /** {@code /metrics}, with the names and labels of vLLM 0.32.0. */
 public final class MetricsPage {
@@ -21,14 +22,20 @@ public final class MetricsPage {
     return value.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n");
   }
 
-  /** The page of an engine. */
+  /**
+   * The page of an engine.
+   *
+   * @param started when it was started; who restarts an engine finds another time here
+   */
   public static String of(
       EngineConfig config,
+      Instant started,
       EngineStats stats,
       int running,
       Counters counters,
       TransferHistograms transfers) {
     MetricsPage page = new MetricsPage(config);
+    page.startTime(started);
     page.histogram("nixl_xfer_time_seconds", transfers.seconds());
     page.histogram("nixl_bytes_transferred", transfers.bytes());
     page.histogram("nixl_num_descriptors", transfers.descriptors());
@@ -62,9 +69,15 @@ public final class MetricsPage {
     page.ended("error", (double) counters.endedByError.get());
     page.type("cache_config_info", "gauge");
     page.page.append(
-        "vllm:cache_config_info{block_size=\"%d\",cache_dtype=\"auto\",engine=\"0\",num_gpu_blocks=\"%d\"} 1.0\n"
+        "vllm:cache_config_info{block_size=\"%d\",cache_dtype=\"auto\",enable_prefix_caching=\"True\",engine=\"0\",num_gpu_blocks=\"%d\"} 1.0\n"
             .formatted(config.geometry().blockSize(), config.geometry().blocks()));
     return page.page.toString();
+  }
+
+  /** A metric of Python's client, not of vLLM: no prefix, no labels. */
+  private void startTime(Instant started) {
+    page.append("# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds ");
+    page.append(number(started.toEpochMilli() / 1e3)).append('\n');
   }
 
   private void type(String name, String type) {

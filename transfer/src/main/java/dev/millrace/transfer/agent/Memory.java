@@ -42,7 +42,7 @@ final class Memory implements AutoCloseable {
     }
 
     long bytes() {
-      return ids.size() * slab.kind().blockBytes();
+      return ids.size() * slab.kind().idBytes();
     }
   }
 
@@ -62,11 +62,11 @@ final class Memory implements AutoCloseable {
     refuseWhenClosed();
     sweep();
     for (Slab slab : slabs) {
-      if (slab.kind().equals(kind) && slab.freeBlocks() >= count) {
+      if (slab.kind().equals(kind) && slab.freeIds() >= count) {
         return held(slab, count);
       }
     }
-    long blockBytes = kind.blockBytes();
+    long idBytes = kind.idBytes();
     long least;
     try {
       least = Slab.bytes(kind, count);
@@ -78,13 +78,13 @@ final class Memory implements AutoCloseable {
     if (least > room) {
       throw full(least);
     }
-    int blocks = (int) Math.min(Integer.MAX_VALUE, Math.min(slabBytes, room) / blockBytes);
-    while (blocks > count && Slab.bytes(kind, blocks) > room) {
-      blocks--;
+    int ids = (int) Math.min(Integer.MAX_VALUE, Math.min(slabBytes, room) / idBytes);
+    while (ids > count && Slab.bytes(kind, ids) > room) {
+      ids--;
     }
     Slab slab;
     try {
-      slab = new Slab(kind, Math.max(count, blocks), transport.blocks());
+      slab = new Slab(kind, Math.max(count, ids), transport.blocks());
     } catch (OutOfMemoryError e) {
       throw new AgentRefusal(
           Reason.MEMORY_FULL,

@@ -247,6 +247,51 @@ class KvAgentTest {
     }
   }
 
+  /** States have no layout to choose, but ranks; the pages of both sides differ. */
+  @ParameterizedTest
+  @CsvSource({"1, 2", "2, 1", "2, 2"})
+  void read_ofAHybrid_bringsTokensAndStates(int from, int to) {
+    GeometrySpec spec =
+        GeometryText.parse(
+            "tp=%d,block=4,blocks=512,layers=2,heads=4,head-size=16,dtype=bf16,state=mamba2:8:4:2:16,state-dtype=fp32,per-id=8"
+                .formatted(from));
+    LocalEngine engine = engine(spec);
+    KvAgent agent = agent(8 << 20, engine.listing());
+    HandOff handOff =
+        new HandOff(engine.remote(), "cmpl-1", List.of(List.of(9), List.of(1, 5)), 60);
+
+    ReadEvent.Done done =
+        done(
+            read(
+                agent,
+                new ReadOrder(
+                    handOff,
+                    source -> new TargetShape(to, 16, Layout.NHD),
+                    0,
+                    LONG,
+                    ReadOrder.AfterRead.KEEP)));
+
+    HeldCopy copy = agent.copy(done.copyId()).orElseThrow();
+    Elements states =
+        new Elements(engine.geometry(), 0, BlockTable.of(9), rank -> engine.memory(rank.tensor()));
+    Elements ownStates =
+        new Elements(copy.geometry(), 0, copy.tables().get(0), rank -> copy.memory());
+    Elements tokens =
+        new Elements(
+            engine.geometry(), 1, BlockTable.of(1, 5), rank -> engine.memory(rank.tensor()));
+    Elements ownTokens =
+        new Elements(copy.geometry(), 1, copy.tables().get(1), rank -> copy.memory());
+    for (int layer = 0; layer < 2; layer++) {
+      for (int channel : List.of(0, 31, 32, 63, 64, 95, 96, 103)) {
+        assertThat(ownStates.ofState(layer, channel, 2))
+            .isEqualTo(states.ofState(layer, channel, 2));
+      }
+      for (int token = 0; token < 60; token++) {
+        assertThat(ownTokens.at(layer, 1, 3, token, 7)).isEqualTo(tokens.at(layer, 1, 3, token, 7));
+      }
+    }
+  }
+
   @Test
   void read_withRelease_tellsEveryRankOnce() {
     LocalEngine engine = engine(spec(2, 16, Layout.HND));

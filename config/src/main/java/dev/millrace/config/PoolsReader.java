@@ -1,0 +1,164 @@
+package dev.millrace.config;
+
+import static dev.millrace.config.Complaints.quote;
+
+import java.net.URI;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+
+/** The pools of a routing table, and whether a stage may name one of them. */
+final class PoolsReader {
+  /** Names of pools appear in metrics and in paths of the admin port. */
+  private static final Pattern POOL_NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,62}");
+
+  private final Complaints complaints;
+
+  /** What of each pool could be read; routes are checked against it. */
+  private final Map<String, PoolDraft> pools = new LinkedHashMap<>();
+
+  /** Where each worker address and side channel was listed first, by model and address. */
+  private final Map<String, Field> listed = new HashMap<>();
+
+  /** Whether there is a mapping of pools at all, so that unknown names are the routes' mistake. */
+  private boolean known;
+
+  PoolsReader(Complaints complaints) {
+    this.complaints = complaints;
+  }
+
+  /** A pool whose role or model may be unreadable: routes that name it are not blamed for that. */
+  private record PoolDraft(Optional<Role> role, Optional<String> model, Optional<Pool> pool) {}
+
+  void read(Section top) {
+    Optional<Section> section =
+        top.require("pools", "the workers, by pool").flatMap(Field::section);
+    if (section.isEmpty()) {
+      return;
+    }
+    known = true;
+    section
+        .get()
+        .entries()
+        .forEach((name, field) -> {
+          if (!POOL_NAME.matcher(name).matches()) {
+            complaints.add(
+                section.get().key(name),
+                field.path(),
+                "is not a name for a pool; use up to 63 letters, digits, '.', '_' and '-'");
+          }
+          pools.put(name, pool(name, field));
+        });
+  }
+
+  /** The pools that could be read whole, in the order of the file. */
+  List<Pool> complete() {
+    return pools.values().stream().flatMap(draft -> draft.pool().stream()).toList();
+  }
+
+  /**
+   * Whether a stage may name a pool; complains if not. Nothing is said of what could not be read.
+   */
+  boolean serves(Field field, String name, Role role, Optional<String> model) {
+    return !known || fits(field, name, role, model);
+  }
+
+  private PoolDraft pool(String name, Field field) {
+    Optional<Section> section = field.section();
+    if (section.isEmpty()) {
+      return new PoolDraft(Optional.empty(), Optional.empty(), Optional.empty());
+    }
+    Section pool = section.get();
+    Optional<Role> role =
+        pool.require("role", "prefill or decode").flatMap(value -> value.choice(Role.values()));
+    Optional<String> model =
+        pool.require("model", "the model name that clients send").flatMap(Field::text);
+    Optional<EngineKind> engine =
+        pool.require("engine", "vllm or millrace-sim")
+            .flatMap(value -> value.choice(EngineKind.values()));
+    List<WorkerAddress> workers = new ArrayList<>();
+    pool.require("workers", "a list of {url, side-channel}")
+        .flatMap(Field::items)
+        .orElse(List.of())
+        .forEach(item -> worker(item, model).ifPresent(workers::add));
+    Declared declared = DeclaredReader.read(pool);
+    pool.refuseOtherKeys();
+    boolean complete =
+        !name.isBlank()
+            && role.isPresent()
+            && model.isPresent()
+            && engine.isPresent()
+            && !workers.isEmpty();
+    Optional<Pool> read =
+        complete
+            ? Optional.of(new Pool(name, role.get(), model.get(), engine.get(), declared, workers))
+            : Optional.empty();
+    return new PoolDraft(role, model, read);
+  }
+
+  /** A worker of a pool; empty if it cannot be read or its address is listed already. */
+  private Optional<WorkerAddress> worker(Field item, Optional<String> model) {
+    Optional<Section> section = item.section();
+    if (section.isEmpty()) {
+      return Optional.empty();
+    }
+    Section worker = section.get();
+    Optional<Field> url = worker.require("url", "such as http://10.0.0.4:8000");
+    Optional<Field> sideChannel = worker.find("side-channel");
+    Declared declared = DeclaredReader.read(worker);
+    worker.refuseOtherKeys();
+    Optional<URI> address = url.flatMap(Field::workerUrl);
+    Optional<HostPort> channel = sideChannel.flatMap(Field::hostPort);
+    if (address.isEmpty()) {
+      return Optional.empty();
+    }
+    WorkerAddress read = new WorkerAddress(address.get(), channel, declared);
+    // Pools of different models may share workers, as those of LoRA adapters do.
+    String scope = model.orElse("") + " ";
+    boolean isNew = isFirst(scope + read.url(), url.get(), read.url().toString());
+    if (channel.isPresent()) {
+      isNew &= isFirst(scope + channel.get(), sideChannel.get(), channel.get().toString());
+    }
+    return isNew ? Optional.of(read) : Optional.empty();
+  }
+
+  private boolean isFirst(String key, Field field, String shown) {
+    Field first = listed.putIfAbsent(key, field);
+    if (first != null) {
+      field.complain(
+          "%s is listed already, as %s on line %d"
+              .formatted(quote(shown), first.path(), Place.of(first.node()).line()));
+    }
+    return first == null;
+  }
+
+  private boolean fits(Field field, String name, Role role, Optional<String> model) {
+    PoolDraft pool = pools.get(name);
+    if (pool == null) {
+      String known =
+          pools.isEmpty() ? "there are none" : String.join(", ", new TreeSet<>(pools.keySet()));
+      field.complain(
+          "there is no pool %s; known: %s%s"
+              .formatted(quote(name), known, Nearest.hint(name, pools.keySet())));
+      return false;
+    }
+    if (pool.role().isPresent() && pool.role().get() != role) {
+      field.complain(
+          "pool %s has role %s, this stage needs %s"
+              .formatted(quote(name), pool.role().get().keyword(), role.keyword()));
+      return false;
+    }
+    if (pool.model().isPresent() && model.isPresent() && !pool.model().equals(model)) {
+      field.complain(
+          "pool %s serves model %s, this route matches %s"
+              .formatted(quote(name), quote(pool.model().get()), quote(model.get())));
+      return false;
+    }
+    return true;
+  }
+}

@@ -1,0 +1,161 @@
+package dev.millrace.config;
+
+import static dev.millrace.config.Complaints.quote;
+
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+
+/** The routes of a routing table. */
+final class RoutesReader {
+  private final PoolsReader pools;
+  private final boolean agentsListed;
+  private final Map<String, Field> routedModels = new HashMap<>();
+
+  /**
+   * Reads routes against what was read before them.
+   *
+   * @param agentsListed whether the table has agents, of whatever kind
+   */
+  RoutesReader(PoolsReader pools, boolean agentsListed) {
+    this.pools = pools;
+    this.agentsListed = agentsListed;
+  }
+
+  List<Route> read(Section top) {
+    List<Route> read = new ArrayList<>();
+    top.require("routes", "a list of {match, prefill, decode}")
+        .flatMap(Field::items)
+        .orElse(List.of())
+        .forEach(item -> route(item).ifPresent(read::add));
+    return read;
+  }
+
+  private Optional<Route> route(Field item) {
+    Optional<Section> section = item.section();
+    if (section.isEmpty()) {
+      return Optional.empty();
+    }
+    Section route = section.get();
+    Optional<String> model = model(route);
+    Optional<Stage> prefill = stage(route, Role.PREFILL, model);
+    Optional<Stage> decode = stage(route, Role.DECODE, model);
+    Pairing pairing = pairing(route);
+    Deadlines deadlines = deadlines(route);
+    Retries retries = retries(route);
+    route.refuseOtherKeys();
+    return model.isPresent() && prefill.isPresent() && decode.isPresent()
+        ? Optional.of(
+            new Route(model.get(), prefill.get(), decode.get(), pairing, deadlines, retries))
+        : Optional.empty();
+  }
+
+  private Optional<String> model(Section route) {
+    Optional<Section> section = route.require("match", "{model: NAME}").flatMap(Field::section);
+    if (section.isEmpty()) {
+      return Optional.empty();
+    }
+    Section match = section.get();
+    Optional<Field> field = match.require("model", "the model name that clients send");
+    match.refuseOtherKeys();
+    Optional<String> model = field.flatMap(Field::text);
+    if (model.isPresent()) {
+      Field first = routedModels.putIfAbsent(model.get(), field.get());
+      if (first != null) {
+        field
+            .get()
+            .complain(
+                "%s is matched already on line %d; this route would never be taken"
+                    .formatted(quote(model.get()), Place.of(first.node()).line()));
+        return Optional.empty();
+      }
+    }
+    return model;
+  }
+
+  private Optional<Stage> stage(Section route, Role role, Optional<String> model) {
+    Optional<Section> section =
+        route.require(role.keyword(), "{pool: NAME}").flatMap(Field::section);
+    if (section.isEmpty()) {
+      return Optional.empty();
+    }
+    Section stage = section.get();
+    Optional<Field> field = stage.require("pool", "the name of a " + role.keyword() + " pool");
+    Policy policy =
+        stage
+            .find("policy")
+            .flatMap(value -> value.choice(Policy.values()))
+            .orElse(Policy.ROUND_ROBIN);
+    stage.refuseOtherKeys();
+    Optional<String> pool = field.flatMap(Field::text);
+    if (pool.isPresent() && !pools.serves(field.get(), pool.get(), role, model)) {
+      return Optional.empty();
+    }
+    return pool.map(name -> new Stage(name, policy));
+  }
+
+  private Pairing pairing(Section route) {
+    Pairing defaults = Pairing.defaults();
+    Optional<Field> transfer = route.find("transfer");
+    Transfer way = choice(transfer, Transfer.values(), defaults.transfer());
+    if (way.needsAgent() && !agentsListed) {
+      transfer
+          .orElseThrow()
+          .complain("%s needs a KV agent; list one under \"agents\"".formatted(way.keyword()));
+    }
+    return new Pairing(
+        way,
+        choice(route.find("verify"), Verify.values(), defaults.verify()),
+        choice(route.find("canary"), CanaryRule.values(), defaults.canary()),
+        choice(route.find("on-mismatch"), OnMismatch.values(), defaults.onMismatch()),
+        choice(route.find("on-recompute"), OnRecompute.values(), defaults.onRecompute()));
+  }
+
+  private static <E extends Enum<E> & Keyword> E choice(
+      Optional<Field> field, E[] values, E otherwise) {
+    return field.flatMap(found -> found.choice(values)).orElse(otherwise);
+  }
+
+  private static Deadlines deadlines(Section route) {
+    Deadlines defaults = Deadlines.defaults();
+    Optional<Section> section = route.find("deadlines").flatMap(Field::section);
+    if (section.isEmpty()) {
+      return defaults;
+    }
+    Section deadlines = section.get();
+    Deadlines read =
+        new Deadlines(
+            duration(deadlines, "prefill", defaults.prefill()),
+            duration(deadlines, "first-token", defaults.firstToken()),
+            duration(deadlines, "stream-idle", defaults.streamIdle()),
+            duration(deadlines, "total", defaults.total()));
+    deadlines.refuseOtherKeys();
+    return read;
+  }
+
+  private static Duration duration(Section section, String key, Duration otherwise) {
+    return section.find(key).flatMap(Field::duration).orElse(otherwise);
+  }
+
+  private static Retries retries(Section route) {
+    Retries defaults = Retries.defaults();
+    Optional<Section> section = route.find("retries").flatMap(Field::section);
+    if (section.isEmpty()) {
+      return defaults;
+    }
+    Section retries = section.get();
+    Retries read =
+        new Retries(
+            count(retries, "prefill", defaults.prefill()),
+            count(retries, "decode", defaults.decode()));
+    retries.refuseOtherKeys();
+    return read;
+  }
+
+  private static int count(Section section, String key, int otherwise) {
+    return section.find(key).flatMap(value -> value.integer(0, Retries.MOST)).orElse(otherwise);
+  }
+}

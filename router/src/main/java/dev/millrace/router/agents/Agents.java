@@ -1,0 +1,172 @@
+package dev.millrace.router.agents;
+
+import dev.millrace.config.AgentAddress;
+import dev.millrace.router.handoff.Pinned;
+import dev.millrace.transfer.rpc.AgentCallFailed;
+import dev.millrace.transfer.rpc.AgentClient;
+import dev.millrace.transfer.rpc.Token;
+import dev.millrace.transfer.rpc.v1.DescribeReply;
+import dev.millrace.transfer.rpc.v1.Engine;
+import dev.millrace.transfer.rpc.v1.ExtendRequest;
+import dev.millrace.transfer.rpc.v1.HandOff;
+import dev.millrace.transfer.rpc.v1.Holder;
+import dev.millrace.transfer.rpc.v1.ReleaseRequest;
+import io.vertx.core.Future;
+import io.vertx.core.Vertx;
+import io.vertx.core.buffer.Buffer;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** All KV agents of a routing table. Shared by all event loops. */
+public final class Agents {
+  private static final Logger LOG = LoggerFactory.getLogger(Agents.class);
+
+  private static final Duration WATCH = Duration.ofSeconds(1);
+  private static final Duration DESCRIBE_WITHIN = Duration.ofSeconds(1);
+
+  /** Over a connection that is there, an engine frees blocks within milliseconds. */
+  private static final Duration SHORT_CALL = Duration.ofSeconds(5);
+
+  private final List<Agent> agents;
+
+  private Agents(List<Agent> agents) {
+    this.agents = List.copyOf(agents);
+  }
+
+  /**
+   * Reads the tokens and begins to watch, on the event loop from which it is called.
+   *
+   * @return fails if a token cannot be read
+   */
+  public static Future<Agents> watch(Vertx vertx, List<AgentAddress> addresses) {
+    List<Future<Agent>> known = new ArrayList<>();
+    for (AgentAddress address : addresses) {
+      known.add(agent(vertx, address));
+    }
+    return Future.all(known)
+        .map(all -> {
+          Agents agents = new Agents(all.list());
+          agents.look();
+          if (!known.isEmpty()) {
+            vertx.setPeriodic(WATCH.toMillis(), timer -> agents.look());
+          }
+          return agents;
+        });
+  }
+
+  private static Future<Agent> agent(Vertx vertx, AgentAddress address) {
+    return vertx
+        .fileSystem()
+        .readFile(address.tokenFile().toString())
+        .map(content -> token(address, content))
+        .map(token ->
+            new Agent(
+                address.url().toString(),
+                new AgentClient(vertx, address.url().getHost(), address.port(), token)))
+        .recover(failure ->
+            Future.failedFuture(
+                "the token of agent %s cannot be read: %s"
+                    .formatted(address.url(), failure.getMessage())));
+  }
+
+  private static Token token(AgentAddress address, Buffer content) {
+    try {
+      return Token.of(content.toString(StandardCharsets.UTF_8).strip());
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(address.tokenFile() + ": " + e.getMessage(), e);
+    }
+  }
+
+  private void look() {
+    for (Agent agent : agents) {
+      agent
+          .client()
+          .describe(DESCRIBE_WITHIN)
+          .onSuccess(reply -> answered(agent, reply))
+          .onFailure(failure -> failed(agent, failure));
+    }
+  }
+
+  private static void answered(Agent agent, DescribeReply reply) {
+    if (agent.said() == null) {
+      LOG.info("{} answers: transport {}", agent, reply.getTransport());
+    }
+    agent.answered(reply);
+  }
+
+  private static void failed(Agent agent, Throwable failure) {
+    String why = words(failure);
+    if (!why.equals(agent.trouble())) {
+      LOG.warn("{} does not answer: {}", agent, why);
+    }
+    agent.failed(why);
+  }
+
+  private static String words(Throwable failure) {
+    return failure instanceof AgentCallFailed call
+        ? call.status() + ": " + call.getMessage()
+        : String.valueOf(failure.getMessage());
+  }
+
+  /** Every agent, in the table's order. */
+  public List<Agent> all() {
+    return agents;
+  }
+
+  /** The agent with the fewest calls of those that answer and reach a side channel. */
+  public Optional<Agent> reaching(String host, int port) {
+    return agents.stream()
+        .filter(agent -> agent.reaches(host, port))
+        .min(Comparator.comparingInt(Agent::calls));
+  }
+
+  /** Frees blocks at the prefill engine; fails if the agent could not. */
+  public Future<Void> release(Agent agent, Pinned blocks) {
+    ReleaseRequest request =
+        ReleaseRequest.newBuilder()
+            .setHandOff(named(blocks))
+            .setHolder(Holder.HOLDER_ENGINE)
+            .build();
+    return counted(agent, "release", blocks, agent.client().release(request, SHORT_CALL));
+  }
+
+  /** Asks the prefill engine to keep blocks for longer; fails if the agent could not. */
+  public Future<Void> extend(Agent agent, Pinned blocks) {
+    ExtendRequest request = ExtendRequest.newBuilder().setHandOff(named(blocks)).build();
+    return counted(agent, "extend", blocks, agent.client().extend(request, SHORT_CALL));
+  }
+
+  private static Future<Void> counted(Agent agent, String what, Pinned blocks, Future<?> call) {
+    agent.openCalls().incrementAndGet();
+    return call.onComplete(ended -> agent.openCalls().decrementAndGet())
+        .onFailure(failure ->
+            LOG.warn(
+                "{} could not {} {} of {}: {}",
+                agent,
+                what,
+                blocks.requestId(),
+                blocks.sideChannel(),
+                words(failure)))
+        .mapEmpty();
+  }
+
+  /** Enough to speak of a hand-off, without its block ids. */
+  private static HandOff named(Pinned blocks) {
+    return HandOff.newBuilder()
+        .setEngine(
+            Engine.newBuilder()
+                .setEngineId(blocks.engineId())
+                .setSideChannelHost(blocks.host())
+                .setSideChannelPort(blocks.port())
+                .setTensorParallel(blocks.tensorParallel())
+                .setPipelineParallel(blocks.pipelineParallel()))
+        .setRequestId(blocks.requestId())
+        .build();
+  }
+}
