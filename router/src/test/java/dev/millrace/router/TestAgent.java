@@ -2,6 +2,7 @@ package dev.millrace.router;
 
 import dev.millrace.config.AgentAddress;
 import dev.millrace.simulator.SimulatedEngine;
+import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.agent.AgentOptions;
 import dev.millrace.transfer.agent.AgentTransport;
 import dev.millrace.transfer.agent.KvAgent;
@@ -9,7 +10,6 @@ import dev.millrace.transfer.rpc.AgentServer;
 import dev.millrace.transfer.rpc.AgentServerOptions;
 import dev.millrace.transfer.rpc.Token;
 import dev.millrace.transfer.sidechannel.ConnectorVersion;
-import dev.millrace.transfer.tcp.Secret;
 import dev.millrace.transfer.tcp.TcpTransport;
 import dev.millrace.transfer.tcp.TcpTransportOptions;
 import io.vertx.core.Vertx;
@@ -42,7 +42,8 @@ final class TestAgent implements AutoCloseable {
   static TestAgent reaching(Vertx vertx, Path folder, SimulatedEngine... engines) throws Exception {
     List<AgentOptions.SideChannel> channels =
         Arrays.stream(engines).map(TestAgent::channel).toList();
-    Secret secret = Secret.of(engines[0].config().secret().getBytes(StandardCharsets.UTF_8));
+    SharedSecret secret =
+        SharedSecret.of(engines[0].config().secret().getBytes(StandardCharsets.UTF_8));
     KvAgent agent =
         KvAgent.start(
             new AgentOptions(channels, 64 << 20, 8 << 20, Duration.ofSeconds(60), LONG, LONG, 32),
