@@ -1,10 +1,8 @@
 package dev.millrace.cli;
 
-import dev.millrace.layout.ElementType;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.IncompatibleGeometry;
 import dev.millrace.layout.Layout;
-import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Parallelism;
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.EngineRole;
@@ -16,6 +14,7 @@ import java.io.PrintWriter;
 import java.time.Duration;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -63,23 +62,7 @@ final class SimulateCommand implements Callable<Integer> {
           "Layout of the cache: hnd, nhd, cross-layer and others (a wrong one lists them).")
   private String layout = "hnd";
 
-  @Option(names = "--layers", paramLabel = "N", description = "Layers of the model.")
-  private int layers = 4;
-
-  @Option(names = "--kv-heads", paramLabel = "N", description = "KV heads of the model.")
-  private int kvHeads = 4;
-
-  @Option(
-      names = "--head-size",
-      paramLabel = "N",
-      description = "Elements per head; with --mla, of the latent.")
-  private int headSize = 32;
-
-  @Option(names = "--mla", description = "Multi-head latent attention.")
-  private boolean mla;
-
-  @Option(names = "--dtype", description = "Element type of the cache.")
-  private String dtype = "bf16";
+  @Mixin private ShapeOptions shape = new ShapeOptions();
 
   @Option(names = "--blocks", paramLabel = "N", description = "Blocks per rank.")
   private int blocks = 512;
@@ -121,6 +104,8 @@ final class SimulateCommand implements Callable<Integer> {
       description = "Answer canned tokens as fast as possible, without any KV cache.")
   private boolean plain;
 
+  @Mixin private ParentOption parent = new ParentOption();
+
   SimulateCommand(StopSignal stop) {
     this.stop = stop;
   }
@@ -128,6 +113,7 @@ final class SimulateCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     EngineConfig config = config();
+    parent.watch(stop);
     Vertx vertx = Vertx.vertx();
     try {
       String what = "the simulated engine at %s:%d".formatted(host, port);
@@ -158,14 +144,13 @@ final class SimulateCommand implements Callable<Integer> {
 
   private EngineConfig config() {
     try {
-      ElementType element = ElementType.parse(dtype);
-      ModelShape shape =
-          mla
-              ? ModelShape.mla(layers, headSize, element)
-              : ModelShape.dense(layers, kvHeads, headSize, element);
       GeometrySpec geometry =
           new GeometrySpec(
-              shape, Parallelism.tensor(tensorParallel), blockSize, Layout.parse(layout), blocks);
+              shape.shape(),
+              Parallelism.tensor(tensorParallel),
+              blockSize,
+              Layout.parse(layout),
+              blocks);
       // Building it once finds what does not go together.
       geometry.geometry();
       return EngineConfig.builder()

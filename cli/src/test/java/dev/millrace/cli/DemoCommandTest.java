@@ -58,8 +58,10 @@ class DemoCommandTest {
   @Test
   void once_oneByteIsWrong_isNotSo() {
     CommandLineRun run =
-        tamperedWith(
-            demo -> demo.decode().forEach(e -> e.misbehave(new Misbehaviour.CorruptByte())));
+        tamperedWith(demo ->
+            TestDemos.engines(demo)
+                .simulatedDecode()
+                .forEach(e -> e.misbehave(new Misbehaviour.CorruptByte())));
 
     assertThat(run.exitCode()).isEqualTo(ExitCode.NOT_SO);
     assertThat(run.out())
@@ -70,7 +72,10 @@ class DemoCommandTest {
   @Test
   void once_engineRefuses_isNotSoWithItsAnswer() {
     CommandLineRun run =
-        tamperedWith(demo -> demo.decode().forEach(e -> e.misbehave(new Misbehaviour.Refuse(418))));
+        tamperedWith(demo ->
+            TestDemos.engines(demo)
+                .simulatedDecode()
+                .forEach(e -> e.misbehave(new Misbehaviour.Refuse(418))));
 
     run.assertFailed(ExitCode.NOT_SO);
     assertThat(run.err()).contains("answered 418");
@@ -120,8 +125,7 @@ class DemoCommandTest {
 
   @ParameterizedTest
   @CsvSource({
-    "--transport, nixl, is not there yet; use tcp",
-    "--transport, smoke, is not known; use tcp",
+    "--transport, smoke, '[TCP, NIXL]'",
     "--transfer, relay, is not there yet; use engine",
     "--prefill-layout, hmd, is not a layout",
     "--decode-tp, 3, 4 KV heads do not divide among 3",

@@ -313,7 +313,7 @@ public final class SimulatedEngine {
     }
 
     private Future<Long> free(Parts present) {
-      return context.executeBlocking(present.memory()::free);
+      return context.executeBlocking(present.memory()::free).map(Objects::requireNonNull);
     }
 
     /** What may still be written must not become somebody else's memory. */

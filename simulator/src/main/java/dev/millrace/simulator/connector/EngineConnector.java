@@ -244,6 +244,7 @@ public final class EngineConnector implements Connector {
               return transports.close();
             },
             false)
+        .map(Objects::requireNonNull)
         .compose(free ->
             free
                 ? Future.succeededFuture()
