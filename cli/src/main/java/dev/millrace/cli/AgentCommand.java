@@ -4,6 +4,7 @@ import dev.millrace.config.AgentConfig;
 import dev.millrace.config.AgentConfigs;
 import dev.millrace.config.Complaint;
 import dev.millrace.config.LoadedAgent;
+import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.agent.AgentOptions;
 import dev.millrace.transfer.agent.AgentTransport;
 import dev.millrace.transfer.agent.KvAgent;
@@ -12,12 +13,10 @@ import dev.millrace.transfer.nixl.NixlAgentTransport;
 import dev.millrace.transfer.nixl.NixlSettings;
 import dev.millrace.transfer.nixl.NixlTransport;
 import dev.millrace.transfer.nixl.NixlTransportOptions;
-import dev.millrace.transfer.nixl.SharedSecret;
 import dev.millrace.transfer.rpc.AgentServer;
 import dev.millrace.transfer.rpc.AgentServerOptions;
 import dev.millrace.transfer.rpc.Token;
 import dev.millrace.transfer.sidechannel.ConnectorVersion;
-import dev.millrace.transfer.tcp.Secret;
 import dev.millrace.transfer.tcp.TcpTransport;
 import dev.millrace.transfer.tcp.TcpTransportOptions;
 import io.vertx.core.Vertx;
@@ -133,9 +132,7 @@ final class AgentCommand implements Callable<Integer> {
       case TCP -> AgentTransport.of(tcp(config.secretFile().orElseThrow()));
       case NIXL ->
           switch (Nixl.load(NixlSettings.DEFAULT)) {
-            case Nixl.Present nixl ->
-                new NixlAgentTransport(
-                    NixlTransport.open(nixl, NixlTransportOptions.named(NAME, shared(config))));
+            case Nixl.Present nixl -> new NixlAgentTransport(nixl(nixl, config));
             case Nixl.Absent(String reason, String remedy) ->
                 throw Failure.usage("transport nixl: %s\n%s".formatted(reason, remedy));
           };
@@ -144,19 +141,20 @@ final class AgentCommand implements Callable<Integer> {
 
   /** Nobody needs to connect to an agent that only reads, so it stays on the loopback address. */
   private static TcpTransport tcp(Path file) {
-    try {
-      return TcpTransport.start(TcpTransportOptions.loopback(NAME, Secret.of(bytes(file))));
-    } catch (IllegalArgumentException e) {
-      throw Failure.usage("%s: %s".formatted(file, e.getMessage()));
-    }
+    return TcpTransport.start(TcpTransportOptions.loopback(NAME, secret(file)));
   }
 
-  private static SharedSecret shared(AgentConfig config) {
-    if (config.secretFile().isEmpty()) {
-      // Inference engines know no secret of ours.
-      return SharedSecret.random(new SecureRandom());
-    }
-    Path file = config.secretFile().get();
+  private static NixlTransport nixl(Nixl.Present nixl, AgentConfig config) {
+    // Inference engines know no secret of ours.
+    SharedSecret secret =
+        config
+            .secretFile()
+            .map(AgentCommand::secret)
+            .orElseGet(() -> SharedSecret.random(new SecureRandom()));
+    return NixlTransport.open(nixl, NixlTransportOptions.named(NAME, secret));
+  }
+
+  private static SharedSecret secret(Path file) {
     try {
       return SharedSecret.of(bytes(file));
     } catch (IllegalArgumentException e) {

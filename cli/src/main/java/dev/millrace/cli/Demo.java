@@ -55,6 +55,7 @@ final class Demo implements AutoCloseable {
           Startup.started(
               "the router (port %d, admin port %d)".formatted(setup.port(), setup.adminPort()),
               Router.start(vertx, table(), System::nanoTime));
+      var _ = Startup.started("judging the pairs of workers", router.settled());
     } catch (RuntimeException e) {
       engines.close();
       Startup.closed(vertx.close());

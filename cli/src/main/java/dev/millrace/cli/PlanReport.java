@@ -48,23 +48,27 @@ record PlanReport(TransferPlanner planner, int tokens, List<RankLine> ranks) {
   }
 
   private static GeometrySpec withRoomFor(int tokens, GeometrySpec spec) {
-    int blocks = 2 * Math.ceilDiv(tokens, spec.blockSize()) + 1;
+    int ids = 2 * Math.ceilDiv(tokens, spec.blockSize() * spec.blocksPerId()) + 1;
     return new GeometrySpec(
         spec.model(),
         spec.parallelism(),
         spec.blockSize(),
         spec.layout(),
-        Math.max(spec.blocks(), blocks));
+        Math.max(spec.blocks(), ids * spec.blocksPerId()),
+        spec.blocksPerId());
   }
 
   private static List<BlockTable> scattered(Geometry geometry, int tokens) {
     List<BlockTable> tables = new ArrayList<>();
     for (CacheGroup group : geometry.model().groups()) {
-      int all = Math.ceilDiv(tokens, geometry.blockSize());
+      int all = Math.ceilDiv(tokens, geometry.tokensPerId());
       int kept =
-          group instanceof CacheGroup.SlidingWindow window
-              ? Math.min(all, Math.ceilDiv(window.windowTokens(), geometry.blockSize()) + 1)
-              : all;
+          switch (group) {
+            case CacheGroup.Full full -> all;
+            case CacheGroup.SlidingWindow window ->
+                Math.min(all, Math.ceilDiv(window.windowTokens(), geometry.tokensPerId()) + 1);
+            case CacheGroup.StateSpace state -> 1;
+          };
       int[] ids = IntStream.range(all - kept, all).map(index -> 2 * index + 1).toArray();
       tables.add(BlockTable.startingAt(all - kept, ids));
     }

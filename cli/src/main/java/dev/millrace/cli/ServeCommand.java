@@ -49,6 +49,13 @@ final class ServeCommand implements Callable<Integer> {
       out.println("listening on http://" + new HostPort(listen.host(), router.port()));
       out.println("admin on http://" + new HostPort(admin.host(), router.adminPort()));
       out.flush();
+      var _ =
+          router
+              .settled()
+              .onSuccess(settled -> {
+                settled.pairs().forEach(out::println);
+                out.flush();
+              });
       stop.await();
       Startup.closed(router.close());
       return ExitCode.DONE;

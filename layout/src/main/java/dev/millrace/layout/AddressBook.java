@@ -17,4 +17,14 @@ public interface AddressBook {
    * @param allocation index in {@link GeometrySpec#allocations}
    */
   long baseAddress(int pipeline, int tensor, int allocation);
+
+  /**
+   * The distance of neighbouring blocks of an allocation: their size, or more where what is
+   * described as a tensor of its own interleaves with others.
+   *
+   * @param blockBytes size of a block
+   */
+  default long blockStrideBytes(int pipeline, int tensor, int allocation, long blockBytes) {
+    return blockBytes;
+  }
 }

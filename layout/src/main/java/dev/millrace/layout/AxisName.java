@@ -1,6 +1,9 @@
 package dev.millrace.layout;
 
-/** The axes that the elements of an attention cache are indexed by. */
+/**
+ * The axes that elements are indexed by: LAYER, KV, HEAD, TOKEN and DIM those of an attention
+ * cache, LAYER, CHANNEL and DIM those of a state-space layer's state.
+ */
 public enum AxisName {
   /**
    * Layer, counted within its {@link CacheGroup}: 0 is the first layer of the group, whatever its
@@ -13,6 +16,11 @@ public enum AxisName {
   HEAD,
   /** Token within a block. */
   TOKEN,
-  /** Element of one head of one token. */
-  DIM
+  /** Element of one head of one token, or of one channel of a state. */
+  DIM,
+  /**
+   * Channel of a state, before tensor parallelism, counted through all {@linkplain StateShape#parts
+   * parts}.
+   */
+  CHANNEL
 }

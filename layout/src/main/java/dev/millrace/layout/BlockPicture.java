@@ -1,10 +1,10 @@
 package dev.millrace.layout;
 
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.PriorityQueue;
+import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
@@ -19,6 +19,9 @@ import java.util.stream.IntStream;
 public final class BlockPicture {
   private static final int MOST_BOXES = 4;
   private static final int MOST_SLICES = 12;
+
+  /** How the names of tensors end that are all of their layer. */
+  private static final Set<String> WHOLE_LAYERS = Set.of("attn", "mixer");
 
   private final TransferPlanner planner;
   private final Rank targetRank;
@@ -53,7 +56,7 @@ public final class BlockPicture {
     TokenSpan span = new TokenSpan(from, to);
     BlockTable targetTable = targetTable(firstTarget, span);
     TransferPlan plan =
-        planner.plan(
+        planner.planBlocks(
             targetRank,
             tables(BlockTable.startingAt(block, block)),
             tables(targetTable),
@@ -73,8 +76,11 @@ public final class BlockPicture {
     }
   }
 
+  /** States are not drawn: they move whole. */
   private List<BlockTable> tables(BlockTable table) {
-    return Collections.nCopies(planner.source().model().groups().size(), table);
+    return planner.source().model().groups().stream()
+        .map(group -> group instanceof CacheGroup.StateSpace ? BlockTable.of() : table)
+        .toList();
   }
 
   /** Descending ids: blocks that stand apart, so that no run goes from one into the next. */
@@ -88,6 +94,7 @@ public final class BlockPicture {
     return geometry.ranks().stream()
         .flatMap(rank -> rank.regions().stream())
         .flatMap(List::stream)
+        .filter(region -> !region.isState())
         .mapToInt(Region::blocks)
         .min()
         .orElse(1);
@@ -193,7 +200,7 @@ public final class BlockPicture {
   /** The {@code .k} of a tensor that is not all of its layer, to tell it from its siblings. */
   private static String part(String tensor) {
     String last = tensor.substring(tensor.lastIndexOf('.') + 1);
-    return last.equals("attn") || last.equals(tensor) ? "" : " " + last;
+    return WHOLE_LAYERS.contains(last) || last.equals(tensor) ? "" : " " + last;
   }
 
   /** A line of a box. */

@@ -38,6 +38,21 @@ public final class BlockTable {
     return new BlockTable(Math.max(0, all - ids.length), ids.clone());
   }
 
+  /**
+   * The table in smaller blocks: id <i>i</i> becomes the ids {@code i * factor} to {@code i *
+   * factor + factor - 1}.
+   */
+  public BlockTable split(int factor) {
+    if (factor == 1) {
+      return this;
+    }
+    int[] smaller = new int[Math.multiplyExact(ids.length, factor)];
+    for (int i = 0; i < smaller.length; i++) {
+      smaller[i] = Math.addExact(Math.multiplyExact(ids[i / factor], factor), i % factor);
+    }
+    return new BlockTable(Math.multiplyExact(firstBlock, factor), smaller);
+  }
+
   /** Number in the sequence of the first block in the table. */
   public int firstBlock() {
     return firstBlock;

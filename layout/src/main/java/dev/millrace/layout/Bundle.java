@@ -14,7 +14,7 @@ record Bundle(int group, List<RegionPair> pairs) {
     pairs = List.copyOf(pairs);
   }
 
-  /** Bytes that move for each token. */
+  /** Bytes that move for each token, or each state. */
   long bytesPerToken() {
     long bytes = 0;
     for (RegionPair pair : pairs) {

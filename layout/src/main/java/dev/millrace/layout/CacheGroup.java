@@ -38,10 +38,12 @@ public sealed interface CacheGroup {
   }
 
   /**
-   * State-space layers (Mamba, gated delta nets): a state instead of tokens. Not planned yet,
-   * refused by name.
+   * State-space layers (Mamba, gated delta nets): a block holds a layer's whole state instead of
+   * tokens. The last block of a table holds the state behind the last token.
+   *
+   * @param state what a layer keeps
    */
-  record StateSpace(List<Integer> layers) implements CacheGroup {
+  record StateSpace(List<Integer> layers, StateShape state) implements CacheGroup {
     public StateSpace {
       layers = List.copyOf(layers);
     }

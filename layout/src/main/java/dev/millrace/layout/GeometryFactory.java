@@ -13,6 +13,10 @@ import java.util.Map;
  * each index of an axis that it does not name is a tensor of its own, ordered by layer, then K and
  * V, then head.
  *
+ * <p>Layer <i>j</i> of every KV-cache group lies in the same tensor. A state-space layer's state
+ * fills a page of it: as many blocks as one id stands for. A model of state-space layers alone has
+ * blocks of its states' size.
+ *
  * <p>Heads: with {@code H} heads on {@code T} ranks, rank {@code t} holds {@code H/T} heads from
  * {@code t*H/T} on, or, where {@code T > H}, the one head {@code t*H/T} (vLLM's replication of KV
  * heads). MLA's single head falls under the second rule.
@@ -21,21 +25,46 @@ final class GeometryFactory {
   private GeometryFactory() {}
 
   static List<Allocation> allocations(GeometrySpec spec, int pipeline, int tensor) {
-    return new RankBuilder(spec, pipeline, tensor).allocations();
+    return new RankBuilder(spec, pipeline, tensor).thatHoldsItsStates().allocations();
   }
 
   static Geometry geometry(GeometrySpec spec, AddressBook addresses) {
     List<Rank> ranks = new ArrayList<>();
     for (int p = 0; p < spec.parallelism().pipeline(); p++) {
       for (int t = 0; t < spec.parallelism().tensor(); t++) {
-        ranks.add(new RankBuilder(spec, p, t).rank(addresses));
+        ranks.add(new RankBuilder(spec, p, t).thatHoldsItsStates().rank(addresses));
       }
     }
-    return new Geometry(spec.model(), spec.parallelism(), spec.blockSize(), spec.layout(), ranks);
+    return new Geometry(
+        spec.model(),
+        spec.parallelism(),
+        spec.blockSize(),
+        spec.layout(),
+        spec.blocksPerId(),
+        ranks);
+  }
+
+  /** How many blocks it takes to hold the largest state. */
+  static int leastBlocksPerId(GeometrySpec spec) {
+    long most = 1;
+    for (int stage = 0; stage < spec.parallelism().pipeline(); stage++) {
+      RankBuilder rank = new RankBuilder(spec, stage, 0);
+      if (rank.blockBytes() > 0) {
+        most = Math.max(most, Math.ceilDiv(rank.largestStateBytes(), rank.blockBytes()));
+      }
+    }
+    return Math.toIntExact(most);
   }
 
   /** Indices {@code [first, first + extent)} of an axis. */
   private record Slice(int first, int extent) {}
+
+  /** An allocation: what it is called, where it begins and how far its blocks are apart. */
+  private record Place(String name, long base, long blockStride) {
+    Place plus(long offset) {
+      return new Place(name, base + offset, blockStride);
+    }
+  }
 
   private static final class RankBuilder {
     private final GeometrySpec spec;
@@ -60,6 +89,45 @@ final class GeometryFactory {
       if (layout == Layout.CPU_ATTENTION && model.isMla()) {
         throw new IncompatibleGeometry("layout cpu keeps K and V; MLA's latent has no such layout");
       }
+      refuseScatteredStates();
+    }
+
+    private void refuseScatteredStates() {
+      boolean scattered =
+          separate(AxisName.KV, model.kvParts()) > 1 || separate(AxisName.HEAD, heads.extent()) > 1;
+      if (scattered && !states().isEmpty()) {
+        throw new IncompatibleGeometry(
+            "layout %s has several tensors per layer; a state-space layer's state lies in one"
+                .formatted(layout.shortName()));
+      }
+    }
+
+    /** Not asked while it is found out how many blocks a state needs. */
+    RankBuilder thatHoldsItsStates() {
+      long page = blockBytes() * spec.blocksPerId();
+      long state = largestStateBytes();
+      if (state > page) {
+        throw new IncompatibleGeometry(
+            "a state of %d bytes does not fit into a page of %d: %d blocks of %d bytes. An id must stand for more blocks"
+                .formatted(state, page, spec.blocksPerId(), blockBytes()));
+      }
+      return this;
+    }
+
+    private List<CacheGroup.StateSpace> states() {
+      return model.groups().stream()
+          .filter(CacheGroup.StateSpace.class::isInstance)
+          .map(CacheGroup.StateSpace.class::cast)
+          .toList();
+    }
+
+    private long largestStateBytes() {
+      int ranks = spec.parallelism().tensor();
+      return states().stream()
+          .map(CacheGroup.StateSpace::state)
+          .mapToLong(state -> state.convolutionBytes(ranks) + state.temporalBytes(ranks))
+          .max()
+          .orElse(0);
     }
 
     private static Slice heads(int heads, int ranks, int rank) {
@@ -98,16 +166,41 @@ final class GeometryFactory {
       List<List<Region>> groups = new ArrayList<>();
       for (CacheGroup group : model.groups()) {
         List<Region> regions = new ArrayList<>();
-        if (!(group instanceof CacheGroup.StateSpace)) {
-          Slice layers = layers(group);
-          int tensors = layout.isCrossLayer() ? Math.min(1, layers.extent()) : layers.extent();
-          for (int slot = 0; slot < tensors; slot++) {
-            addRegions(regions, layers, slot, addresses);
+        Slice layers = layers(group);
+        int tensors = layout.isCrossLayer() ? Math.min(1, layers.extent()) : layers.extent();
+        for (int slot = 0; slot < tensors; slot++) {
+          switch (group) {
+            case CacheGroup.Full full -> addRegions(regions, layers, slot, addresses);
+            case CacheGroup.SlidingWindow window -> addRegions(regions, layers, slot, addresses);
+            case CacheGroup.StateSpace space ->
+                addStates(regions, space.state(), layers.first() + slot, slot, addresses);
           }
         }
         groups.add(regions);
       }
       return new Rank(pipeline, tensor, groups);
+    }
+
+    /** A region for each part of a state. */
+    private void addStates(
+        List<Region> regions, StateShape state, int layer, int slot, AddressBook addresses) {
+      long base = addresses.baseAddress(pipeline, tensor, slot);
+      int blocks = spec.blocks() / spec.blocksPerId();
+      long stride = stride(slot, addresses) * spec.blocksPerId();
+      for (StateShape.Slice slice : state.slices(spec.parallelism().tensor(), tensor)) {
+        regions.add(
+            new Region(
+                name(slot, 0, 0),
+                base + slice.offsetBytes(),
+                blocks,
+                stride,
+                List.of(
+                    new Axis(AxisName.LAYER, layer, 1, 0), slice.channels(), slice.elements())));
+      }
+    }
+
+    private long stride(int allocation, AddressBook addresses) {
+      return addresses.blockStrideBytes(pipeline, tensor, allocation, blockBytes());
     }
 
     private void addRegions(List<Region> regions, Slice layers, int slot, AddressBook addresses) {
@@ -120,12 +213,12 @@ final class GeometryFactory {
           long base = addresses.baseAddress(pipeline, tensor, allocation);
           Slice parts = kvTensors > 1 ? new Slice(kv, 1) : new Slice(0, model.kvParts());
           Slice ownHeads = headTensors > 1 ? new Slice(heads.first() + head, 1) : heads;
-          String name = name(slot, kv, head);
+          Place place = new Place(name(slot, kv, head), base, stride(allocation, addresses));
           if (layout == Layout.CPU_ATTENTION) {
-            regions.add(transposedK(name, base, layer, ownHeads));
-            regions.add(plainV(name, base, layer, ownHeads));
+            regions.add(transposedK(place, layer, ownHeads));
+            regions.add(plainV(place, layer, ownHeads));
           } else {
-            regions.add(dense(name, base, layer, parts, ownHeads));
+            regions.add(dense(place, layer, parts, ownHeads));
           }
         }
       }
@@ -135,7 +228,7 @@ final class GeometryFactory {
      * All axes of the layout packed, innermost last; the axes it does not name stand outside with
      * extent 1.
      */
-    private Region dense(String name, long base, Slice layer, Slice parts, Slice ownHeads) {
+    private Region dense(Place place, Slice layer, Slice parts, Slice ownHeads) {
       Map<AxisName, Slice> slices = new EnumMap<>(AxisName.class);
       slices.put(AxisName.LAYER, layer);
       slices.put(AxisName.KV, parts);
@@ -156,36 +249,30 @@ final class GeometryFactory {
         Slice slice = left.getValue();
         axes.addFirst(new Axis(left.getKey(), slice.first(), slice.extent(), stride));
       }
-      return new Region(name, base, spec.blocks(), stride, axes);
+      return new Region(place.name(), place.base(), spec.blocks(), place.blockStride(), axes);
     }
 
     /** K of CPU attention: DIM outside TOKEN. */
-    private Region transposedK(String name, long base, Slice layer, Slice ownHeads) {
+    private Region transposedK(Place place, Slice layer, Slice ownHeads) {
       long element = model.element().bytes();
-      return cpu(name, base, 0, layer, ownHeads, element, spec.blockSize() * element);
+      return cpu(place, 0, layer, ownHeads, element, spec.blockSize() * element);
     }
 
     /** V of CPU attention, behind K of the same head. */
-    private Region plainV(String name, long base, Slice layer, Slice ownHeads) {
+    private Region plainV(Place place, Slice layer, Slice ownHeads) {
       long element = model.element().bytes();
       long offset = (long) spec.blockSize() * model.headSize() * element;
-      return cpu(name, base + offset, 1, layer, ownHeads, model.headSize() * element, element);
+      return cpu(place.plus(offset), 1, layer, ownHeads, model.headSize() * element, element);
     }
 
     private Region cpu(
-        String name,
-        long base,
-        int kv,
-        Slice layer,
-        Slice ownHeads,
-        long tokenStride,
-        long dimStride) {
+        Place place, int kv, Slice layer, Slice ownHeads, long tokenStride, long dimStride) {
       long part = (long) spec.blockSize() * model.headSize() * model.element().bytes();
       return new Region(
-          name,
-          base,
+          place.name(),
+          place.base(),
           spec.blocks(),
-          blockBytes(),
+          place.blockStride(),
           List.of(
               new Axis(AxisName.LAYER, layer.first(), layer.extent(), 0),
               new Axis(AxisName.HEAD, ownHeads.first(), ownHeads.extent(), 2 * part),
@@ -209,6 +296,9 @@ final class GeometryFactory {
     }
 
     private long blockBytes() {
+      if (states().size() == model.groups().size()) {
+        return Math.ceilDiv(largestStateBytes(), spec.blocksPerId());
+      }
       long bytes = (long) spec.blockSize() * model.headSize() * model.element().bytes();
       if (layout.order().contains(AxisName.KV)) {
         bytes *= model.kvParts();
@@ -235,7 +325,8 @@ final class GeometryFactory {
           Slice layers = layers(group);
           if (slot < layers.extent()) {
             int layer = group.layers().get(layers.first() + slot);
-            name.append("model.layers.").append(layer).append(".self_attn.attn");
+            String kind = group instanceof CacheGroup.StateSpace ? ".mixer" : ".self_attn.attn";
+            name.append("model.layers.").append(layer).append(kind);
             break;
           }
         }

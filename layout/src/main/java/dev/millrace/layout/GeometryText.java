@@ -27,6 +27,16 @@ import java.util.function.Function;
  * <tr><td>latent</td><td>576</td><td>MLA's latent with its rope part; implies MLA</td></tr>
  * <tr><td>window</td><td>none</td><td>tokens of a sliding window in every other layer, the first
  *     included; those layers are KV-cache group 0</td></tr>
+ * <tr><td>state</td><td>none</td><td>state-space layers beside the attention layers, such as {@code
+ *     mamba2:48:64:1:128}: mamba1:CHANNELS:STATE_SIZE, mamba2:HEADS:HEAD_SIZE:GROUPS:STATE_SIZE or
+ *     gdn:KEY_HEADS:VALUE_HEADS:KEY_SIZE:VALUE_SIZE</td></tr>
+ * <tr><td>state-layers</td><td>layers</td><td>how many, a multiple of layers; an attention layer
+ *     follows each equal share of them</td></tr>
+ * <tr><td>state-dtype</td><td>dtype</td><td>type of the recurrent state</td></tr>
+ * <tr><td>conv</td><td>3</td><td>inputs that the convolution keeps: one fewer than its kernel is
+ *     wide</td></tr>
+ * <tr><td>per-id</td><td>as many as a state needs, or 1</td><td>blocks that one id of a block table
+ *     stands for</td></tr>
  * </table>
  */
 public final class GeometryText {
@@ -49,6 +59,11 @@ public final class GeometryText {
     KEYS.put("mla", 0);
     KEYS.put("latent", 1 << 20);
     KEYS.put("window", Integer.MAX_VALUE);
+    KEYS.put("state", 0);
+    KEYS.put("state-layers", 1 << 10);
+    KEYS.put("state-dtype", 0);
+    KEYS.put("conv", 1 << 10);
+    KEYS.put("per-id", 1 << 16);
   }
 
   private final String text;
@@ -92,7 +107,7 @@ public final class GeometryText {
     parts.add("block=" + spec.blockSize());
     parts.add("layout=" + spec.layout().shortName());
     parts.add("blocks=" + spec.blocks());
-    parts.add("layers=" + model.layers());
+    parts.add("layers=" + attentionLayers(model));
     if (model.isMla()) {
       parts.add("latent=" + model.headSize());
     } else {
@@ -100,8 +115,14 @@ public final class GeometryText {
       parts.add("head-size=" + model.headSize());
     }
     parts.add("dtype=" + model.element().shortName());
-    if (model.groups().getFirst() instanceof CacheGroup.SlidingWindow window) {
-      parts.add("window=" + window.windowTokens());
+    switch (model.groups().getFirst()) {
+      case CacheGroup.Full full -> {}
+      case CacheGroup.SlidingWindow window -> parts.add("window=" + window.windowTokens());
+      case CacheGroup.StateSpace(List<Integer> _, StateShape state) ->
+          StateText.format(state).ifPresent(text -> addState(parts, model, state, text));
+    }
+    if (spec.blocksPerId() > 1) {
+      parts.add("per-id=" + spec.blocksPerId());
     }
     String text = String.join(",", parts);
     if (!parse(text).equals(spec)) {
@@ -109,6 +130,25 @@ public final class GeometryText {
           "these KV-cache groups cannot be written as text: " + model.groups());
     }
     return text;
+  }
+
+  private static int attentionLayers(ModelShape model) {
+    return model.layers() - stateLayers(model);
+  }
+
+  private static int stateLayers(ModelShape model) {
+    return model.groups().stream()
+        .filter(CacheGroup.StateSpace.class::isInstance)
+        .mapToInt(CacheGroup::layerCount)
+        .sum();
+  }
+
+  private static void addState(
+      List<String> parts, ModelShape model, StateShape state, String text) {
+    parts.add("state=" + text);
+    parts.add("state-layers=" + stateLayers(model));
+    parts.add("state-dtype=" + state.parts().getLast().element().shortName());
+    parts.add("conv=" + state.parts().getFirst().elementsPerChannel());
   }
 
   private void put(String part) {
@@ -130,12 +170,29 @@ public final class GeometryText {
     Parallelism parallelism = new Parallelism(number("tp", 1), number("pp", 1), number("dcp", 1));
     int block = number("block", 16);
     Layout layout = named("layout", Layout.HND, Layout::parse);
-    return new GeometrySpec(model(), parallelism, block, layout, number("blocks", 1024));
+    ModelShape model = model();
+    int perId =
+        values.containsKey("state") && !values.containsKey("per-id")
+            ? leastBlocksPerId(new GeometrySpec(model, parallelism, block, layout, 1))
+            : number("per-id", 1);
+    int blocks = number("blocks", Math.ceilDiv(1024, perId) * perId);
+    if (blocks % perId != 0) {
+      throw complaint("blocks=%d is no multiple of per-id=%d".formatted(blocks, perId));
+    }
+    return new GeometrySpec(model, parallelism, block, layout, blocks, perId);
+  }
+
+  private int leastBlocksPerId(GeometrySpec spec) {
+    try {
+      return spec.leastBlocksPerId();
+    } catch (IncompatibleGeometry e) {
+      throw complaint(String.valueOf(e.getMessage()));
+    }
   }
 
   private ModelShape model() {
     ElementType element = named("dtype", ElementType.BFLOAT16, ElementType::parse);
-    List<CacheGroup> groups = groups(number("layers", 32));
+    List<CacheGroup> groups = groups(number("layers", 32), element);
     if (isMla()) {
       forbidWithMla("heads");
       forbidWithMla("head-size");
@@ -169,7 +226,15 @@ public final class GeometryText {
   }
 
   /** As vLLM groups a model whose layers take turns, sliding first (v0.32, Gemma 3). */
-  private List<CacheGroup> groups(int layers) {
+  private List<CacheGroup> groups(int layers, ElementType element) {
+    if (values.containsKey("state")) {
+      return withStates(layers, element);
+    }
+    for (String key : List.of("state-layers", "state-dtype", "conv")) {
+      if (values.containsKey(key)) {
+        throw complaint("\"%s\" has no meaning without state=…".formatted(key));
+      }
+    }
     if (!values.containsKey("window")) {
       return List.of(CacheGroup.full(layers));
     }
@@ -183,6 +248,20 @@ public final class GeometryText {
       throw complaint("window=… is for every other layer, so there must be at least 2 layers");
     }
     return List.of(new CacheGroup.SlidingWindow(sliding, window), new CacheGroup.Full(full));
+  }
+
+  private List<CacheGroup> withStates(int layers, ElementType element) {
+    if (values.containsKey("window")) {
+      throw complaint("window=… and state=… cannot be said together");
+    }
+    ElementType temporal = named("state-dtype", element, ElementType::parse);
+    var convolution = new StateShape.Convolution(number("conv", 3), element);
+    try {
+      StateShape state = StateText.parse(values.getOrDefault("state", ""), convolution, temporal);
+      return StateText.groups(layers, number("state-layers", layers), state);
+    } catch (IllegalArgumentException e) {
+      throw complaint(String.valueOf(e.getMessage()));
+    }
   }
 
   private <T> T named(String key, T missing, Function<String, T> parser) {

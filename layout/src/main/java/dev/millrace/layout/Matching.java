@@ -5,24 +5,23 @@ import java.util.List;
 
 /**
  * Which parts of a source rank's regions meet which parts of a destination rank's regions: boxes
- * are intersected pair by pair along LAYER, KV, HEAD and DIM. No token is looked at here.
+ * are intersected pair by pair along LAYER, KV, HEAD or CHANNEL, and DIM. No token is looked at
+ * here.
  */
 final class Matching {
   private final int group;
-  private final int elementBytes;
   private final List<Box> source;
   private final int[] families;
 
   /**
    * @param source regions of one source rank in this group
    */
-  Matching(int group, int elementBytes, List<Box> source) {
+  Matching(int group, List<Box> source) {
     this.group = group;
-    this.elementBytes = elementBytes;
     this.source = source;
     families = new int[source.size()];
     for (int i = 1; i < families.length; i++) {
-      boolean same = source.get(i).sharesBlocksWith(source.get(i - 1));
+      boolean same = source.get(i).region().sharesBlocksWith(source.get(i - 1).region());
       families[i] = families[i - 1] + (same ? 0 : 1);
     }
   }
@@ -31,14 +30,15 @@ final class Matching {
    * The pairs, bundled by the destination blocks that they write.
    *
    * @param target regions of the destination rank in this group
-   * @param serving per head, the tensor rank that serves it
+   * @param serving per head or channel, the tensor rank that serves it
    * @param tensor the source's tensor rank
    */
   List<Bundle> bundles(List<Box> target, int[] serving, int tensor) {
     List<Bundle> bundles = new ArrayList<>();
     for (int first = 0; first < target.size(); ) {
       int end = first + 1;
-      while (end < target.size() && target.get(first).sharesBlocksWith(target.get(end))) {
+      while (end < target.size()
+          && target.get(first).region().sharesBlocksWith(target.get(end).region())) {
         end++;
       }
       List<RegionPair> pairs = new ArrayList<>();
@@ -61,15 +61,15 @@ final class Matching {
           || !meet(from.dim(), target.dim())) {
         continue;
       }
-      int end = Math.min(from.head().end(), target.head().end());
-      int head = Math.max(from.head().first(), target.head().first());
+      int end = Math.min(from.shard().end(), target.shard().end());
+      int head = Math.max(from.shard().first(), target.shard().first());
       while (head < end) {
         int next = head + 1;
         if (serving[head] == tensor) {
           while (next < end && serving[next] == tensor) {
             next++;
           }
-          pairs.add(new RegionPair(from, target, head, next, elementBytes, families[i]));
+          pairs.add(new RegionPair(from, target, head, next, families[i]));
         }
         head = next;
       }
@@ -81,10 +81,10 @@ final class Matching {
   }
 
   /**
-   * Chooses the tensor rank that serves each head, out of those of one pipeline stage that hold it:
-   * the preferred one, or else the next after it, starting again at 0 behind the last. With {@code
-   * r * P / D} preferred (r the destination's rank, P and D the tensor-parallel sizes) this is
-   * vLLM's choice for split, replicated and latent heads alike (v0.28, {@code
+   * Chooses the tensor rank that serves each head (or channel), out of those of one pipeline stage
+   * that hold it: the preferred one, or else the next after it, starting again at 0 behind the
+   * last. With {@code r * P / D} preferred (r the destination's rank, P and D the tensor-parallel
+   * sizes) this is vLLM's choice for split, replicated and latent heads alike (v0.28, {@code
    * tp_mapping.compute_tp_mapping}), and spreads the readers of a replicated head over its holders.
    *
    * @param stage per tensor rank, its regions in a group
@@ -94,7 +94,7 @@ final class Matching {
     boolean[][] holds = new boolean[stage.size()][heads];
     for (int tensor = 0; tensor < stage.size(); tensor++) {
       for (Box box : stage.get(tensor)) {
-        for (int head = box.head().first(); head < box.head().end(); head++) {
+        for (int head = box.shard().first(); head < box.shard().end(); head++) {
           holds[tensor][head] = true;
         }
       }

@@ -48,9 +48,25 @@ public record ModelShape(
     return groups.stream().mapToInt(CacheGroup::layerCount).sum();
   }
 
-  /** Bytes that one token takes in all layers and heads. */
+  /** Bytes that one token takes in all attention layers and heads. */
   public long bytesPerToken() {
-    return (long) layers() * kvParts * kvHeads * headSize * element.bytes();
+    long attention =
+        groups.stream()
+            .filter(group -> !(group instanceof CacheGroup.StateSpace))
+            .mapToLong(CacheGroup::layerCount)
+            .sum();
+    return attention * kvParts * kvHeads * headSize * element.bytes();
+  }
+
+  /** Bytes that the states of all state-space layers take, however long a sequence is. */
+  public long stateBytes() {
+    long bytes = 0;
+    for (CacheGroup group : groups) {
+      if (group instanceof CacheGroup.StateSpace(List<Integer> layers, StateShape state)) {
+        bytes += layers.size() * state.bytes();
+      }
+    }
+    return bytes;
   }
 
   static List<Integer> layerNumbers(int layers) {

@@ -18,10 +18,16 @@ import java.util.Set;
  * @param baseAddress address of block 0's first element, an unsigned 64-bit number
  * @param blocks number of blocks
  * @param blockStrideBytes distance between the starts of neighbouring blocks
- * @param axes all five axes, outermost first as the layout names them
+ * @param axes the axes of an attention cache or those of a state ({@link AxisName}), outermost
+ *     first
  */
 public record Region(
     String name, long baseAddress, int blocks, long blockStrideBytes, List<Axis> axes) {
+  private static final Set<AxisName> STATE =
+      EnumSet.of(AxisName.LAYER, AxisName.CHANNEL, AxisName.DIM);
+  private static final Set<AxisName> ATTENTION =
+      EnumSet.of(AxisName.LAYER, AxisName.KV, AxisName.HEAD, AxisName.TOKEN, AxisName.DIM);
+
   public Region {
     axes = List.copyOf(axes);
     if (blocks < 1 || blockStrideBytes < 1) {
@@ -31,9 +37,16 @@ public record Region(
     }
     Set<AxisName> seen = EnumSet.noneOf(AxisName.class);
     axes.forEach(axis -> seen.add(axis.name()));
-    if (axes.size() != seen.size() || seen.size() != AxisName.values().length) {
-      throw new IllegalArgumentException("region " + name + " must have each axis once: " + axes);
+    if (axes.size() != seen.size() || !(seen.equals(ATTENTION) || seen.equals(STATE))) {
+      throw new IllegalArgumentException(
+          "region %s must have each axis once, those of %s or those of %s: %s"
+              .formatted(name, ATTENTION, STATE, axes));
     }
+  }
+
+  /** Whether it holds states and not tokens. */
+  public boolean isState() {
+    return axes.size() == STATE.size();
   }
 
   /** The axis called {@code name}. */
@@ -44,6 +57,16 @@ public record Region(
       }
     }
     throw new AssertionError(name);
+  }
+
+  /**
+   * Whether block {@code b} of both regions lies in the same stretch of memory, so that a run may
+   * cross from one to the other. Runs never cross from one allocation to the next, even where the
+   * two happen to be neighbours: they are registered apart.
+   */
+  boolean sharesBlocksWith(Region other) {
+    return blockStrideBytes == other.blockStrideBytes
+        && Math.abs(baseAddress - other.baseAddress) < blockStrideBytes;
   }
 
   /**

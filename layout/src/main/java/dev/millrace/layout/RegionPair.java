@@ -6,7 +6,8 @@ package dev.millrace.layout;
  * comes with each piece of the span.
  */
 final class RegionPair {
-  static final int AXES = AxisName.values().length;
+  /** LAYER, KV, HEAD or CHANNEL, DIM, TOKEN. */
+  static final int AXES = 5;
 
   private final int family;
   private final int elementBytes;
@@ -21,21 +22,21 @@ final class RegionPair {
   private int axes;
 
   /**
-   * The boxes' intersection, restricted to the heads {@code [head, headEnd)}.
+   * The boxes' intersection, restricted to the heads, or channels, {@code [head, headEnd)}.
    *
    * @param family pairs of a {@link Bundle} whose source regions share their blocks have the same
    *     number
    */
-  RegionPair(Box source, Box target, int head, int headEnd, int elementBytes, int family) {
+  RegionPair(Box source, Box target, int head, int headEnd, int family) {
     this.family = family;
-    this.elementBytes = elementBytes;
+    this.elementBytes = source.elementBytes();
     sourceAddress = source.region().baseAddress();
     targetAddress = target.region().baseAddress();
     sourceBlockStride = source.region().blockStrideBytes();
     targetBlockStride = target.region().blockStrideBytes();
     add(source.layer(), target.layer(), 0, Integer.MAX_VALUE);
     add(source.kv(), target.kv(), 0, Integer.MAX_VALUE);
-    add(source.head(), target.head(), head, headEnd);
+    add(source.shard(), target.shard(), head, headEnd);
     add(source.dim(), target.dim(), 0, Integer.MAX_VALUE);
     add(source.token(), target.token(), 0, Integer.MAX_VALUE);
     tokenAxis = sort();

@@ -17,7 +17,9 @@ record RegionsInBlock(List<Region> regions, long base, long blockBytes) {
     for (List<Region> group : rank.regions()) {
       for (Region region : group) {
         long offset = address - region.baseAddress();
-        if (offset >= 0 && offset < region.blocks() * region.blockStrideBytes()) {
+        if (!region.isState()
+            && offset >= 0
+            && offset < region.blocks() * region.blockStrideBytes()) {
           return around(group, region);
         }
       }
@@ -29,7 +31,7 @@ record RegionsInBlock(List<Region> regions, long base, long blockBytes) {
     List<Region> sharing = new ArrayList<>();
     long base = region.baseAddress();
     for (Region other : group) {
-      if (Box.of(other).sharesBlocksWith(Box.of(region))) {
+      if (other.sharesBlocksWith(region)) {
         sharing.add(other);
         base = Long.compareUnsigned(other.baseAddress(), base) < 0 ? other.baseAddress() : base;
       }
@@ -62,6 +64,7 @@ record RegionsInBlock(List<Region> regions, long base, long blockBytes) {
       case HEAD -> model.isMla() ? "" : range("head", low, high);
       case TOKEN -> range("token", block * extent + low, block * extent + high);
       case DIM -> high - low + 1 == extent ? "" : range("dim", low, high);
+      case CHANNEL -> throw new AssertionError("states are not drawn");
     };
   }
 

@@ -34,10 +34,20 @@ final class RowOdometer {
     }
   }
 
-  /** Adds the next axis outwards: it makes the row longer, or else has to be counted through. */
+  /**
+   * Adds the next axis outwards: it makes the row longer, or goes on where the last axis ends, or
+   * else has to be counted through.
+   */
   private void add(int extent, long sourceStride, long targetStride) {
     if (axes == 0 && sourceStride == rowBytes && targetStride == rowBytes) {
       rowBytes *= extent;
+      return;
+    }
+    int last = axes - 1;
+    if (axes > 0
+        && sourceStride == sourceStrides[last] * extents[last]
+        && targetStride == targetStrides[last] * extents[last]) {
+      extents[last] *= extent;
       return;
     }
     extents[axes] = extent;
@@ -60,6 +70,23 @@ final class RowOdometer {
       targetAddress -= targetStrides[axis] * extents[axis];
     }
     return false;
+  }
+
+  /** Axes that are counted through. */
+  int axes() {
+    return axes;
+  }
+
+  int extent(int axis) {
+    return extents[axis];
+  }
+
+  long sourceStride(int axis) {
+    return sourceStrides[axis];
+  }
+
+  long targetStride(int axis) {
+    return targetStrides[axis];
   }
 
   int family() {

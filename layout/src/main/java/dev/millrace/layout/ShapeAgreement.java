@@ -44,6 +44,24 @@ final class ShapeAgreement {
     } else {
       compare("layer numbers of KV-cache group " + group, source.layers(), target.layers());
     }
+    if (source instanceof CacheGroup.StateSpace(List<Integer> _, StateShape from)
+        && target instanceof CacheGroup.StateSpace(List<Integer> _, StateShape to)) {
+      compare("state of KV-cache group " + group, words(from), words(to));
+    }
+  }
+
+  private static String words(StateShape state) {
+    List<String> parts = new ArrayList<>();
+    for (StateShape.Part part : state.parts()) {
+      parts.add(
+          "%s %d x %d %s"
+              .formatted(
+                  part.name(),
+                  part.channels(),
+                  part.elementsPerChannel(),
+                  part.element().shortName()));
+    }
+    return String.join(" + ", parts);
   }
 
   private void compare(String what, Object source, Object target) {
@@ -53,14 +71,6 @@ final class ShapeAgreement {
   }
 
   private void notPlanned(String side, Geometry geometry) {
-    List<CacheGroup> groups = geometry.model().groups();
-    for (int i = 0; i < groups.size(); i++) {
-      if (groups.get(i) instanceof CacheGroup.StateSpace) {
-        complaints.add(
-            "KV-cache group %d of the %s is state-space (Mamba, gated delta nets), which cannot be planned yet"
-                .formatted(i, side));
-      }
-    }
     int decodeContext = geometry.parallelism().decodeContext();
     if (decodeContext > 1) {
       complaints.add(

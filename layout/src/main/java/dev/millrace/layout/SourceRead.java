@@ -28,6 +28,11 @@ public final class SourceRead implements Runs {
     return new BundleWalk(bundles, pieces);
   }
 
+  /** The same bytes as {@link #cursor} gives, as loop nests. A new walk from the start. */
+  public NestCursor nests() {
+    return new NestWalk(bundles, pieces);
+  }
+
   /** Walks over the first KV-cache group only. */
   RunCursor firstGroup() {
     int group = bundles.getFirst().group();

@@ -4,7 +4,7 @@ import java.util.List;
 
 /**
  * A span of a sequence, cut where a block ends on either side: each piece lies in one block of the
- * source and one of the destination.
+ * source and one of the destination. A state is one piece of one token.
  */
 final class TokenPieces {
   private final int[] sourceBlocks;
@@ -15,7 +15,10 @@ final class TokenPieces {
   private final int size;
   private final int spanTokens;
 
-  /** One side of a transfer: its block table in a group, and how many tokens a block has. */
+  /**
+   * One side of a transfer: its block table in a group, in blocks and not ids, and how many tokens
+   * a block has.
+   */
   record Side(String name, BlockTable table, int blockSize) {
     long from() {
       return (long) table.firstBlock() * blockSize;
@@ -97,11 +100,36 @@ final class TokenPieces {
     size = pieces;
   }
 
+  /**
+   * The states that both tables have. They are paired from their ends: the last block of either
+   * holds the state behind the last token, those before it what an engine keeps of earlier ones
+   * (vLLM pairs them so, v0.28, {@code _apply_prefix_caching}).
+   */
+  TokenPieces(BlockTable source, BlockTable target) {
+    size = Math.min(source.length(), target.length());
+    spanTokens = size;
+    sourceBlocks = new int[size];
+    targetBlocks = new int[size];
+    sourceTokens = new int[size];
+    targetTokens = new int[size];
+    counts = new int[size];
+    for (int piece = 0; piece < size; piece++) {
+      sourceBlocks[piece] = source.id(source.length() - size + piece);
+      targetBlocks[piece] = target.id(target.length() - size + piece);
+      counts[piece] = 1;
+    }
+  }
+
+  /** Nothing moves. */
+  TokenPieces() {
+    this(BlockTable.of(), BlockTable.of());
+  }
+
   int size() {
     return size;
   }
 
-  /** Tokens of the span itself, without what rounding adds. */
+  /** Tokens of the span itself, without what rounding adds; or states. */
   int spanTokens() {
     return spanTokens;
   }

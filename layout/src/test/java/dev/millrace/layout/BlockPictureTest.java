@@ -57,6 +57,25 @@ class BlockPictureTest {
             """);
   }
 
+  /** States move whole; the attention layers beside them are drawn. */
+  @Test
+  void draw_ofAHybrid_showsItsAttention() {
+    assertThat(
+            draw(
+                "layers=1,heads=2,head-size=8,block=8,state=mamba1:32:4",
+                "layers=1,heads=2,head-size=8,block=16,state=mamba1:32:4",
+                0))
+        .endsWith(
+            """
+            source rank tp0, model.layers.0.mixer
+            +------------------------------+
+            | 0..255    head 0, token 8-15 | -> block 0: 256..511
+            +------------------------------+
+            | 256..511  head 1, token 8-15 | -> block 0: 768..1023
+            +------------------------------+
+            """);
+  }
+
   @Test
   void draw_ofTransposedK_findsTheDimension() {
     assertThat(

@@ -54,11 +54,31 @@ class GeometryTextTest {
                 new CacheGroup.Full(List.of(1, 3))));
   }
 
+  @Test
+  void parse_ofAHybrid_spreadsStatesOverGroupsOfEqualSize() {
+    GeometrySpec spec =
+        GeometryText.parse("layers=2,heads=4,head-size=8,state=mamba1:32:16,state-layers=4");
+    StateShape state =
+        StateShape.mamba1(
+            32, 16, new StateShape.Convolution(3, ElementType.BFLOAT16), ElementType.BFLOAT16);
+    assertThat(spec.model().groups())
+        .isEqualTo(
+            List.of(
+                new CacheGroup.StateSpace(List.of(0, 3), state),
+                new CacheGroup.StateSpace(List.of(1, 4), state),
+                new CacheGroup.Full(List.of(2, 5))));
+    // A state has 1216 bytes, a block 2048.
+    assertThat(spec.blocksPerId()).isEqualTo(1);
+    assertThat(GeometryText.parse("block=4,layers=2,heads=4,head-size=8,state=mamba1:32:16"))
+        .returns(3, GeometrySpec::blocksPerId)
+        .returns(1026, GeometrySpec::blocks);
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
       value = {
-        "tps=2 | \"tps\" is not a key; known keys: tp, pp, dcp, block, layout, blocks, layers, heads, head-size, dtype, mla, latent, window",
+        "tps=2 | \"tps\" is not a key; known keys: tp, pp, dcp, block, layout, blocks, layers, heads, head-size, dtype, mla, latent, window, state, state-layers, state-dtype, conv, per-id",
         "tp | \"tp\" has no value; write tp=…",
         "tp=1,tp=2 | \"tp\" stands twice",
         "tp=0 | tp=0 is not a whole number from 1 to 256",
@@ -72,6 +92,13 @@ class GeometryTextTest {
         "mla=true,heads=8 | MLA keeps one latent per token, so \"heads\" has no meaning; use latent=…",
         "latent=9,head-size=8 | MLA keeps one latent per token, so \"head-size\" has no meaning; use latent=…",
         "layers=1,window=4 | window=… is for every other layer, so there must be at least 2 layers",
+        "state=mamba3:1 | \"mamba3:1\" is not a state; known: mamba1:CHANNELS:STATE_SIZE, mamba2:HEADS:HEAD_SIZE:GROUPS:STATE_SIZE, gdn:KEY_HEADS:VALUE_HEADS:KEY_SIZE:VALUE_SIZE",
+        "state=mamba1:8:0 | \"0\" in a state is not a whole number from 1 to 1048576",
+        "state=mamba1:8:4,layers=2,state-layers=3 | state-layers=3 is no multiple of layers=2",
+        "state=mamba1:8:4,window=3 | window=… and state=… cannot be said together",
+        "conv=3 | \"conv\" has no meaning without state=…",
+        "state=mamba1:9:4,tp=2 | 9 channels of a state's part x do not divide among 2 tensor-parallel ranks",
+        "per-id=3,blocks=4 | blocks=4 is no multiple of per-id=3",
       })
   void parse_ofNonsense_saysWhatIsWrong(String text, String complaint) {
     assertThatIllegalArgumentException()
@@ -86,6 +113,9 @@ class GeometryTextTest {
         "tp=2,pp=3,dcp=2,block=48,layout=cpu,blocks=5,layers=7,heads=2,head-size=32,dtype=fp32",
         "tp=256,block=1,layout=nhd,blocks=1,layers=2,latent=512,dtype=fp8_e4m3",
         "tp=1,block=16,layout=nhd,blocks=1,layers=5,heads=1,head-size=1,dtype=int8,window=9",
+        "tp=2,block=16,layout=hnd,blocks=8,layers=2,heads=4,head-size=8,dtype=bf16,state=mamba1:32:16,state-layers=2,state-dtype=bf16,conv=3,per-id=2",
+        "tp=1,block=16,layout=hnd,blocks=9,layers=4,heads=4,head-size=8,dtype=bf16,state=mamba2:8:4:2:16,state-layers=36,state-dtype=fp32,conv=3,per-id=3",
+        "tp=1,block=16,layout=nhd,blocks=4,layers=1,heads=4,head-size=8,dtype=bf16,state=gdn:4:8:8:2,state-layers=3,state-dtype=bf16,conv=2,per-id=4",
       })
   void format_writesWhatParseReads(String text) {
     assertThat(GeometryText.format(GeometryText.parse(text))).isEqualTo(text);

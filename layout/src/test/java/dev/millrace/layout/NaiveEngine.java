@@ -21,7 +21,10 @@ final class NaiveEngine {
   static final long UNTOUCHED = -1;
   static final long ZERO = 0;
 
-  /** An element of the model's cache and one of its bytes. */
+  /**
+   * An element of the model's cache and one of its bytes. Of a state: {@code head} is the channel,
+   * {@code token} the state's number in its table, counted from the end.
+   */
   record Element(int group, int layer, int kv, int head, long token, int dim, int part) {
     long id() {
       return ((((((group * 64L + layer) * 2 + kv) * 64 + head) * 4096 + token) * 1024 + dim) * 4
@@ -135,6 +138,27 @@ final class NaiveEngine {
     return tensor * spec.model().kvHeads() / spec.parallelism().tensor();
   }
 
+  /** Where a rank keeps a byte of a state, if page {@code page} holds it. */
+  private Place placeOfState(int pipeline, int tensor, StateShape state, Element e, int page) {
+    int layer = e.layer() - firstLayer(e.group(), pipeline);
+    long pageBytes =
+        spec.blocksPerId() * spec.allocations(pipeline, tensor).get(layer).blockBytes();
+    int firstOfPart = 0;
+    long offset = 0;
+    for (StateShape.Part part : state.parts()) {
+      int own = part.channels() / spec.parallelism().tensor();
+      int channel = e.head() - firstOfPart - tensor * own;
+      if (channel >= 0 && channel < own) {
+        int index = channel * part.elementsPerChannel() + e.dim();
+        offset += (long) index * part.element().bytes() + e.part();
+        return at(address(pipeline, tensor, layer), page * pageBytes + offset);
+      }
+      offset += (long) own * part.elementsPerChannel() * part.element().bytes();
+      firstOfPart += part.channels();
+    }
+    throw new AssertionError("not this rank's: " + e);
+  }
+
   /** Where a rank keeps a byte of an element, if block {@code block} holds its token. */
   Place place(int pipeline, int tensor, Element e, int block) {
     int tokens = spec.blockSize();
@@ -240,8 +264,18 @@ final class NaiveEngine {
 
   /** Block that holds a token, or -1. */
   int blockOf(BlockTable table, long token) {
-    long index = token / spec.blockSize() - table.firstBlock();
-    return index < 0 || index >= table.length() ? -1 : table.id((int) index);
+    int page = spec.blockSize() * spec.blocksPerId();
+    long index = token / page - table.firstBlock();
+    return index < 0 || index >= table.length()
+        ? -1
+        : table.id((int) index) * spec.blocksPerId() + (int) (token % page / spec.blockSize());
+  }
+
+  /** Whether a table has an element's token or state. */
+  boolean has(BlockTable table, Element element) {
+    return spec.model().groups().get(element.group()) instanceof CacheGroup.StateSpace
+        ? element.token() < table.length()
+        : blockOf(table, element.token()) >= 0;
   }
 
   /** Something done with an element's bytes at each rank that keeps it. */
@@ -249,9 +283,43 @@ final class NaiveEngine {
     void visit(Element element, Place place);
   }
 
-  /** Visits every byte that a rank keeps of the tokens {@code [from, to)} of a group. */
+  private void visitStates(
+      int pipeline, int tensor, int group, StateShape state, BlockTable table, Visitor visitor) {
+    for (int number = 0; number < table.length(); number++) {
+      int page = table.id(table.length() - 1 - number);
+      for (int layer = firstLayer(group, pipeline); layer < endLayer(group, pipeline); layer++) {
+        int first = 0;
+        for (StateShape.Part part : state.parts()) {
+          int own = part.channels() / spec.parallelism().tensor();
+          for (int channel = first + tensor * own;
+              channel < first + (tensor + 1) * own;
+              channel++) {
+            for (int dim = 0; dim < part.elementsPerChannel(); dim++) {
+              for (int b = 0; b < part.element().bytes(); b++) {
+                Element element = new Element(group, layer, 0, channel, number, dim, b);
+                visitor.visit(element, placeOfState(pipeline, tensor, state, element, page));
+              }
+            }
+          }
+          first += part.channels();
+        }
+      }
+    }
+  }
+
+  /**
+   * Visits every byte that a rank keeps of the tokens {@code [from, to)} of a group; of a group of
+   * states, all of them if there is any token.
+   */
   void visit(
       int pipeline, int tensor, int group, BlockTable table, long from, long to, Visitor visitor) {
+    if (spec.model().groups().get(group)
+        instanceof CacheGroup.StateSpace(var _, StateShape state)) {
+      if (from < to) {
+        visitStates(pipeline, tensor, group, state, table, visitor);
+      }
+      return;
+    }
     for (long token = from; token < to; token++) {
       int block = blockOf(table, token);
       if (block < 0) {
@@ -278,7 +346,8 @@ final class NaiveEngine {
       for (int t = 0; t < spec.parallelism().tensor(); t++) {
         for (int group = 0; group < tables.size(); group++) {
           BlockTable table = tables.get(group);
-          long end = (long) (table.firstBlock() + table.length()) * spec.blockSize();
+          long end =
+              (long) (table.firstBlock() + table.length()) * spec.blockSize() * spec.blocksPerId();
           visit(p, t, group, table, 0, end, (e, place) -> place.set(e.id()));
         }
       }

@@ -82,20 +82,43 @@ class TransferPlannerTest {
     }
 
     @Test
-    void planner_forStateSpaceGroups_refusesByName() {
+    void planner_forStatesThatDiffer_namesBoth() {
+      assertThatThrownBy(
+              () -> new TransferPlanner(hybrid(ElementType.BFLOAT16), hybrid(ElementType.FLOAT32)))
+          .isInstanceOf(IncompatibleGeometry.class)
+          .hasMessage(
+              "no transfer can be planned: state of KV-cache group 1: source x 8 x 3 bf16 + temporal 8 x 4 bf16,"
+                  + " target x 8 x 3 bf16 + temporal 8 x 4 fp32");
+    }
+
+    private static Geometry hybrid(ElementType temporal) {
+      StateShape state =
+          StateShape.mamba1(8, 4, new StateShape.Convolution(3, ElementType.BFLOAT16), temporal);
       ModelShape model =
           new ModelShape(
               2,
               8,
               2,
               ElementType.BFLOAT16,
-              List.of(new CacheGroup.Full(List.of(0)), new CacheGroup.StateSpace(List.of(1))));
-      Geometry geometry =
-          new GeometrySpec(model, Parallelism.tensor(1), 16, Layout.HND, 4).geometry();
-      assertThatThrownBy(() -> new TransferPlanner(geometry, geometry))
-          .isInstanceOf(IncompatibleGeometry.class)
-          .hasMessageStartingWith(
-              "no transfer can be planned: KV-cache group 1 of the source is state-space");
+              List.of(
+                  new CacheGroup.Full(List.of(0)), new CacheGroup.StateSpace(List.of(1), state)));
+      return new GeometrySpec(model, Parallelism.tensor(1), 16, Layout.HND, 4).geometry();
+    }
+
+    @Test
+    void plan_withoutAStatesTable_isRefused() {
+      Geometry geometry = hybrid(ElementType.FLOAT32);
+      TransferPlanner planner = new TransferPlanner(geometry, geometry);
+      List<BlockTable> without = List.of(BlockTable.of(1), BlockTable.of());
+      List<BlockTable> with = List.of(BlockTable.of(1), BlockTable.of(2));
+      assertThatIllegalArgumentException()
+          .isThrownBy(() ->
+              planner.plan(geometry.rank(0, 0), without, with, new TokenSpan(0, 5), Rounding.EXACT))
+          .withMessage(
+              "the source's block table of KV-cache group 1 is empty, but a state is needed");
+      assertThatCode(() ->
+              planner.plan(geometry.rank(0, 0), without, with, new TokenSpan(5, 5), Rounding.EXACT))
+          .doesNotThrowAnyException();
     }
   }
 

@@ -128,7 +128,7 @@ class VocabularyTest {
           .isThrownBy(() ->
               new Geometry(
                   geometry.model(), Parallelism.tensor(2), 16, Layout.HND, geometry.ranks()))
-          .withMessage("geometry: blockSize=16 (>= 1), 1 ranks (expected 2)");
+          .withMessage("geometry: blockSize=16 (>= 1), blocksPerId=1 (>= 1), 1 ranks (expected 2)");
       assertThatIllegalArgumentException()
           .isThrownBy(() ->
               new Geometry(

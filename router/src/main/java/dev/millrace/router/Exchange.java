@@ -1,13 +1,16 @@
 package dev.millrace.router;
 
 import dev.millrace.config.Route;
+import dev.millrace.router.choose.Blame;
 import dev.millrace.router.choose.Choice;
 import dev.millrace.router.choose.Chooser;
 import dev.millrace.router.choose.Reservation;
+import dev.millrace.router.edges.Edge;
 import dev.millrace.router.handoff.HandOff;
 import dev.millrace.router.handoff.Outcome;
 import dev.millrace.router.handoff.Parameters.Found;
 import dev.millrace.router.handoff.Pinned;
+import dev.millrace.router.handoff.RefusedRequest;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.http.Body;
 import dev.millrace.router.http.Classified;
@@ -41,6 +44,11 @@ final class Exchange {
   /** Long enough for the largest body over a slow line. */
   static final Duration RECEIVE_WITHIN = Duration.ofSeconds(60);
 
+  /** A probe takes a few round trips, a canary a few short answers. */
+  private static final Duration VERDICT_WITHIN = Duration.ofSeconds(5);
+
+  private static final Duration LOOK_AGAIN = Duration.ofMillis(20);
+
   private final Lane lane;
   private final Api api;
   private final HttpServerRequest request;
@@ -48,9 +56,12 @@ final class Exchange {
   private final Waterfall waterfall;
   private final Reply reply;
   private final Places places = new Places();
+  private final Blame blame = new Blame();
 
   private @Nullable Service service;
+  private @Nullable Edge edge;
   private @Nullable HandOff handOff;
+  private long waitingSinceNanos;
   private DecodeLeg.Sent sent = DecodeLeg.Sent.NOTHING;
   private int prefillRetries;
   private int decodeRetries;
@@ -167,32 +178,55 @@ final class Exchange {
             Problem.Retry.SOON));
   }
 
-  // ---- choose: a prefill and a decode worker, both with a place ----
+  // ---- choose: a prefill and a decode worker that fit, both with a place ----
 
   private Mono<Ending> choose(Service to) {
-    return go(to, to.chooser().choose(to.client().stages(), places.failed()));
+    return go(to, to.chooser().choose(to.client().stages(), blame));
   }
 
   private Mono<Ending> go(Service to, Choice choice) {
     return switch (choice) {
       case Choice.Refuse(Problem problem) -> Mono.just(new Ending.Refused(problem));
-      case Choice.Disaggregate(Reservation first, Reservation second) -> {
-        places.takePrefill(first);
-        places.takeDecode(second);
-        yield prefillLeg(to, first);
+      case Choice.NotYet() -> waitForVerdict(to);
+      case Choice.Disaggregate(Edge pair, Reservation first, Reservation second) -> {
+        places.take(first, second);
+        edge = pair;
+        yield prefillLeg(to, first.worker());
       }
       case Choice.DecodeOnly(Reservation alone) -> {
         places.takeDecode(alone);
+        edge = null;
         waterfall.ended(Part.QUEUE, lane.now());
         yield decodeLeg(to, to.client().decodeBody());
       }
     };
   }
 
+  /** Workers are asked what they are when the router starts, and when one was restarted. */
+  private Mono<Ending> waitForVerdict(Service to) {
+    if (waitingSinceNanos == 0) {
+      waitingSinceNanos = lane.now();
+    } else if (lane.now() - waitingSinceNanos > VERDICT_WITHIN.toNanos()) {
+      return Mono.just(new Ending.Refused(noVerdict(to.client().model())));
+    }
+    return Mono.delay(LOOK_AGAIN, lane.scheduler).flatMap(now -> choose(to));
+  }
+
+  private static Problem noVerdict(String model) {
+    return new Problem(
+        Problem.Side.US,
+        503,
+        "pairs_unknown",
+        "The workers for model \""
+            + shortened(model)
+            + "\" have not said yet what they are; GET"
+            + " /pd/matrix on the admin port says what is missing",
+        Problem.Retry.SOON);
+  }
+
   // ---- prefill leg: the prompt is computed; another worker may take over ----
 
-  private Mono<Ending> prefillLeg(Service to, Reservation place) {
-    Worker worker = place.worker();
+  private Mono<Ending> prefillLeg(Service to, Worker worker) {
     waterfall.prefillOn(worker.url());
     waterfall.ended(Part.QUEUE, lane.now());
     Duration deadline = to.route().deadlines().prefill();
@@ -215,7 +249,7 @@ final class Exchange {
           waterfall.ended(Part.P, lane.now());
           return switch (prefilled) {
             case PrefillLeg.Prefilled.Done(Found blocks) -> handOff(to, worker, blocks);
-            case PrefillLeg.Prefilled.Failed(Fault fault) -> prefillFailed(to, place, fault);
+            case PrefillLeg.Prefilled.Failed(Fault fault) -> prefillFailed(to, fault);
           };
         });
   }
@@ -226,6 +260,15 @@ final class Exchange {
     return new Fault.Late(worker, what, deadline);
   }
 
+  /** Whoever does not answer, or breaks off, may have been restarted as another engine. */
+  private void suspect(Fault fault) {
+    switch (fault) {
+      case Fault.Unreachable(Worker worker, _) -> lane.house.watch.suspect(worker);
+      case Fault.Broken(Worker worker, _, _) -> lane.house.watch.suspect(worker);
+      case Fault.Late _, Fault.Garbage _, Fault.Answered _ -> {}
+    }
+  }
+
   /** Blocks of an answer that nobody waits for any more. */
   private void orphaned(Service to, Worker holder, Pinned pinned) {
     if (holder.ownsSideChannel(pinned.host(), pinned.port())) {
@@ -233,19 +276,20 @@ final class Exchange {
     }
   }
 
-  private Mono<Ending> prefillFailed(Service to, Reservation place, Fault fault) {
+  private Mono<Ending> prefillFailed(Service to, Fault fault) {
     if (fault.isStaleConnection() && staleConnections++ == 0) {
       waterfall.retried(lane.now());
-      return prefillLeg(to, place);
+      return prefillLeg(to, fault.worker());
     }
-    if (fault.isWorkersOwn() && prefillRetries < to.route().retries().prefill()) {
-      places.blame(fault.worker());
-      Optional<Reservation> another = to.chooser().anotherPrefill(places.failed());
+    suspect(fault);
+    Worker decode = places.decodeWorker();
+    if (fault.isWorkersOwn() && prefillRetries < to.route().retries().prefill() && decode != null) {
+      blame.on(fault.worker());
+      Optional<Choice> another = to.chooser().anotherPrefill(blame, decode);
       if (another.isPresent()) {
         prefillRetries++;
         waterfall.retried(lane.now());
-        places.takePrefill(another.get());
-        return prefillLeg(to, another.get());
+        return go(to, another.get());
       }
     }
     return Mono.just(new Ending.Failed(fault));
@@ -256,16 +300,15 @@ final class Exchange {
   private Mono<Ending> handOff(Service to, Worker holder, Found found) {
     places.releasePrefill();
     return switch (found) {
-      case Found.Blocks(Pinned pinned)
-          when holder.ownsSideChannel(pinned.host(), pinned.port()) -> {
-        handOff = lane.house.ledger.enter(holder, pinned, lane.now());
-        yield decodeLeg(to, to.client().decodeBody(pinned.object()));
-      }
-      case Found.Blocks(Pinned pinned) ->
+      case Found.Blocks(Pinned pinned) when !holder.ownsSideChannel(pinned.host(), pinned.port()) ->
           unfit(
-              to,
-              holder,
-              "they name a side channel that is not the worker's, " + pinned.sideChannel());
+              to, holder, "they name " + pinned.sideChannel() + ", which is not its side channel");
+      case Found.Blocks(Pinned pinned) -> {
+        handOff = lane.house.ledger.enter(holder, pinned, lane.now());
+        yield lane.house.watch.isStill(holder, pinned.engineId())
+            ? handOver(to, pinned)
+            : anotherEngine(to);
+      }
       case Found.Unfit(String why) -> unfit(to, holder, why);
       case Found.Nothing(), Found.Garbage() -> decodeLeg(to, to.client().decodeBody());
     };
@@ -276,6 +319,17 @@ final class Exchange {
     LOG.warn(
         "{} answered kv_transfer_params that are not fit for a decode worker: {}", holder, why);
     return decodeLeg(to, to.client().decodeBody());
+  }
+
+  /** The prefill worker was restarted: what was found out about it and its edges does not hold. */
+  private Mono<Ending> anotherEngine(Service to) {
+    endHandOff(to, null);
+    waterfall.retried(lane.now());
+    return choose(to);
+  }
+
+  private Mono<Ending> handOver(Service to, Pinned pinned) {
+    return decodeLeg(to, to.client().decodeBody(pinned.object()));
   }
 
   // ---- decode leg: the answer; nothing is tried again once the client has a byte of it ----
@@ -312,7 +366,7 @@ final class Exchange {
         };
     return inTime.flatMap(decoded ->
         switch (decoded) {
-          case DecodeLeg.Decoded.Failed(Fault fault) -> decodeFailed(to, body, fault);
+          case DecodeLeg.Decoded.Failed(Fault fault) -> decodeFailed(to, fault);
           case DecodeLeg.Decoded.Whole(var status, var headers, var whole) -> {
             answering();
             yield Mono.just(new Ending.Whole(status, headers, whole));
@@ -341,49 +395,85 @@ final class Exchange {
     if (handOff != null) {
       handOff.end(new Outcome.Consumed());
     }
+    if (edge != null && handOff != null) {
+      edge.handedOff();
+    }
   }
 
-  private Mono<Ending> decodeFailed(Service to, Buffer body, Fault fault) {
+  private Mono<Ending> decodeFailed(Service to, Fault fault) {
     waterfall.ended(Part.D_BEFORE_FIRST_TOKEN, lane.now());
+    suspect(fault);
+    countAgainstEdge(fault);
     boolean mayRetry =
         fault.isWorkersOwn()
             && !(fault instanceof Fault.Late)
             && decodeRetries < to.route().retries().decode();
-    if (mayRetry) {
-      decodeRetries++;
-      if (!fault.isStaleConnection()) {
-        places.blame(fault.worker());
-      }
-      if (fault instanceof Fault.Unreachable && isFresh(handOff)) {
-        Optional<Reservation> another = to.chooser().anotherDecode(places.failed());
-        if (another.isPresent()) {
-          places.takeDecode(another.get());
-          return decodeLeg(to, body);
-        }
-      } else {
-        return fromTheStart(to, fault);
+    if (!mayRetry) {
+      endHandOff(to, fault);
+      return Mono.just(new Ending.Failed(fault));
+    }
+    decodeRetries++;
+    if (!fault.isStaleConnection()) {
+      blame.on(fault.worker());
+    }
+    if (fault instanceof Fault.Unreachable) {
+      Optional<Mono<Ending>> withTheSameBlocks = anotherDecode(to);
+      if (withTheSameBlocks.isPresent()) {
+        return withTheSameBlocks.get();
       }
     }
-    endHandOff(to, fault);
-    return Mono.just(new Ending.Failed(fault));
+    return fromTheStart(to, fault);
+  }
+
+  /** A failure is the edge's own if blocks were to go over it and the request was not at fault. */
+  private void countAgainstEdge(Fault fault) {
+    if (edge == null || handOff == null || fault.isStaleConnection()) {
+      return;
+    }
+    if (fault.isWorkersOwn() && !(fault instanceof Fault.Unreachable)) {
+      edge.failed(fault.problem().message(), lane.now());
+      blame.on(edge);
+    }
+  }
+
+  /** The same blocks, or none, at another decode worker: no byte has reached the first one. */
+  private Optional<Mono<Ending>> anotherDecode(Service to) {
+    HandOff blocks = handOff;
+    if (blocks == null) {
+      return to.chooser()
+          .anyDecode(blame)
+          .map(worker -> {
+            places.takeDecode(to.chooser().place(worker));
+            return decodeLeg(to, to.client().decodeBody());
+          });
+    }
+    if (!blocks.isUsable(lane.now())) {
+      return Optional.empty();
+    }
+    return to.chooser()
+        .anotherDecode(blame, blocks.holder())
+        .map(other -> {
+          places.takeDecode(to.chooser().place(other.decode()));
+          edge = other;
+          return handOver(to, blocks.pinned());
+        });
   }
 
   /** A new prompt computation, with other workers as far as there are any. */
   private Mono<Ending> fromTheStart(Service to, Fault fault) {
     if (handOff != null && !fault.isStaleConnection()) {
-      places.blame(handOff.holder());
+      blame.on(handOff.holder());
     }
     endHandOff(to, fault);
-    Choice choice = to.chooser().choose(to.client().stages(), places.failed());
+    if (to.chooser().anyDecode(blame).isEmpty() && fault instanceof Fault.Unreachable) {
+      return Mono.just(new Ending.Failed(fault));
+    }
+    Choice choice = to.chooser().choose(to.client().stages(), blame);
     if (choice instanceof Choice.Refuse) {
       return Mono.just(new Ending.Failed(fault));
     }
     waterfall.retried(lane.now());
     return go(to, choice);
-  }
-
-  private boolean isFresh(@Nullable HandOff blocks) {
-    return blocks == null || blocks.isUsable(lane.now());
   }
 
   // ---- settle: exactly once, however it ended ----
@@ -442,7 +532,7 @@ final class Exchange {
       return;
     }
     boolean refusedByEngine =
-        fault instanceof Fault.Answered answered && Release.freesBlocks(answered.status());
+        fault instanceof Fault.Answered answered && RefusedRequest.freesBlocks(answered.status());
     boolean abortedByUs = fault == null || fault instanceof Fault.Late;
     if (refusedByEngine || (abortedByUs && sent == DecodeLeg.Sent.ANSWERED)) {
       // vLLM frees the blocks itself when it refuses or aborts a request that it knows.
@@ -471,15 +561,9 @@ final class Exchange {
 
   private Optional<Worker> releasingWorker(Service to, HandOff blocks) {
     Worker decoding = places.decodeWorker();
-    if (decoding != null && !decoding.refusedSince(blocks.sinceNanos())) {
-      return Optional.of(decoding);
-    }
-    return to.chooser()
-        .anotherDecode(places.failed())
-        .map(place -> {
-          place.release();
-          return place.worker();
-        });
+    return decoding != null && !decoding.refusedSince(blocks.sinceNanos())
+        ? Optional.of(decoding)
+        : to.chooser().anyDecode(blame);
   }
 
   private static String shortened(String text) {

@@ -4,6 +4,7 @@ import dev.millrace.config.Route;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.router.agents.Agents;
 import dev.millrace.router.choose.Chooser;
+import dev.millrace.router.edges.Watch;
 import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.pools.EvidenceCollector;
 import dev.millrace.router.pools.Workers;
@@ -22,20 +23,31 @@ final class House {
   final LongSupplier nanoClock;
   final Workers workers;
   final Gauges gauges = new Gauges();
-  final Ledger ledger = new Ledger();
+  final Ledger ledger;
   final RecentExchanges recent = new RecentExchanges(KEPT_EXCHANGES);
   final Agents agents;
+  final Watch watch;
   final EvidenceCollector evidence;
   private final Map<String, Chooser> byModel = new HashMap<>();
 
-  House(RoutingTable table, LongSupplier nanoClock, Agents agents, EvidenceCollector evidence) {
+  House(
+      RoutingTable table,
+      LongSupplier nanoClock,
+      Workers workers,
+      Ledger ledger,
+      Agents agents,
+      Watch watch,
+      EvidenceCollector evidence) {
     this.table = table;
-    this.agents = agents;
     this.nanoClock = nanoClock;
+    this.workers = workers;
+    this.ledger = ledger;
+    this.agents = agents;
+    this.watch = watch;
     this.evidence = evidence;
-    this.workers = new Workers(table);
     for (Route route : table.routes()) {
-      byModel.put(route.model(), new Chooser(route, workers, gauges.reservations));
+      byModel.put(
+          route.model(), new Chooser(watch.edges(route, workers), workers, gauges.reservations));
     }
   }
 

@@ -2,22 +2,18 @@ package dev.millrace.router;
 
 import dev.millrace.router.choose.Reservation;
 import dev.millrace.router.pools.Worker;
-import java.util.HashSet;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/**
- * The places that an exchange holds on workers, at most one per stage, and whom it has given up.
- */
+/** The places that an exchange holds on workers, at most one per stage. */
 final class Places {
   private @Nullable Reservation prefill;
   private @Nullable Reservation decode;
-  private Set<Worker> failed = Set.of();
 
-  /** Takes a place for the prefill leg; an earlier one is given back. */
-  void takePrefill(Reservation place) {
-    releasePrefill();
-    prefill = place;
+  /** Takes places for both legs; earlier ones are given back. */
+  void take(Reservation prefillPlace, Reservation decodePlace) {
+    release();
+    prefill = prefillPlace;
+    decode = decodePlace;
   }
 
   /** Takes a place for the decode leg; an earlier one is given back. */
@@ -29,19 +25,6 @@ final class Places {
   /** Who decodes, if that is settled. */
   @Nullable Worker decodeWorker() {
     return decode == null ? null : decode.worker();
-  }
-
-  /** Remembers that a worker has failed this exchange. */
-  void blame(Worker worker) {
-    if (failed.isEmpty()) {
-      failed = new HashSet<>();
-    }
-    failed.add(worker);
-  }
-
-  /** Those that have failed this exchange. */
-  Set<Worker> failed() {
-    return failed;
   }
 
   /** Gives the prefill leg's place back, if one is held. */

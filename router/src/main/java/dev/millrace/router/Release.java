@@ -4,13 +4,12 @@ import dev.millrace.router.agents.Agent;
 import dev.millrace.router.agents.Agents;
 import dev.millrace.router.handoff.HandOff;
 import dev.millrace.router.handoff.Outcome;
+import dev.millrace.router.handoff.RefusedRequest;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.pools.Worker;
 import io.vertx.core.MultiMap;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientResponse;
-import io.vertx.core.json.Json;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -22,9 +21,9 @@ import reactor.core.publisher.MonoSink;
  *
  * <p>A KV agent tells the prefill engine, as a decode engine that has read the blocks does. Where
  * none reaches it there is another way, although vLLM has no request for it: when a decode engine
- * refuses a request that names blocks, it tells the prefill engine to free them. So a request is
- * sent that must be refused, with {@code min_tokens} above {@code max_tokens}. vLLM 0.32.0 answers
- * 400, and the blocks are free 0.1 s later. Without either they stay until their lease ends.
+ * refuses a request that names blocks, it tells the prefill engine to free them. So a {@linkplain
+ * RefusedRequest request} is sent that must be refused; the blocks are free 0.1 s later. Without
+ * either they stay until their lease ends.
  */
 final class Release {
   private static final Duration ANSWER_WITHIN = Duration.ofSeconds(5);
@@ -58,14 +57,6 @@ final class Release {
     this.refusable = refusable;
   }
 
-  /**
-   * Whether vLLM has told the prefill engine to free the blocks of a request that it answered so.
-   * What is refused before vLLM looks at the request, such as a wrong key, frees nothing.
-   */
-  static boolean freesBlocks(int status) {
-    return status == 400;
-  }
-
   /** Sees to it that the blocks are freed, and ends the hand-off by what came of it. */
   static void of(Lane lane, HandOff blocks, When when, Request refusable) {
     Release release = new Release(lane, blocks, refusable);
@@ -92,6 +83,10 @@ final class Release {
         .flatMap(outcome -> outcome.map(Mono::just).orElseGet(this::byRequest));
   }
 
+  private Buffer body() {
+    return RefusedRequest.body(refusable.api(), refusable.model(), blocks.pinned().object());
+  }
+
   private static Optional<Outcome> released(Outcome.By by) {
     return Optional.of(new Outcome.Released(by));
   }
@@ -105,25 +100,6 @@ final class Release {
                 .leg.send(
                     refusable.api(), refusable.clientHeaders(), refusable.requestId(), body()))
         .timeout(ANSWER_WITHIN, Mono.just(new Outcome.Expired()), lane.scheduler);
-  }
-
-  private Buffer body() {
-    Buffer parameters = blocks.pinned().object();
-    String prompt =
-        switch (refusable.api()) {
-          case CHAT_COMPLETIONS -> "\"messages\":[{\"role\":\"user\",\"content\":\"-\"}]";
-          case COMPLETIONS -> "\"prompt\":\"-\"";
-        };
-    String head =
-        "{\"model\":"
-            + Json.encode(refusable.model())
-            + ","
-            + prompt
-            + ",\"max_tokens\":1,\"min_tokens\":2,\"kv_transfer_params\":";
-    return Buffer.buffer(head.length() + parameters.length() + 1)
-        .appendBytes(head.getBytes(StandardCharsets.UTF_8))
-        .appendBuffer(parameters)
-        .appendByte((byte) '}');
   }
 
   private static final class Refusal implements Leg.Events {
@@ -144,7 +120,7 @@ final class Release {
     public void answered(HttpClientResponse response) {
       int status = response.statusCode();
       outcome =
-          freesBlocks(status)
+          RefusedRequest.freesBlocks(status)
               ? new Outcome.Released(Outcome.By.REFUSED_REQUEST)
               : status == 200 ? new Outcome.Consumed() : new Outcome.Expired();
       response.endHandler(v -> {

@@ -4,9 +4,18 @@ import dev.millrace.config.RoutingTable;
 import dev.millrace.router.admin.AdminDoor;
 import dev.millrace.router.agents.Agents;
 import dev.millrace.router.agents.Heartbeats;
+import dev.millrace.router.edges.Edge;
+import dev.millrace.router.edges.EdgeState;
+import dev.millrace.router.edges.HashJudge;
+import dev.millrace.router.edges.RouteEdges;
+import dev.millrace.router.edges.Watch;
+import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.pools.EvidenceCollector;
 import dev.millrace.router.pools.Worker;
-import io.vertx.core.Context;
+import dev.millrace.router.pools.Workers;
+import dev.millrace.router.probe.EngineCalls;
+import dev.millrace.router.probe.Prober;
+import dev.millrace.transfer.sidechannel.SideChannelClient;
 import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
 import io.vertx.core.VerticleBase;
@@ -18,6 +27,7 @@ import io.vertx.core.transport.Transport;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.Comparator;
+import java.util.List;
 import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
@@ -84,6 +94,22 @@ public final class Router {
   /** The operators' port. */
   public int adminPort() {
     return adminPort;
+  }
+
+  /** Completes when every pair of workers has been judged, and tried out where it must be. */
+  public Future<Router> settled() {
+    return house.watch.settled().map(this);
+  }
+
+  /** How many pairs of workers can be used now, a line per route. */
+  public List<String> pairs() {
+    return house.watch.routes().stream().map(Router::pairs).toList();
+  }
+
+  private static String pairs(RouteEdges edges) {
+    List<Edge> all = edges.edges();
+    long usable = all.stream().filter(edge -> edge.state() instanceof EdgeState.Usable).count();
+    return "model %s: %d of %d pairs usable".formatted(edges.route().model(), usable, all.size());
   }
 
   /** What is open now. */
@@ -163,6 +189,7 @@ public final class Router {
   private static final class Operations extends VerticleBase {
     private final RoutingTable table;
     private final LongSupplier nanoClock;
+    private final SideChannelClient sideChannels = new SideChannelClient();
     private final AtomicReference<@Nullable House> house = new AtomicReference<>();
     private final AtomicInteger port = new AtomicInteger();
 
@@ -173,26 +200,51 @@ public final class Router {
 
     @Override
     public Future<?> start() {
-      Context here = context;
+      return Agents.watch(vertx, table.agents()).compose(agents -> open(house(agents)));
+    }
+
+    private House house(Agents agents) {
       HttpClient client = vertx.createHttpClient(Lane.clientOptions());
-      return Agents.watch(vertx, table.agents())
-          .compose(agents ->
-              open(
-                  new House(table, nanoClock, agents, new EvidenceCollector(vertx, here, client))));
+      EngineCalls calls = new EngineCalls(client);
+      Workers workers = new Workers(table);
+      Ledger ledger = new Ledger();
+      Leftovers leftovers = new Leftovers(workers, ledger, agents, calls, nanoClock);
+      Prober prober = new Prober(vertx, calls, sideChannels, leftovers::free);
+      CanaryFlights canaries = new CanaryFlights(calls, leftovers, new SecureRandom());
+      Watch watch = new Watch(vertx, prober, new HashJudge(), canaries, nanoClock);
+      EvidenceCollector evidence = new EvidenceCollector(vertx, context, client);
+      return new House(table, nanoClock, workers, ledger, agents, watch, evidence);
     }
 
     private Future<HttpServer> open(House built) {
       house.set(built);
       built.workers.decoding().forEach(built.evidence::legEnded);
       Heartbeats.begin(vertx, built.ledger, built.agents, nanoClock);
+      built.watch.begin();
       AdminDoor door =
           new AdminDoor(
-              nanoClock, built.workers, built.agents, built.ledger, built.gauges, built.recent);
+              nanoClock,
+              built.workers,
+              built.agents,
+              built.watch,
+              built.ledger,
+              built.gauges,
+              built.recent);
       return vertx
           .createHttpServer()
           .requestHandler(door::handle)
           .listen(table.admin().port(), table.admin().host())
           .onSuccess(listening -> port.set(listening.actualPort()));
+    }
+
+    @Override
+    public Future<?> stop() {
+      return context.executeBlocking(
+          () -> {
+            sideChannels.close();
+            return "closed";
+          },
+          false);
     }
 
     House house() {

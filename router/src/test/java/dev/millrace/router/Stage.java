@@ -6,10 +6,12 @@ import dev.millrace.config.Admin;
 import dev.millrace.config.AgentAddress;
 import dev.millrace.config.EngineKind;
 import dev.millrace.config.Listen;
+import dev.millrace.config.Pairing;
 import dev.millrace.config.Pool;
 import dev.millrace.config.Role;
 import dev.millrace.config.Route;
 import dev.millrace.config.RoutingTable;
+import dev.millrace.config.Verify;
 import dev.millrace.config.WorkerAddress;
 import io.vertx.core.Vertx;
 import java.io.IOException;
@@ -131,9 +133,11 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
     Route route =
         tuned.apply(
             Route.of(
-                MODEL,
-                dev.millrace.config.Stage.roundRobin("p"),
-                dev.millrace.config.Stage.leastActive("d")));
+                    MODEL,
+                    dev.millrace.config.Stage.roundRobin("p"),
+                    dev.millrace.config.Stage.leastActive("d"))
+                // Scripted engines cannot say what they are.
+                .withPairing(Pairing.defaults().withVerify(Verify.TRUST)));
     RoutingTable table =
         RoutingTable.of(
             listen, Admin.defaults().withPort(0), List.of(p, d), agents, List.of(route));

@@ -3,6 +3,7 @@ package dev.millrace.router;
 import dev.millrace.config.AgentAddress;
 import dev.millrace.simulator.EngineTransport;
 import dev.millrace.simulator.SimulatedEngine;
+import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.agent.AgentOptions;
 import dev.millrace.transfer.agent.AgentTransport;
 import dev.millrace.transfer.agent.KvAgent;
@@ -10,12 +11,10 @@ import dev.millrace.transfer.rpc.AgentServer;
 import dev.millrace.transfer.rpc.AgentServerOptions;
 import dev.millrace.transfer.rpc.Token;
 import dev.millrace.transfer.sidechannel.ConnectorVersion;
-import dev.millrace.transfer.tcp.Secret;
 import dev.millrace.transfer.tcp.TcpTransport;
 import dev.millrace.transfer.tcp.TcpTransportOptions;
 import io.vertx.core.Vertx;
 import java.net.URI;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -43,8 +42,7 @@ final class TestAgent implements AutoCloseable {
   static TestAgent reaching(Vertx vertx, Path folder, SimulatedEngine... engines) throws Exception {
     List<AgentOptions.SideChannel> channels =
         Arrays.stream(engines).map(TestAgent::channel).toList();
-    EngineTransport.Tcp tcp = (EngineTransport.Tcp) engines[0].config().transport();
-    Secret secret = Secret.of(tcp.secret().getBytes(StandardCharsets.UTF_8));
+    SharedSecret secret = ((EngineTransport.Tcp) engines[0].config().transport()).secret();
     KvAgent agent =
         KvAgent.start(
             new AgentOptions(channels, 64 << 20, 8 << 20, Duration.ofSeconds(60), LONG, LONG, 32),

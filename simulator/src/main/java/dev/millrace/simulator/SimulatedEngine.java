@@ -22,6 +22,7 @@ import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import java.net.URI;
+import java.time.Instant;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -50,6 +51,7 @@ public final class SimulatedEngine {
   private final Vertx vertx;
   private final EngineConfig config;
   private final String engineId = UUID.randomUUID().toString();
+  private final Instant started;
   private final Counters counters = new Counters();
   private final TransferHistograms transfers = new TransferHistograms();
   private final AtomicInteger openRequests = new AtomicInteger();
@@ -69,6 +71,7 @@ public final class SimulatedEngine {
   private SimulatedEngine(Vertx vertx, EngineConfig config) {
     this.vertx = vertx;
     this.config = config;
+    this.started = config.clock().instant();
     this.port.set(config.port());
   }
 
@@ -201,7 +204,13 @@ public final class SimulatedEngine {
         onRejected,
         () ->
             MetricsPage.of(
-                config, stats(), running.getAsInt(), counters, transfers, nativeTransfers()),
+                config,
+                started,
+                stats(),
+                running.getAsInt(),
+                counters,
+                transfers,
+                nativeTransfers()),
         () -> misbehaviours,
         () -> die("told to misbehave"),
         openRequests);

@@ -10,6 +10,7 @@ import dev.millrace.layout.Rank;
 import dev.millrace.layout.Region;
 import dev.millrace.simulator.cache.Sequence;
 import dev.millrace.simulator.model.KvFunction;
+import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.agent.AgentOptions;
 import dev.millrace.transfer.agent.AgentTransport;
 import dev.millrace.transfer.agent.HeldCopy;
@@ -28,12 +29,10 @@ import dev.millrace.transfer.rpc.v1.ReadRequest;
 import dev.millrace.transfer.rpc.v1.ReleaseRequest;
 import dev.millrace.transfer.rpc.v1.Target;
 import dev.millrace.transfer.sidechannel.ConnectorVersion;
-import dev.millrace.transfer.tcp.Secret;
 import dev.millrace.transfer.tcp.TcpTransport;
 import dev.millrace.transfer.tcp.TcpTransportOptions;
 import io.vertx.core.Future;
 import java.lang.foreign.ValueLayout;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -88,8 +87,7 @@ class AgentTest {
             engine.config().geometry().model(),
             ConnectorVersion.V14,
             Optional.empty());
-    EngineTransport.Tcp tcp = (EngineTransport.Tcp) engine.config().transport();
-    Secret secret = Secret.of(tcp.secret().getBytes(StandardCharsets.UTF_8));
+    SharedSecret secret = ((EngineTransport.Tcp) engine.config().transport()).secret();
     KvAgent agent =
         KvAgent.start(
             new AgentOptions(

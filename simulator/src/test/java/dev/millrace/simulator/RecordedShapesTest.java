@@ -1,9 +1,14 @@
 package dev.millrace.simulator;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import java.net.http.HttpResponse;
+import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -11,6 +16,8 @@ import org.junit.jupiter.api.extension.RegisterExtension;
 class RecordedShapesTest {
   private static final String CHAT =
       "{\"model\":\"tiny\",\"messages\":[{\"role\":\"user\",\"content\":\"What is a cache?\"}],\"max_tokens\":%d}";
+
+  private static final Pattern LABEL = Pattern.compile("(\\w+)=\"([^\"]*)\"");
 
   @RegisterExtension private final EngineInvariants engines = new EngineInvariants();
 
@@ -185,5 +192,46 @@ class RecordedShapesTest {
             .map(line -> line.replaceAll(" [^ ]*$", ""))
             .toList();
     assertThat(ours).isNotEmpty().allSatisfy(name -> assertThat(recorded).contains(name));
+  }
+
+  @Test
+  void metrics_ofTheCacheConfiguration_haveRecordedLabels() {
+    SimulatedEngine engine = engines.start(c -> c);
+    Map<String, String> recorded = cacheConfig(Recordings.text("metrics_d.txt"));
+    Map<String, String> ours = cacheConfig(Caller.get(engine, "/metrics").body());
+    assertThat(recorded.keySet()).containsAll(ours.keySet());
+    assertThat(ours)
+        .containsEntry("enable_prefix_caching", recorded.get("enable_prefix_caching"))
+        .containsEntry("cache_dtype", recorded.get("cache_dtype"))
+        .containsEntry("block_size", "16");
+  }
+
+  /** The labels by name. */
+  private static Map<String, String> cacheConfig(String page) {
+    Map<String, String> labels = new HashMap<>();
+    page.lines()
+        .filter(line -> line.startsWith("vllm:cache_config_info{"))
+        .flatMap(line -> LABEL.matcher(line).results())
+        .forEach(label -> labels.put(label.group(1), label.group(2)));
+    return labels;
+  }
+
+  @Test
+  void metrics_sayWhenTheEngineWasStarted() {
+    ManualClock clock = new ManualClock();
+    SimulatedEngine first = engines.start(c -> c.clock(clock));
+    clock.advance(Duration.ofMillis(1500));
+    SimulatedEngine second = engines.start(c -> c.clock(clock));
+    clock.advance(Duration.ofSeconds(60));
+    assertThat(startSeconds(second) - startSeconds(first)).isCloseTo(1.5, within(1e-3));
+  }
+
+  private static double startSeconds(SimulatedEngine engine) {
+    return Caller.get(engine, "/metrics")
+        .body()
+        .lines()
+        .filter(line -> line.startsWith("process_start_time_seconds "))
+        .mapToDouble(line -> Double.parseDouble(line.substring(line.indexOf(' '))))
+        .sum();
   }
 }

@@ -381,6 +381,38 @@ public abstract class BlockTransportContract {
   }
 
   @Test
+  void register_memoryThatIsNotThere_isRefused() {
+    BlockTransport transport = started("any");
+    Arena gone = Arena.ofShared();
+    MemorySegment freed = gone.allocate(64);
+    gone.close();
+    MemorySegment lowAddress = MemorySegment.ofAddress(4096).reinterpret(64);
+    MemorySegment tooLong = arena.allocate(64).reinterpret(1L << 60);
+
+    for (MemorySegment each : List.of(freed, lowAddress, tooLong)) {
+      assertThatThrownBy(() -> transport.register(each))
+          .isInstanceOf(IllegalArgumentException.class);
+    }
+  }
+
+  @Test
+  void closeOfRegistration_byManyAtOnce_isDoneOnce() {
+    Pair pair = new Pair(MIB);
+    List<CompletableFuture<Void>> closings = new ArrayList<>();
+    for (int i = 0; i < 8; i++) {
+      closings.add(CompletableFuture.runAsync(pair.sourceRegistration::close));
+      closings.add(CompletableFuture.runAsync(pair.targetRegistration::close));
+    }
+
+    closings.forEach(CompletableFuture::join);
+
+    pair.owner.register(pair.source);
+    pair.reader.register(pair.target);
+    RunList runs = RunList.inOrder(16, 64, pair.source, pair.target);
+    assertDone(pair.readAndCompare(runs), runs);
+  }
+
+  @Test
   void register_heapMemory_isRefused() {
     BlockTransport transport = started("any");
 
@@ -636,12 +668,15 @@ public abstract class BlockTransportContract {
   @Test
   void closeOfOwner_duringARead_failsIt() {
     Pair pair = new Pair(16 * MIB);
-    RunList runs =
-        RunList.inOrder(4096, 4096, pair.source, pair.target).when(2500, pair.owner::close);
+    CountDownLatch moving = new CountDownLatch(1);
+    var endless = pair.peer.read(new Endless(pair, moving), Optional.empty(), LONG);
+    await(moving);
 
-    ReadOutcome.Failed failed = assertFailed(read(pair.peer, runs), Cause.PEER_LOST);
+    pair.owner.close();
 
-    assertThat(failed.bytes()).isLessThan(16 * MIB);
+    ReadOutcome.Failed failed = assertFailed(endless.join(), Cause.PEER_LOST);
+    assertThat(failed.bytes()).isPositive();
+    RunList runs = RunList.inOrder(1, 64, pair.source, pair.target);
     assertFailed(read(pair.peer, runs), Cause.PEER_LOST);
   }
 
@@ -753,20 +788,60 @@ public abstract class BlockTransportContract {
 
   @Test
   void read_runsThatThrow_failsTheReadOnly() {
+    assertFailsTheReadOnly(() -> {
+      throw new IllegalStateException("no more runs");
+    });
+  }
+
+  @Test
+  void read_runsWithAnError_failsTheReadOnly() {
+    assertFailsTheReadOnly(() -> {
+      throw new AssertionError("no more runs");
+    });
+  }
+
+  private void assertFailsTheReadOnly(Runnable fault) {
     Pair pair = new Pair(MIB);
-    RunList broken =
-        RunList.inOrder(10, 64, pair.source, pair.target)
-            .when(
-                5,
-                () -> {
-                  throw new IllegalStateException("no more runs");
-                });
+    RunList broken = RunList.inOrder(10, 64, pair.source, pair.target).when(5, fault);
+    // As many as there may be threads, so that none is left if each ended one.
+    for (int i = 0; i < 8; i++) {
+      ReadOutcome outcome = read(pair.peer, broken);
 
-    ReadOutcome outcome = read(pair.peer, broken);
-
-    assertThat(((ReadOutcome.Failed) outcome).reason()).contains("no more runs");
+      assertThat(((ReadOutcome.Failed) outcome).reason()).contains("no more runs");
+    }
     RunList runs = RunList.inOrder(10, 64, pair.source, pair.target);
     assertDone(pair.readAndCompare(runs), runs);
+  }
+
+  @Test
+  void deadline_longerThanCanBeCounted_isAsGoodAsNone() {
+    Duration forever = Duration.ofSeconds(Long.MAX_VALUE);
+    BlockTransport owner = started("owner");
+    BlockTransport reader = started("reader");
+    owner.onNotification((_, _) -> {});
+    Peer peer = reader.connect(owner.describe(), forever).join();
+
+    peer.notify(new byte[1], forever).join();
+
+    assertDone(peer.read(new RunList(), Optional.of(new byte[1]), forever).join(), new RunList());
+  }
+
+  @Test
+  void notify_moreThanTheOtherEndConfirms_isRefusedAndForgotten() {
+    Pair pair = new Pair(64);
+    CountDownLatch goOn = new CountDownLatch(1);
+    pair.owner.onNotification((_, _) -> await(goOn));
+    List<CompletableFuture<Void>> sent = new ArrayList<>();
+    for (int i = 0; i < 10_000; i++) {
+      sent.add(pair.peer.notify(new byte[1], LONG));
+    }
+
+    assertThatThrownBy(() -> sent.getLast().join())
+        .hasCauseInstanceOf(TransferException.class)
+        .hasMessageContaining("too many");
+
+    goOn.countDown();
+    sent.getFirst().join();
   }
 
   @Test

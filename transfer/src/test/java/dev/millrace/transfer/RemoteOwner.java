@@ -5,12 +5,8 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.lang.foreign.Arena;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.time.Duration;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.stream.Stream;
 
 /** A process that owns patterned memory and can be stopped or killed like any other. */
 public final class RemoteOwner implements AutoCloseable {
@@ -79,61 +75,16 @@ public final class RemoteOwner implements AutoCloseable {
 
   /** Ends it as the kernel's out-of-memory killer does. */
   public void kill() {
-    process.destroyForcibly();
-    process.onExit().join();
+    Signals.kill(process);
   }
 
-  /**
-   * Stops it: it lives and keeps its connections, but does nothing. Returns when each of its
-   * threads stands still, since the signal reaches them one by one.
-   */
+  /** Stops it: it lives and keeps its connections, but does nothing. */
   public void freeze() {
-    signal("STOP");
-    long end = System.nanoTime() + Duration.ofSeconds(10).toNanos();
-    while (!standsStill()) {
-      if (System.nanoTime() > end) {
-        throw new IllegalStateException("process " + process.pid() + " does not stop");
-      }
-      Thread.onSpinWait();
-    }
-  }
-
-  /**
-   * Whether the kernel has every thread as stopped (proc(5): state T behind the name in brackets).
-   */
-  private boolean standsStill() {
-    Path threads = Path.of("/proc", Long.toString(process.pid()), "task");
-    try (Stream<Path> each = Files.list(threads)) {
-      for (Path thread : each.toList()) {
-        String stat = Files.readString(thread.resolve("stat"));
-        if (stat.charAt(stat.lastIndexOf(')') + 2) != 'T') {
-          return false;
-        }
-      }
-      return true;
-    } catch (IOException e) {
-      // A thread that ended between the listing and the look.
-      return false;
-    }
+    Signals.freeze(process);
   }
 
   public void thaw() {
-    signal("CONT");
-  }
-
-  private void signal(String name) {
-    try {
-      int code =
-          new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start().waitFor();
-      if (code != 0) {
-        throw new IllegalStateException("kill -" + name + " ended with " + code);
-      }
-    } catch (IOException e) {
-      throw new IllegalStateException(e);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IllegalStateException(e);
-    }
+    Signals.thaw(process);
   }
 
   @Override

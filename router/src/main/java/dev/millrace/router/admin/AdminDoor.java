@@ -1,23 +1,19 @@
 package dev.millrace.router.admin;
 
-import dev.millrace.router.agents.Agent;
 import dev.millrace.router.agents.Agents;
-import dev.millrace.router.handoff.HandOff;
+import dev.millrace.router.edges.Watch;
 import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.http.Problem;
-import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
 import dev.millrace.router.telemetry.Gauges;
 import dev.millrace.router.telemetry.RecentExchanges;
 import dev.millrace.router.telemetry.Waterfall;
-import dev.millrace.transfer.rpc.v1.DescribeReply;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
-import java.util.Locale;
 import java.util.function.LongSupplier;
 
 /** The operators' paths. */
@@ -27,6 +23,7 @@ public final class AdminDoor {
   private final LongSupplier nanoClock;
   private final Workers workers;
   private final Agents agents;
+  private final Watch watch;
   private final Ledger ledger;
   private final Gauges gauges;
   private final RecentExchanges recent;
@@ -36,12 +33,14 @@ public final class AdminDoor {
       LongSupplier nanoClock,
       Workers workers,
       Agents agents,
+      Watch watch,
       Ledger ledger,
       Gauges gauges,
       RecentExchanges recent) {
     this.nanoClock = nanoClock;
     this.workers = workers;
     this.agents = agents;
+    this.watch = watch;
     this.ledger = ledger;
     this.gauges = gauges;
     this.recent = recent;
@@ -58,9 +57,10 @@ public final class AdminDoor {
       switch (path) {
         case "/livez" -> answer(request, new JsonObject().put("status", "alive"));
         case "/readyz" -> answer(request, new JsonObject().put("status", "ready"));
-        case "/pd/workers" -> answer(request, workers());
-        case "/pd/agents" -> answer(request, agents());
-        case "/pd/handoffs" -> answer(request, handOffs());
+        case "/pd/workers" -> answer(request, WorkersPage.of(workers, gauges, ledger));
+        case "/pd/matrix" -> answer(request, MatrixPage.of(watch));
+        case "/pd/agents" -> answer(request, AgentsPage.of(agents));
+        case "/pd/handoffs" -> answer(request, HandOffsPage.of(ledger, nanoClock.getAsLong()));
         case "/pd/requests" -> answer(request, requests());
         default ->
             refuse(request, Problem.ofClient(404, "unknown_path", "There is nothing at " + path));
@@ -86,81 +86,6 @@ public final class AdminDoor {
     JsonArray ids = new JsonArray();
     recent.newestFirst().stream().limit(100).map(Waterfall::requestId).forEach(ids::add);
     return new JsonObject().put("requests", ids);
-  }
-
-  private JsonObject workers() {
-    JsonArray all = new JsonArray();
-    workers.all().map(AdminDoor::json).forEach(all::add);
-    Ledger.Totals ends = ledger.totals();
-    return new JsonObject()
-        .put("workers", all)
-        .put("open_exchanges", gauges.exchanges.get())
-        .put("open_connections", gauges.connections.get())
-        .put("reservations", gauges.reservations.get())
-        .put(
-            "hand_offs",
-            new JsonObject()
-                .put("open", ledger.open())
-                .put("consumed", ends.consumed())
-                .put("released", ends.released())
-                .put("released_by_engine", ends.releasedByEngine())
-                .put("released_by_agent", ends.releasedByAgent())
-                .put("released_by_refused_request", ends.releasedByRequest())
-                .put("expired", ends.expired())
-                .put("lost", ends.lost())
-                .put("unusable", ends.unusable()));
-  }
-
-  private JsonObject handOffs() {
-    long now = nanoClock.getAsLong();
-    JsonArray open = new JsonArray();
-    for (HandOff entry : ledger.entries()) {
-      Worker reader = entry.reader();
-      open.add(
-          new JsonObject()
-              .put("request_id", entry.pinned().requestId())
-              .put("prefill", entry.holder().url())
-              .put("decode", reader == null ? null : reader.url())
-              .put("engine_id", entry.pinned().engineId())
-              .put("tokens", entry.pinned().tokens())
-              .put("blocks", entry.pinned().blocks())
-              .put("age_ms", (now - entry.sinceNanos()) / 1_000_000)
-              .put("lease_left_ms", entry.leaseLeft(now).toMillis()));
-    }
-    return new JsonObject().put("handoffs", open);
-  }
-
-  private JsonObject agents() {
-    JsonArray all = new JsonArray();
-    for (Agent agent : agents.all()) {
-      JsonObject one = new JsonObject().put("url", agent.url()).put("calls", agent.calls());
-      DescribeReply said = agent.said();
-      if (said == null) {
-        one.put("state", "unreachable").put("why", agent.trouble());
-      } else {
-        one.put("state", "up")
-            .put("transport", said.getTransport())
-            .put("memory_budget_bytes", said.getMemoryBudgetBytes())
-            .put("held_bytes", said.getHeldBytes())
-            .put("quarantined_bytes", said.getQuarantinedBytes())
-            .put("held_copies", said.getHeldCopies())
-            .put("open_reads", said.getOpenReads());
-      }
-      all.add(one);
-    }
-    return new JsonObject().put("agents", all);
-  }
-
-  private static JsonObject json(Worker worker) {
-    return new JsonObject()
-        .put("pool", worker.pool())
-        .put("role", worker.role().name().toLowerCase(Locale.ROOT))
-        .put("url", worker.url())
-        .put("open_legs", worker.openLegs())
-        .put("reserved", worker.reserved())
-        .put("hand_offs", worker.held())
-        .put("legs", worker.totalLegs())
-        .put("failed_legs", worker.totalFailedLegs());
   }
 
   private static void answer(HttpServerRequest request, JsonObject body) {

@@ -1,5 +1,6 @@
 package dev.millrace.router.choose;
 
+import dev.millrace.router.edges.Edge;
 import dev.millrace.router.http.Problem;
 
 /** Who takes an exchange. */
@@ -7,10 +8,11 @@ public sealed interface Choice {
   /**
    * A prefill and a decode worker, with a place reserved on each.
    *
+   * @param edge between them, over which blocks can go
    * @param prefill place of the prefill leg
    * @param decode place of the decode leg
    */
-  record Disaggregate(Reservation prefill, Reservation decode) implements Choice {}
+  record Disaggregate(Edge edge, Reservation prefill, Reservation decode) implements Choice {}
 
   /**
    * A decode worker alone, which computes the prompt as well.
@@ -18,6 +20,9 @@ public sealed interface Choice {
    * @param decode place of the decode leg
    */
   record DecodeOnly(Reservation decode) implements Choice {}
+
+  /** Nobody at this moment, but pairs are being judged of which one may do. */
+  record NotYet() implements Choice {}
 
   /**
    * Nobody.

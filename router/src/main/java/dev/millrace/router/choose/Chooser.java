@@ -1,23 +1,29 @@
 package dev.millrace.router.choose;
 
 import dev.millrace.config.Route;
+import dev.millrace.router.edges.Edge;
+import dev.millrace.router.edges.EdgeState;
+import dev.millrace.router.edges.RouteEdges;
 import dev.millrace.router.http.ClientRequest.Stages;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Predicate;
 
 /**
  * Picks the workers of a route's exchanges. Shared by all event loops.
  *
- * <p>A worker that has failed an exchange is not asked again by it as long as there is another.
+ * <p>The two are picked as a pair: the prefill worker by its policy among those that have a usable
+ * edge, then the decode worker by its policy among those at the other ends. Whom the exchange has
+ * seen failing is not picked again as long as there is somebody else, and a pair never again once
+ * both of it, or its edge, have failed.
  */
 public final class Chooser {
   private final Route route;
-  private final List<Worker> prefillWorkers;
+  private final RouteEdges edges;
   private final List<Worker> decodeWorkers;
   private final WorkerPolicy prefillPolicy;
   private final WorkerPolicy decodePolicy;
@@ -28,9 +34,9 @@ public final class Chooser {
    *
    * @param reservations gauge of all places that are held
    */
-  public Chooser(Route route, Workers workers, AtomicInteger reservations) {
-    this.route = route;
-    this.prefillWorkers = workers.ofPool(route.prefill().pool());
+  public Chooser(RouteEdges edges, Workers workers, AtomicInteger reservations) {
+    this.route = edges.route();
+    this.edges = edges;
     this.decodeWorkers = workers.ofPool(route.decode().pool());
     this.prefillPolicy = WorkerPolicy.of(route.prefill().policy());
     this.decodePolicy = WorkerPolicy.of(route.decode().policy());
@@ -42,50 +48,100 @@ public final class Chooser {
     return route;
   }
 
-  /** Picks the workers for a request, of which at least one has not failed yet. */
-  public Choice choose(Stages stages, Set<Worker> failed) {
+  /** Picks the workers for a request. */
+  public Choice choose(Stages stages, Blame blame) {
     return switch (stages) {
-      case BOTH -> pair(failed);
-      case DECODE_ONLY ->
-          anotherDecode(failed)
-              .<Choice>map(Choice.DecodeOnly::new)
-              .orElseGet(() -> new Choice.Refuse(exhausted()));
+      case BOTH -> pair(blame);
+      case DECODE_ONLY -> decodeOnly(blame);
     };
   }
 
-  private Choice pair(Set<Worker> failed) {
-    List<Worker> prefill = without(failed, prefillWorkers);
-    List<Worker> decode = without(failed, decodeWorkers);
-    if (prefill.isEmpty() && decode.isEmpty()) {
-      return new Choice.Refuse(exhausted());
+  private Choice pair(Blame blame) {
+    RouteEdges.Usable usable = edges.usable();
+    if (usable.prefill().isEmpty()) {
+      return nothingFits(blame);
     }
-    return new Choice.Disaggregate(
-        reserve(prefillPolicy, prefill.isEmpty() ? prefillWorkers : prefill),
-        reserve(decodePolicy, decode.isEmpty() ? decodeWorkers : decode));
+    if (blame.isNobodys()) {
+      Worker prefill = prefillPolicy.pick(usable.prefill());
+      return reserved(prefill, decodePolicy.pick(partners(usable, prefill)));
+    }
+    return among(blame, edge -> !blame.has(edge.prefill()) && !blame.has(edge.decode()))
+        .or(() -> among(blame, edge -> !blame.has(edge.prefill()) || !blame.has(edge.decode())))
+        .orElseGet(() -> new Choice.Refuse(exhausted()));
   }
 
-  /** A prefill worker that has not failed yet. */
-  public Optional<Reservation> anotherPrefill(Set<Worker> failed) {
-    return another(prefillPolicy, without(failed, prefillWorkers));
+  private static List<Worker> partners(RouteEdges.Usable usable, Worker prefill) {
+    return usable.decode().getOrDefault(prefill, List.of());
   }
 
-  /** A decode worker that has not failed yet. */
-  public Optional<Reservation> anotherDecode(Set<Worker> failed) {
-    return another(decodePolicy, without(failed, decodeWorkers));
+  /** A pair whose edge is usable, was not blamed, and passes. */
+  private Optional<Choice> among(Blame blame, Predicate<Edge> passes) {
+    List<Edge> left = left(blame, passes);
+    if (left.isEmpty()) {
+      return Optional.empty();
+    }
+    Worker prefill = prefillPolicy.pick(left.stream().map(Edge::prefill).distinct().toList());
+    List<Worker> partners =
+        left.stream().filter(edge -> edge.prefill().equals(prefill)).map(Edge::decode).toList();
+    return Optional.of(reserved(prefill, decodePolicy.pick(partners)));
   }
 
-  private Optional<Reservation> another(WorkerPolicy policy, List<Worker> workers) {
-    return workers.isEmpty() ? Optional.empty() : Optional.of(reserve(policy, workers));
+  private List<Edge> left(Blame blame, Predicate<Edge> passes) {
+    return edges.edges().stream()
+        .filter(edge -> edge.state() instanceof EdgeState.Usable)
+        .filter(edge -> !blame.has(edge) && passes.test(edge))
+        .toList();
   }
 
-  private Reservation reserve(WorkerPolicy policy, List<Worker> workers) {
-    return new Reservation(policy.pick(workers), reservations);
+  private Choice reserved(Worker prefill, Worker decode) {
+    return new Choice.Disaggregate(edges.between(prefill, decode), place(prefill), place(decode));
   }
 
-  private static List<Worker> without(Set<Worker> failed, List<Worker> workers) {
-    return failed.isEmpty()
-        ? workers
-        : workers.stream().filter(worker -> !failed.contains(worker)).toList();
+  private Choice nothingFits(Blame blame) {
+    if (edges.isPending()) {
+      return new Choice.NotYet();
+    }
+    return switch (route.pairing().onMismatch()) {
+      case RECOMPUTE -> decodeOnly(blame);
+      case REFUSE -> new Choice.Refuse(mismatch());
+    };
+  }
+
+  private Choice decodeOnly(Blame blame) {
+    return anyDecode(blame)
+        .<Choice>map(worker -> new Choice.DecodeOnly(place(worker)))
+        .orElseGet(() -> new Choice.Refuse(exhausted()));
+  }
+
+  /**
+   * A pair with another prefill worker, for a prompt whose prefill has failed. The decode worker
+   * stays if blocks can get to it from there.
+   */
+  public Optional<Choice> anotherPrefill(Blame blame, Worker decode) {
+    return among(blame, edge -> !blame.has(edge.prefill()) && edge.decode().equals(decode))
+        .or(() -> among(blame, edge -> !blame.has(edge.prefill())));
+  }
+
+  /** An edge from a worker that holds blocks to another decode worker. */
+  public Optional<Edge> anotherDecode(Blame blame, Worker holder) {
+    List<Edge> left =
+        left(blame, edge -> edge.prefill().equals(holder) && !blame.has(edge.decode()));
+    if (left.isEmpty()) {
+      return Optional.empty();
+    }
+    Worker decode = decodePolicy.pick(left.stream().map(Edge::decode).toList());
+    return Optional.of(edges.between(holder, decode));
+  }
+
+  /** A place on a worker. */
+  public Reservation place(Worker worker) {
+    return new Reservation(worker, reservations);
+  }
+
+  /** A decode worker for something that needs no blocks. */
+  public Optional<Worker> anyDecode(Blame blame) {
+    List<Worker> left = decodeWorkers.stream().filter(worker -> !blame.has(worker)).toList();
+    return left.isEmpty() ? Optional.empty() : Optional.of(decodePolicy.pick(left));
   }
 
   private Problem exhausted() {
@@ -95,5 +151,29 @@ public final class Chooser {
         "no_worker",
         "No worker for model \"" + route.model() + "\" is left to try",
         Problem.Retry.SOON);
+  }
+
+  private Problem mismatch() {
+    String why =
+        edges.edges().stream()
+            .map(edge -> edge + ": " + reason(edge.state()))
+            .findFirst()
+            .orElse("there are none");
+    return new Problem(
+        Problem.Side.US,
+        503,
+        "no_fitting_pair",
+        "No pair of workers for model \"%s\" can be used (%d looked at; GET /pd/matrix on the admin port has all reasons). %s"
+            .formatted(route.model(), edges.edges().size(), why),
+        Problem.Retry.SOON);
+  }
+
+  private static String reason(EdgeState state) {
+    return switch (state) {
+      case EdgeState.Pending(String why) -> why;
+      case EdgeState.Usable(_, _) -> "it is usable again";
+      case EdgeState.Refused(List<String> reasons) -> reasons.getFirst();
+      case EdgeState.Broken(_, String why, _) -> why;
+    };
   }
 }

@@ -1,19 +1,24 @@
 package dev.millrace.router.pools;
 
+import dev.millrace.config.Declared;
+import dev.millrace.config.EngineKind;
+import dev.millrace.config.HostPort;
+import dev.millrace.config.Pool;
 import dev.millrace.config.Role;
 import dev.millrace.config.WorkerAddress;
 import dev.millrace.router.http.Api;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.RequestOptions;
 import io.vertx.core.net.SocketAddress;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 
 /** One engine of a pool, with what is open on it. Shared by all event loops. */
 public final class Worker {
-  private final String pool;
-  private final Role role;
+  private final Pool pool;
+  private final Declared declared;
   private final WorkerAddress address;
   private final String url;
   private final RequestOptions chat;
@@ -29,10 +34,10 @@ public final class Worker {
   private final TransferEvidence evidence = new TransferEvidence();
 
   /** A worker of a pool. */
-  public Worker(String pool, Role role, WorkerAddress address, Lease lease) {
+  public Worker(Pool pool, WorkerAddress address) {
     this.pool = pool;
-    this.role = role;
-    this.lease = lease;
+    this.declared = pool.declaredOf(address);
+    this.lease = Lease.of(declared);
     this.address = address;
     this.url = address.url().toString();
     this.chat = options(HttpMethod.POST, Api.CHAT_COMPLETIONS.path());
@@ -41,12 +46,37 @@ public final class Worker {
 
   /** Name of its pool. */
   public String pool() {
-    return pool;
+    return pool.name();
   }
 
   /** The stage it runs. */
   public Role role() {
-    return role;
+    return pool.role();
+  }
+
+  /** The model that it serves. */
+  public String model() {
+    return pool.model();
+  }
+
+  /** What it runs. */
+  public EngineKind engine() {
+    return pool.engine();
+  }
+
+  /** What the operator says of it. */
+  public Declared declared() {
+    return declared;
+  }
+
+  /** The host at which it answers, without the brackets of an IPv6 address. */
+  public String host() {
+    return bare(address.url().getHost());
+  }
+
+  /** Where the table says that its connector answers handshakes. */
+  public Optional<HostPort> sideChannel() {
+    return address.sideChannel();
   }
 
   /** Where it answers, which is also its name. */
@@ -64,7 +94,7 @@ public final class Worker {
 
   /** A request for another path of this worker. */
   public RequestOptions options(HttpMethod method, String path) {
-    String host = bare(address.url().getHost());
+    String host = host();
     return new RequestOptions()
         .setMethod(method)
         .setServer(SocketAddress.inetSocketAddress(address.port(), host))
@@ -169,6 +199,6 @@ public final class Worker {
 
   @Override
   public String toString() {
-    return pool + " " + url;
+    return pool.name() + " " + url;
   }
 }

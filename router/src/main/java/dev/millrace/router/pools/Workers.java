@@ -18,10 +18,7 @@ public final class Workers {
   }
 
   private static List<Worker> of(Pool pool) {
-    return pool.workers().stream()
-        .map(address ->
-            new Worker(pool.name(), pool.role(), address, Lease.of(pool.declaredOf(address))))
-        .toList();
+    return pool.workers().stream().map(address -> new Worker(pool, address)).toList();
   }
 
   /** The workers of a pool, in the table's order. */

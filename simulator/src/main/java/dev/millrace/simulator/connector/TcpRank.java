@@ -4,11 +4,10 @@ import dev.millrace.simulator.cache.Writers;
 import dev.millrace.simulator.core.NativeTransfers;
 import dev.millrace.transfer.BlockTransport;
 import dev.millrace.transfer.Peer;
+import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.sidechannel.AgentMetadata;
-import dev.millrace.transfer.tcp.Secret;
 import dev.millrace.transfer.tcp.TcpTransport;
 import dev.millrace.transfer.tcp.TcpTransportOptions;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -17,9 +16,8 @@ import java.util.concurrent.CompletableFuture;
 record TcpRank(BlockTransport blocks) implements RankTransport {
 
   /** Starts to listen. */
-  static TcpRank open(String name, String host, String secret) {
-    Secret shared = Secret.of(secret.getBytes(StandardCharsets.UTF_8));
-    return new TcpRank(TcpTransport.start(TcpTransportOptions.on(name, host, 0, shared)));
+  static TcpRank open(String name, String host, SharedSecret secret) {
+    return new TcpRank(TcpTransport.start(TcpTransportOptions.on(name, host, 0, secret)));
   }
 
   @Override

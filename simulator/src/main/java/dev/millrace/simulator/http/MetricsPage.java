@@ -7,6 +7,7 @@ import dev.millrace.simulator.core.NativeTransfers;
 import dev.millrace.simulator.core.TransferHistograms;
 import dev.millrace.simulator.core.TransferHistograms.Histogram;
 import java.math.BigDecimal;
+import java.time.Instant;
 import java.util.Optional;
 
 /** {@code /metrics}, with the names and labels of vLLM 0.32.0. */
@@ -23,15 +24,21 @@ public final class MetricsPage {
     return value.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n");
   }
 
-  /** The page of an engine. */
+  /**
+   * The page of an engine.
+   *
+   * @param started when it was started; who restarts an engine finds another time here
+   */
   public static String of(
       EngineConfig config,
+      Instant started,
       EngineStats stats,
       int running,
       Counters counters,
       TransferHistograms transfers,
       Optional<NativeTransfers> nativeTransfers) {
     MetricsPage page = new MetricsPage(config);
+    page.startTime(started);
     page.histogram("nixl_xfer_time_seconds", transfers.seconds());
     page.histogram("nixl_bytes_transferred", transfers.bytes());
     page.histogram("nixl_num_descriptors", transfers.descriptors());
@@ -65,7 +72,7 @@ public final class MetricsPage {
     page.ended("error", (double) counters.endedByError.get());
     page.type("cache_config_info", "gauge");
     page.page.append(
-        "vllm:cache_config_info{block_size=\"%d\",cache_dtype=\"auto\",engine=\"0\",num_gpu_blocks=\"%d\"} 1.0\n"
+        "vllm:cache_config_info{block_size=\"%d\",cache_dtype=\"auto\",enable_prefix_caching=\"True\",engine=\"0\",num_gpu_blocks=\"%d\"} 1.0\n"
             .formatted(config.geometry().blockSize(), config.geometry().blocks()));
     nativeTransfers.ifPresent(page::nativeTransfers);
     return page.page.toString();
@@ -84,6 +91,12 @@ public final class MetricsPage {
     String metric = "millrace_sim_" + name + "_total";
     page.append("# TYPE ").append(metric).append(" counter\n");
     page.append(metric).append(inBraces).append(number(value)).append('\n');
+  }
+
+  /** A metric of Python's client, not of vLLM: no prefix, no labels. */
+  private void startTime(Instant started) {
+    page.append("# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds ");
+    page.append(number(started.toEpochMilli() / 1e3)).append('\n');
   }
 
   private void type(String name, String type) {

@@ -16,6 +16,7 @@ final class Copies {
   private final Duration hold;
   private final InstantSource clock;
   private final Map<String, Entry> entries = new LinkedHashMap<>();
+  private volatile int count;
 
   private record Entry(HeldCopy copy, Memory.Blocks blocks) {
     Entry until(Instant expiry) {
@@ -48,14 +49,16 @@ final class Copies {
 
   synchronized void add(HeldCopy copy, Memory.Blocks blocks) {
     entries.put(copy.id(), new Entry(copy, blocks));
+    count = entries.size();
   }
 
   synchronized Optional<HeldCopy> find(String id) {
     return Optional.ofNullable(entries.get(id)).map(Entry::copy);
   }
 
-  synchronized int count() {
-    return entries.size();
+  /** Does not wait for copies that are being dropped, so that an event loop may ask. */
+  int count() {
+    return count;
   }
 
   /** Keeps the copies of a hand-off for longer. */
@@ -84,6 +87,7 @@ final class Copies {
   private synchronized Dropped dropIf(Predicate<Entry> over) {
     List<Entry> dropped = new ArrayList<>();
     entries.values().removeIf(entry -> over.test(entry) && dropped.add(entry));
+    count = entries.size();
     long bytes = 0;
     for (Entry entry : dropped) {
       bytes += entry.blocks().bytes();

@@ -16,12 +16,16 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Reads, keeps, extends and releases the blocks that prefill engines hold. Its methods may be
  * called from any thread and do not block; futures fail with {@link AgentRefusal}.
  */
 public final class KvAgent implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(KvAgent.class);
+
   /** How often expiry and quarantine are looked at. */
   private static final Duration REAP = Duration.ofMillis(100);
 
@@ -73,8 +77,13 @@ public final class KvAgent implements AutoCloseable {
   }
 
   private void reap() {
-    copies.reap();
-    memory.sweep();
+    try {
+      copies.reap();
+      memory.sweep();
+    } catch (RuntimeException e) {
+      // The next round may do better; without one, nothing would ever expire.
+      LOG.error("reaping failed", e);
+    }
   }
 
   /** What it was started with. */
@@ -179,9 +188,12 @@ public final class KvAgent implements AutoCloseable {
     return call(() -> {
       Deadline deadline = shortDeadline();
       int extended = copies.extend(handOff);
-      KnownEngine engine = engines.meet(handOff.engine(), deadline);
-      engine.extend(handOff.requestId(), deadline, options.shortCall());
-      return new Extended(engine.ranks(), extended);
+      int ranks =
+          tell(
+              handOff,
+              deadline,
+              engine -> engine.extend(handOff.requestId(), deadline, options.shortCall()));
+      return new Extended(ranks, extended);
     });
   }
 
@@ -211,12 +223,29 @@ public final class KvAgent implements AutoCloseable {
       int ranks = 0;
       if (holders.contains(Holder.ENGINE)) {
         Deadline deadline = shortDeadline();
-        KnownEngine engine = engines.meet(handOff.engine(), deadline);
-        engine.release(handOff.requestId(), deadline, options.shortCall());
-        ranks = engine.ranks();
+        ranks =
+            tell(
+                handOff,
+                deadline,
+                engine -> engine.release(handOff.requestId(), deadline, options.shortCall()));
       }
       return new Released(ranks, dropped.copies(), dropped.bytes());
     });
+  }
+
+  /** Tells an engine something; gives the number of its ranks. */
+  private int tell(HandOff handOff, Deadline deadline, Consumer<KnownEngine> what) {
+    KnownEngine engine = engines.meet(handOff.engine(), deadline);
+    try {
+      what.accept(engine);
+      return engine.ranks();
+    } catch (AgentRefusal e) {
+      if (e.reason() == Reason.UNREACHABLE) {
+        // A connection that broke stays broken: the next call makes a new one.
+        engines.forget(engine);
+      }
+      throw e;
+    }
   }
 
   /**

@@ -1,12 +1,15 @@
 package dev.millrace.transfer.agent;
 
 import dev.millrace.transfer.Registration;
+import dev.millrace.transfer.TransferException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The agent's memory: slabs within a budget.
@@ -17,16 +20,20 @@ import java.util.concurrent.CompletableFuture;
  * geometry needs its place in the budget.
  */
 final class Memory implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(Memory.class);
+
   private final AgentTransport transport;
   private final long budgetBytes;
   private final long slabBytes;
   private final List<Slab> slabs = new ArrayList<>();
   private final List<Quarantine> quarantines = new ArrayList<>();
   private final List<Scratch> retired = new ArrayList<>();
+  private final List<Slab> unfreed = new ArrayList<>();
   private long registeredBytes;
   private long heldBytes;
   private long quarantinedBytes;
   private boolean closed;
+  private volatile Use use = new Use(0, 0, 0);
 
   /** Blocks of one slab. */
   record Blocks(Slab slab, List<Integer> ids) {
@@ -35,7 +42,7 @@ final class Memory implements AutoCloseable {
     }
 
     long bytes() {
-      return ids.size() * slab.kind().blockBytes();
+      return ids.size() * slab.kind().idBytes();
     }
   }
 
@@ -55,11 +62,11 @@ final class Memory implements AutoCloseable {
     refuseWhenClosed();
     sweep();
     for (Slab slab : slabs) {
-      if (slab.kind().equals(kind) && slab.freeBlocks() >= count) {
+      if (slab.kind().equals(kind) && slab.freeIds() >= count) {
         return held(slab, count);
       }
     }
-    long blockBytes = kind.blockBytes();
+    long idBytes = kind.idBytes();
     long least;
     try {
       least = Slab.bytes(kind, count);
@@ -71,13 +78,13 @@ final class Memory implements AutoCloseable {
     if (least > room) {
       throw full(least);
     }
-    int blocks = (int) Math.min(Integer.MAX_VALUE, Math.min(slabBytes, room) / blockBytes);
-    while (blocks > count && Slab.bytes(kind, blocks) > room) {
-      blocks--;
+    int ids = (int) Math.min(Integer.MAX_VALUE, Math.min(slabBytes, room) / idBytes);
+    while (ids > count && Slab.bytes(kind, ids) > room) {
+      ids--;
     }
     Slab slab;
     try {
-      slab = new Slab(kind, Math.max(count, blocks), transport.blocks());
+      slab = new Slab(kind, Math.max(count, ids), transport.blocks());
     } catch (OutOfMemoryError e) {
       throw new AgentRefusal(
           Reason.MEMORY_FULL,
@@ -92,6 +99,7 @@ final class Memory implements AutoCloseable {
   private Blocks held(Slab slab, int count) {
     Blocks taken = new Blocks(slab, slab.take(count));
     heldBytes += taken.bytes();
+    publish();
     return taken;
   }
 
@@ -104,21 +112,43 @@ final class Memory implements AutoCloseable {
 
   /** Lets slabs go that hold nothing, oldest first, until so much is free. */
   private void makeRoom(long bytes) {
+    freeSlabs();
     Iterator<Slab> each = slabs.iterator();
     while (budgetBytes - registeredBytes < bytes && each.hasNext()) {
       Slab slab = each.next();
       if (slab.isIdle()) {
         each.remove();
-        registeredBytes -= slab.bytes();
-        slab.close();
+        unfreed.add(slab);
+        freeSlabs();
       }
     }
+  }
+
+  /** Frees slabs that are gone. What the transport does not let go of is tried again next time. */
+  private void freeSlabs() {
+    Iterator<Slab> each = unfreed.iterator();
+    while (each.hasNext()) {
+      Slab slab = each.next();
+      try {
+        slab.close();
+        each.remove();
+        registeredBytes -= slab.bytes();
+      } catch (TransferException e) {
+        LOG.warn("{} bytes of the budget stay in use: {}", slab.bytes(), e.getMessage());
+      }
+    }
+    publish();
+  }
+
+  private void publish() {
+    use = new Use(registeredBytes, heldBytes, quarantinedBytes);
   }
 
   /** Gives blocks back that nothing writes. */
   synchronized void free(Blocks blocks) {
     heldBytes -= blocks.bytes();
     giveBack(blocks);
+    publish();
   }
 
   private void giveBack(Blocks blocks) {
@@ -154,10 +184,15 @@ final class Memory implements AutoCloseable {
     while (over.hasNext()) {
       Scratch scratch = over.next();
       if (!transport.mayStillBeWritten(scratch.memory)) {
-        over.remove();
-        scratch.free();
+        try {
+          scratch.free();
+          over.remove();
+        } catch (TransferException e) {
+          LOG.warn("{} bytes stay in use: {}", scratch.memory.byteSize(), e.getMessage());
+        }
       }
     }
+    publish();
   }
 
   private boolean isQuiet(Blocks blocks) {
@@ -166,8 +201,9 @@ final class Memory implements AutoCloseable {
         .noneMatch(transport::mayStillBeWritten);
   }
 
-  synchronized Use use() {
-    return new Use(registeredBytes, heldBytes, quarantinedBytes);
+  /** Does not wait for memory that is being set aside, so that an event loop may ask. */
+  Use use() {
+    return use;
   }
 
   /** Memory for a moment, within the budget. */
@@ -214,6 +250,7 @@ final class Memory implements AutoCloseable {
     }
     Scratch scratch = new Scratch(bytes);
     registeredBytes += bytes;
+    publish();
     return scratch;
   }
 
@@ -223,14 +260,17 @@ final class Memory implements AutoCloseable {
     }
   }
 
-  /** Frees everything; the transport has been closed, so that nothing writes any more. */
+  /**
+   * Frees everything. The transport has been closed, so that nothing writes any more, or the
+   * transport says that its peers hang and the memory stays in use until the process ends.
+   */
   @Override
   public synchronized void close() {
     closed = true;
-    slabs.forEach(Slab::close);
+    quarantines.clear();
+    unfreed.addAll(slabs);
     slabs.clear();
-    retired.forEach(Scratch::free);
-    retired.clear();
-    registeredBytes = 0;
+    sweep();
+    freeSlabs();
   }
 }

@@ -11,7 +11,8 @@ import java.util.List;
  * report, something to free when a read is given up, and an end to what is in flight.
  *
  * <p>Parts begin and end with a block on both sides; a model with several KV-cache groups has one
- * part, because a sliding window ends with the whole sequence and not with a part of it.
+ * part, because a sliding window ends with the whole sequence and not with a part of it, and so
+ * does a state.
  */
 final class Parts {
   /** Enough that starting a part costs nothing, little enough to be a fraction of a second. */
@@ -21,10 +22,10 @@ final class Parts {
 
   static List<TokenSpan> of(TokenSpan span, Geometry source, Geometry target, long partBytes) {
     ModelShape model = source.model();
-    if (model.groups().size() > 1) {
+    if (model.groups().size() > 1 || model.bytesPerToken() == 0) {
       return List.of(span);
     }
-    long step = lcm(source.blockSize(), target.blockSize());
+    long step = lcm(source.tokensPerId(), target.tokensPerId());
     long tokens = Math.max(1, partBytes / model.bytesPerToken() / step) * step;
     List<TokenSpan> parts = new ArrayList<>();
     long from = span.from();

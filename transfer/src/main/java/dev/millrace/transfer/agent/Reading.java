@@ -22,7 +22,6 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -106,14 +105,14 @@ final class Reading {
     ModelShape model = source.model();
     TargetShape target = order.target().apply(source);
     TokenSpan span = new TokenSpan(order.fromToken(), order.handOff().tokens());
-    List<BlockTable> from = Tables.source(order.handOff(), model, source.blockSize());
+    List<BlockTable> from = Tables.source(order.handOff(), source);
     Slab.Kind kind = kind(model, target);
-    int[] counts = Tables.blocks(model, target.blockSize(), span.from(), span.to());
-    Memory.Blocks blocks = around.memory().take(kind, IntStream.of(counts).sum());
+    int tokensPerId = kind.spec(1).geometry().tokensPerId();
+    List<Tables.Need> needs = Tables.needs(model.groups(), tokensPerId, span, from);
+    Memory.Blocks blocks = around.memory().take(kind, Tables.count(needs));
     taken = blocks;
-    List<BlockTable> to =
-        Tables.target(model, target.blockSize(), span.from(), span.to(), blocks.ids());
-    if (model.groups().size() > 1 || span.from() % target.blockSize() != 0) {
+    List<BlockTable> to = Tables.target(needs, blocks.ids());
+    if (model.groups().size() > 1 || span.from() % tokensPerId != 0) {
       // The read does not fill these blocks to their start.
       blocks.slab().zero(blocks.ids());
     }
@@ -134,7 +133,7 @@ final class Reading {
       if (inFlight.size() >= PARTS_AT_ONCE) {
         awaitOldest(engine);
       }
-      post(engine, plans, blocksOf(to, part, target.blockSize()));
+      post(engine, plans, blocksOf(to, part, tokensPerId));
       lastPlans = plans;
     }
     while (!inFlight.isEmpty()) {
@@ -168,7 +167,7 @@ final class Reading {
 
   private static Slab.Kind kind(ModelShape model, TargetShape target) {
     try {
-      Slab.Kind kind = new Slab.Kind(model, target);
+      Slab.Kind kind = Slab.Kind.of(model, target);
       // Building it once finds what does not go together.
       kind.spec(1).geometry();
       return kind;
@@ -211,12 +210,12 @@ final class Reading {
             .count();
   }
 
-  private static Set<Integer> blocksOf(List<BlockTable> tables, TokenSpan part, int blockSize) {
+  private static Set<Integer> blocksOf(List<BlockTable> tables, TokenSpan part, int tokensPerId) {
     Set<Integer> ids = new HashSet<>();
     for (BlockTable table : tables) {
       for (int i = 0; i < table.length(); i++) {
-        long first = (long) (table.firstBlock() + i) * blockSize;
-        if (tables.size() > 1 || (first < part.to() && first + blockSize > part.from())) {
+        long first = (long) (table.firstBlock() + i) * tokensPerId;
+        if (tables.size() > 1 || (first < part.to() && first + tokensPerId > part.from())) {
           ids.add(table.id(i));
         }
       }
@@ -228,15 +227,19 @@ final class Reading {
     deadline.check("the read");
     checkCancelled();
     List<CompletableFuture<ReadOutcome>> reads = new ArrayList<>();
-    for (TransferPlan plan : plans) {
-      for (SourceRead read : plan.reads()) {
-        reads.add(start(engine, read));
+    try {
+      for (TransferPlan plan : plans) {
+        for (SourceRead read : plan.reads()) {
+          reads.add(start(engine, read));
+        }
       }
+    } finally {
+      // Even if one could not be started: those before it write already.
+      CompletableFuture<ReadOutcome> all =
+          CompletableFuture.allOf(reads.toArray(CompletableFuture<?>[]::new))
+              .thenApply(done -> combined(reads));
+      inFlight.addLast(new InFlight(all, blocks));
     }
-    CompletableFuture<ReadOutcome> all =
-        CompletableFuture.allOf(reads.toArray(CompletableFuture<?>[]::new))
-            .thenApply(done -> combined(reads));
-    inFlight.addLast(new InFlight(all, blocks));
   }
 
   private CompletableFuture<ReadOutcome> start(KnownEngine engine, SourceRead read) {

@@ -3,6 +3,7 @@ package dev.millrace.transfer.agent;
 import dev.millrace.layout.Allocation;
 import dev.millrace.layout.Geometry;
 import dev.millrace.layout.GeometrySpec;
+import dev.millrace.layout.Layout;
 import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Parallelism;
 import dev.millrace.layout.TransferPlan;
@@ -17,37 +18,52 @@ import java.util.List;
 
 /**
  * Memory that is laid out as the cache of one engine, all its ranks one after the other, and
- * registered in one piece. Which blocks are free is guarded by {@link Memory}.
+ * registered in one piece. Which ids are free is guarded by {@link Memory}.
  */
 final class Slab {
   private static final long ALIGNMENT_BYTES = 4096;
 
   /** What slabs are told apart by. */
-  record Kind(ModelShape model, TargetShape target) {
-    GeometrySpec spec(int blocks) {
+  record Kind(
+      ModelShape model, Parallelism parallelism, int blockSize, Layout layout, int blocksPerId) {
+
+    /** As a caller wants a copy. An id stands for no more blocks than it must. */
+    static Kind of(ModelShape model, TargetShape target) {
+      Parallelism parallelism = Parallelism.tensor(target.tensorParallel());
+      GeometrySpec one =
+          new GeometrySpec(model, parallelism, target.blockSize(), target.layout(), 1);
+      return new Kind(
+          model, parallelism, target.blockSize(), target.layout(), one.leastBlocksPerId());
+    }
+
+    /**
+     * A slab's geometry, but for addresses.
+     *
+     * @param ids block ids that it has
+     */
+    GeometrySpec spec(int ids) {
       return new GeometrySpec(
-          model,
-          Parallelism.tensor(target.tensorParallel()),
-          target.blockSize(),
-          target.layout(),
-          blocks);
+          model, parallelism, blockSize, layout, Math.multiplyExact(ids, blocksPerId), blocksPerId);
     }
 
     /** Bytes that one block id takes, in all ranks. */
-    long blockBytes() {
-      GeometrySpec spec = spec(1);
-      long bytes = 0;
-      for (int t = 0; t < target.tensorParallel(); t++) {
-        for (Allocation allocation : spec.allocations(0, t)) {
-          bytes = Math.addExact(bytes, allocation.blockBytes());
-        }
+    long idBytes() {
+      return allocations(1).stream().mapToLong(Allocation::bytes).reduce(0, Math::addExact);
+    }
+
+    /** Of all ranks. */
+    List<Allocation> allocations(int ids) {
+      GeometrySpec spec = spec(ids);
+      List<Allocation> all = new ArrayList<>();
+      for (int t = 0; t < parallelism.tensor(); t++) {
+        all.addAll(spec.allocations(0, t));
       }
-      return bytes;
+      return all;
     }
   }
 
-  /** A tensor: its offset in the slab, and its block's size. */
-  private record Tensor(long offset, long blockBytes) {}
+  /** A tensor: its offset in the slab, and the bytes of an id's blocks. */
+  private record Tensor(long offset, long idBytes) {}
 
   private final Kind kind;
   private final Arena arena = Arena.ofShared();
@@ -56,20 +72,25 @@ final class Slab {
   private final Registration registration;
   private final List<Tensor> tensors = new ArrayList<>();
   private final BitSet free;
-  private final int blocks;
+  private final int ids;
 
-  Slab(Kind kind, int blocks, BlockTransport transport) {
+  /**
+   * Allocates a slab.
+   *
+   * @param ids block ids that it has
+   */
+  Slab(Kind kind, int ids, BlockTransport transport) {
     this.kind = kind;
-    this.blocks = blocks;
-    GeometrySpec spec = kind.spec(blocks);
+    this.ids = ids;
+    GeometrySpec spec = kind.spec(ids);
     List<long[]> offsets = new ArrayList<>();
     long size = 0;
-    for (int t = 0; t < kind.target().tensorParallel(); t++) {
+    for (int t = 0; t < kind.parallelism().tensor(); t++) {
       List<Allocation> allocations = spec.allocations(0, t);
       long[] offset = new long[allocations.size()];
       for (int i = 0; i < offset.length; i++) {
         offset[i] = size;
-        tensors.add(new Tensor(size, allocations.get(i).blockBytes()));
+        tensors.add(new Tensor(size, allocations.get(i).blockBytes() * kind.blocksPerId()));
         size += aligned(allocations.get(i).bytes());
       }
       offsets.add(offset);
@@ -84,20 +105,15 @@ final class Slab {
       arena.close();
       throw e;
     }
-    free = new BitSet(blocks);
-    free.set(0, blocks);
+    free = new BitSet(ids);
+    free.set(0, ids);
   }
 
-  /** Bytes that a slab of so many blocks takes, padding included. */
-  static long bytes(Kind kind, int blocks) {
-    GeometrySpec spec = kind.spec(blocks);
-    long bytes = 0;
-    for (int t = 0; t < kind.target().tensorParallel(); t++) {
-      for (Allocation allocation : spec.allocations(0, t)) {
-        bytes = Math.addExact(bytes, aligned(allocation.bytes()));
-      }
-    }
-    return bytes;
+  /** Bytes that a slab of so many ids takes, padding included. */
+  static long bytes(Kind kind, int ids) {
+    return kind.allocations(ids).stream()
+        .mapToLong(allocation -> aligned(allocation.bytes()))
+        .reduce(0, Math::addExact);
   }
 
   private static long aligned(long bytes) {
@@ -120,35 +136,35 @@ final class Slab {
     return memory.byteSize();
   }
 
-  int freeBlocks() {
+  int freeIds() {
     return free.cardinality();
   }
 
   boolean isIdle() {
-    return freeBlocks() == blocks;
+    return freeIds() == ids;
   }
 
-  /** Takes blocks that are free; there must be as many. */
+  /** Takes ids that are free; there must be as many. */
   List<Integer> take(int count) {
     List<Integer> taken = free.stream().limit(count).boxed().toList();
     taken.forEach(free::clear);
     return taken;
   }
 
-  void giveBack(List<Integer> ids) {
-    ids.forEach(free::set);
+  void giveBack(List<Integer> taken) {
+    taken.forEach(free::set);
   }
 
-  /** The pieces of memory that a block consists of. */
+  /** The pieces of memory that an id stands for. */
   List<MemorySegment> pieces(int id) {
     return tensors.stream()
-        .map(each -> memory.asSlice(each.offset() + id * each.blockBytes(), each.blockBytes()))
+        .map(each -> memory.asSlice(each.offset() + id * each.idBytes(), each.idBytes()))
         .toList();
   }
 
   /** So that nobody finds what an earlier copy left there. */
-  void zero(List<Integer> ids) {
-    for (int id : ids) {
+  void zero(List<Integer> taken) {
+    for (int id : taken) {
       pieces(id).forEach(piece -> piece.fill((byte) 0));
     }
   }

@@ -2,72 +2,93 @@ package dev.millrace.transfer.agent;
 
 import dev.millrace.layout.BlockTable;
 import dev.millrace.layout.CacheGroup;
-import dev.millrace.layout.ModelShape;
+import dev.millrace.layout.Geometry;
+import dev.millrace.layout.TokenSpan;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 
-/** Block tables of a hand-off and of its copy. */
+/** Block tables of a hand-off and of its copy, in ids as engines exchange them. */
 final class Tables {
   private Tables() {}
 
   /** The engine's tables, as {@code remote_block_ids} give them. */
-  static List<BlockTable> source(HandOff handOff, ModelShape model, int blockSize) {
-    if (handOff.blockIds().size() != model.groups().size()) {
+  static List<BlockTable> source(HandOff handOff, Geometry engine) {
+    List<CacheGroup> groups = engine.model().groups();
+    if (handOff.blockIds().size() != groups.size()) {
       throw new AgentRefusal(
           Reason.INVALID,
           "block ids of %d KV-cache groups, but the model has %d"
-              .formatted(handOff.blockIds().size(), model.groups().size()));
+              .formatted(handOff.blockIds().size(), groups.size()));
     }
     List<BlockTable> tables = new ArrayList<>();
-    for (int group = 0; group < model.groups().size(); group++) {
+    for (int group = 0; group < groups.size(); group++) {
       int[] ids = handOff.blockIds().get(group).stream().mapToInt(Integer::intValue).toArray();
       tables.add(
-          switch (model.groups().get(group)) {
+          switch (groups.get(group)) {
             case CacheGroup.Full full -> BlockTable.of(ids);
             case CacheGroup.SlidingWindow window ->
-                BlockTable.suffix(handOff.tokens(), blockSize, ids);
-            case CacheGroup.StateSpace state ->
-                throw new AgentRefusal(Reason.MISMATCH, "state-space layers cannot be read yet");
+                BlockTable.suffix(handOff.tokens(), engine.tokensPerId(), ids);
+            case CacheGroup.StateSpace state -> BlockTable.of(ids);
           });
     }
     return tables;
   }
 
-  /** How many blocks a copy of tokens {@code [from, to)} needs in each group. */
-  static int[] blocks(ModelShape model, int blockSize, int from, int to) {
-    int[] counts = new int[model.groups().size()];
-    for (int group = 0; group < counts.length; group++) {
-      counts[group] =
-          Math.ceilDiv(to, blockSize) - firstBlock(model.groups().get(group), blockSize, from, to);
+  /**
+   * Which ids a copy of a span has in one KV-cache group.
+   *
+   * @param first number in the sequence of the first
+   * @param count how many
+   */
+  record Need(int first, int count) {}
+
+  /**
+   * What a copy needs in each group.
+   *
+   * @param tokensPerId of the copy
+   * @param source the engine's tables: of states, as many are copied as there are
+   */
+  static List<Need> needs(
+      List<CacheGroup> groups, int tokensPerId, TokenSpan span, List<BlockTable> source) {
+    List<Need> needs = new ArrayList<>();
+    for (int group = 0; group < groups.size(); group++) {
+      needs.add(
+          switch (groups.get(group)) {
+            case CacheGroup.Full full -> tokens(span.from(), span.to(), tokensPerId);
+            case CacheGroup.SlidingWindow window ->
+                tokens(
+                    Math.max(span.from(), span.to() - window.windowTokens()),
+                    span.to(),
+                    tokensPerId);
+            case CacheGroup.StateSpace state -> new Need(0, source.get(group).length());
+          });
     }
-    return counts;
+    return needs;
   }
 
-  /** The copy's tables over blocks that were taken for it. */
-  static List<BlockTable> target(
-      ModelShape model, int blockSize, int from, int to, List<Integer> ids) {
-    int[] counts = blocks(model, blockSize, from, to);
+  private static Need tokens(int from, int to, int tokensPerId) {
+    int first = from / tokensPerId;
+    return new Need(first, Math.ceilDiv(to, tokensPerId) - first);
+  }
+
+  /** Ids of all groups together. */
+  static int count(List<Need> needs) {
+    return needs.stream().mapToInt(Need::count).sum();
+  }
+
+  /** The copy's tables over ids that were taken for it. */
+  static List<BlockTable> target(List<Need> needs, List<Integer> ids) {
     List<BlockTable> tables = new ArrayList<>();
     int used = 0;
-    for (int group = 0; group < counts.length; group++) {
+    for (Need need : needs) {
+      int first = used;
       tables.add(
           BlockTable.startingAt(
-              firstBlock(model.groups().get(group), blockSize, from, to),
-              ids.subList(used, used + counts[group]).stream()
-                  .mapToInt(Integer::intValue)
-                  .toArray()));
-      used += counts[group];
+              need.first(),
+              IntStream.range(0, need.count()).map(i -> ids.get(first + i)).toArray()));
+      used += need.count();
     }
     return tables;
-  }
-
-  private static int firstBlock(CacheGroup group, int blockSize, int from, int to) {
-    int first =
-        switch (group) {
-          case CacheGroup.SlidingWindow window -> Math.max(from, to - window.windowTokens());
-          case CacheGroup.Full full -> from;
-          case CacheGroup.StateSpace state -> from;
-        };
-    return Math.max(0, first) / blockSize;
   }
 }

@@ -44,7 +44,6 @@ final class AgentHandle implements AutoCloseable {
   private static final Object CREATION = new Object();
 
   private final String name;
-  private final Arena arena = Arena.ofShared();
   private final MemorySegment agent;
   private final MemorySegment backend;
   private final MemorySegment viaBackend;
@@ -229,8 +228,13 @@ final class AgentHandle implements AutoCloseable {
     }
   }
 
-  /** What has arrived since the last call, in each sender's order. */
-  List<RawNotification> receive() {
+  /**
+   * What has arrived since the last call, in each sender's order.
+   *
+   * @param mostBytes longer payloads are left out, as anybody may send them
+   * @param tooLong called for each of those
+   */
+  List<RawNotification> receive(int mostBytes, Runnable tooLong) {
     MemorySegment pointer = pointer();
     try (Arena call = Arena.ofConfined()) {
       NixlFailure.check(
@@ -241,20 +245,28 @@ final class AgentHandle implements AutoCloseable {
       if (senders == 0) {
         return List.of();
       }
-      List<RawNotification> received = new ArrayList<>();
-      MemorySegment out = call.allocate(ADDRESS);
-      for (long i = 0; i < senders; i++) {
-        NixlFailure.check(
-            "notif_map_get_agent_at", AgentFunctions.notifMapGetAgentAt(notifications, i, out));
-        MemorySegment sender = out.get(ADDRESS, 0);
-        takeFrom(sender, call, received);
+      try {
+        List<RawNotification> received = new ArrayList<>();
+        MemorySegment out = call.allocate(ADDRESS);
+        for (long i = 0; i < senders; i++) {
+          NixlFailure.check(
+              "notif_map_get_agent_at", AgentFunctions.notifMapGetAgentAt(notifications, i, out));
+          takeFrom(out.get(ADDRESS, 0), call, mostBytes, tooLong, received);
+        }
+        return received;
+      } finally {
+        // What stays in the map would come again with the next call.
+        NixlFailure.check("notif_map_clear", AgentFunctions.notifMapClear(notifications));
       }
-      NixlFailure.check("notif_map_clear", AgentFunctions.notifMapClear(notifications));
-      return received;
     }
   }
 
-  private void takeFrom(MemorySegment sender, Arena call, List<RawNotification> received) {
+  private void takeFrom(
+      MemorySegment sender,
+      Arena call,
+      int mostBytes,
+      Runnable tooLong,
+      List<RawNotification> received) {
     MemorySegment number = call.allocate(JAVA_LONG);
     MemorySegment out = call.allocate(ADDRESS);
     String senderName = string(sender);
@@ -268,6 +280,10 @@ final class AgentHandle implements AutoCloseable {
           "notif_map_get_notif",
           AgentFunctions.notifMapGetNotif(notifications, sender, i, out, number));
       long bytes = number.get(JAVA_LONG, 0);
+      if (bytes < 0 || bytes > mostBytes) {
+        tooLong.run();
+        continue;
+      }
       byte[] payload =
           bytes == 0 ? new byte[0] : out.get(ADDRESS, 0).reinterpret(bytes).toArray(JAVA_BYTE);
       received.add(new RawNotification(senderName, payload));
@@ -296,11 +312,6 @@ final class AgentHandle implements AutoCloseable {
     }
   }
 
-  /** A peer's name as NIXL takes it, valid as long as this handle. */
-  MemorySegment cString(String text) {
-    return arena.allocateFrom(text);
-  }
-
   private static String string(MemorySegment pointer) {
     return pointer.reinterpret(Long.MAX_VALUE).getString(0, StandardCharsets.UTF_8);
   }
@@ -325,7 +336,6 @@ final class AgentHandle implements AutoCloseable {
     AgentFunctions.destroyOptArgs(viaBackend);
     AgentFunctions.destroyBackend(backend);
     AgentFunctions.destroyAgent(agent);
-    arena.close();
   }
 
   /** A list of memory for one call. */

@@ -33,6 +33,7 @@ final class ControlLoop {
   private final Thread thread;
   private BooleanSupplier receive = () -> false;
   private volatile boolean stopping;
+  private volatile boolean ended;
 
   /** Makes the loop; it does nothing before it is started. */
   ControlLoop(ThreadFactory threads) {
@@ -78,34 +79,54 @@ final class ControlLoop {
       }
       idleRounds = happened ? 0 : idleRounds + 1;
     }
+    runAll();
+    ended = true;
+    // Those that came before they could know.
+    runAll();
+  }
+
+  private void runAll() {
     for (Runnable task = tasks.poll(); task != null; task = tasks.poll()) {
       run(task);
     }
   }
 
-  private static void run(Runnable task) {
+  private void run(Runnable task) {
     try {
       task.run();
     } catch (RuntimeException e) {
-      LOG.warn("a task of the NIXL transport failed", e);
+      if (stopping) {
+        LOG.debug("a task came after the end of the NIXL transport", e);
+      } else {
+        LOG.warn("a task of the NIXL transport failed", e);
+      }
     }
   }
 
-  /** Runs {@code task} on the thread. After the end it is dropped. */
-  void submit(Runnable task) {
+  /** Runs {@code task} on the thread. After the end it is dropped, and the answer is false. */
+  boolean submit(Runnable task) {
+    if (ended) {
+      return false;
+    }
     tasks.add(task);
+    // Either the thread takes it still, or it can be taken back.
+    return !ended || !tasks.remove(task);
   }
 
   /** Runs {@code action} on the thread and waits for it, no longer than {@code patience}. */
   <T> T call(String what, Duration patience, Callable<T> action) {
     CompletableFuture<T> answer = new CompletableFuture<>();
-    submit(() -> {
-      try {
-        answer.complete(action.call());
-      } catch (Exception e) {
-        answer.completeExceptionally(e);
-      }
-    });
+    boolean taken =
+        submit(() -> {
+          try {
+            answer.complete(action.call());
+          } catch (Exception e) {
+            answer.completeExceptionally(e);
+          }
+        });
+    if (!taken) {
+      throw new TransferException("the transport is closed");
+    }
     return await(what, patience, answer);
   }
 

@@ -40,7 +40,7 @@ final class Counters {
     refused.increment();
   }
 
-  NixlStatistics snapshot(long inFlight, long registrations) {
+  NixlStatistics snapshot(long inFlight, long registrations, long readers) {
     return new NixlStatistics(
         requests.sum(),
         descriptors.sum(),
@@ -52,6 +52,7 @@ final class Counters {
         quarantinedBytes.sum(),
         inFlight,
         registrations,
+        readers,
         refused.sum());
   }
 }

@@ -4,6 +4,7 @@ import dev.millrace.layout.RunCursor;
 import dev.millrace.layout.Runs;
 import dev.millrace.transfer.Peer;
 import dev.millrace.transfer.ReadOutcome;
+import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.TransferException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

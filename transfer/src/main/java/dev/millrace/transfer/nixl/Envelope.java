@@ -1,10 +1,10 @@
 package dev.millrace.transfer.nixl;
 
+import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.TransferException;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -95,7 +95,7 @@ final class Envelope {
     out.putInt(regions.size());
     regions.forEach(region -> out.putLong(region.address()).putLong(region.bytes()));
     out.putInt(metadata.length).put(metadata);
-    out.put(secret.sign(PURPOSE, out.array(), bytes));
+    out.put(secret.sign(PURPOSE, ByteBuffer.wrap(out.array(), 0, bytes)));
     return out.array();
   }
 
@@ -118,7 +118,7 @@ final class Envelope {
     int signed = sealed.length - SharedSecret.SIGNATURE_BYTES;
     byte[] signature = new byte[SharedSecret.SIGNATURE_BYTES];
     in.get(signed, signature);
-    if (!MessageDigest.isEqual(signature, secret.sign(PURPOSE, sealed, signed))) {
+    if (!secret.hasSigned(signature, PURPOSE, ByteBuffer.wrap(sealed, 0, signed))) {
       throw new TransferException(
           "the signature of the description, which says that it is %s's, is wrong: it was altered on its way, or made under another secret (both sides must be given the same one)"
               .formatted(claimedLabel(sealed)));

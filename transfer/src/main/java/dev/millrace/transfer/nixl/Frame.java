@@ -1,8 +1,8 @@
 package dev.millrace.transfer.nixl;
 
+import dev.millrace.transfer.SharedSecret;
 import java.nio.BufferUnderflowException;
 import java.nio.ByteBuffer;
-import java.security.MessageDigest;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -20,6 +20,7 @@ import java.util.Optional;
  * reader -> owner   DELIVER payload    owner -> reader   CONFIRM whether it was taken
  * owner -> reader   REVOKE region      reader -> owner   REVOKED region
  * owner -> reader   CLOSING            reader -> owner   BYE
+ * owner -> reader   KNOCK
  *
  * frame := magic:8 kind:1 number:8 body HMAC-SHA256:32
  * </pre>
@@ -67,6 +68,9 @@ sealed interface Frame {
   /** The sender will not read any more. */
   record Bye() implements Frame {}
 
+  /** Nothing: whether it can be sent at all is the question. */
+  record Knock() implements Frame {}
+
   /** Bytes inside a frame. */
   record Body(ByteBuffer buffer) {
     static Body of(byte[] bytes) {
@@ -102,7 +106,7 @@ sealed interface Frame {
     int bytes = MAGIC_BYTES + 1 + 8 + body.length;
     ByteBuffer out = ByteBuffer.allocate(bytes + SharedSecret.SIGNATURE_BYTES);
     out.putLong(MAGIC).put(kind(numbered.frame())).putLong(numbered.number()).put(body);
-    out.put(secret.sign(purpose(sender, receiver), out.array(), bytes));
+    out.put(secret.sign(purpose(sender, receiver), ByteBuffer.wrap(out.array(), 0, bytes)));
     return out.array();
   }
 
@@ -114,7 +118,8 @@ sealed interface Frame {
       return Optional.empty();
     }
     byte[] signature = Arrays.copyOfRange(sealed, signed, sealed.length);
-    if (!MessageDigest.isEqual(signature, secret.sign(purpose(sender, receiver), sealed, signed))) {
+    if (!secret.hasSigned(
+        signature, purpose(sender, receiver), ByteBuffer.wrap(sealed, 0, signed))) {
       return Optional.empty();
     }
     ByteBuffer in = ByteBuffer.wrap(sealed, MAGIC_BYTES, signed - MAGIC_BYTES);
@@ -143,6 +148,7 @@ sealed interface Frame {
       case Ask _ -> 8;
       case Answer _ -> 9;
       case Closing _ -> 10;
+      case Knock _ -> 11;
     };
   }
 
@@ -172,7 +178,7 @@ sealed interface Frame {
         put(out, region);
         yield out.array();
       }
-      case Bye _, Ask _, Closing _ -> new byte[0];
+      case Bye _, Ask _, Closing _, Knock _ -> new byte[0];
     };
   }
 
@@ -201,6 +207,7 @@ sealed interface Frame {
         yield Optional.of(new Answer(answers, rest(in)));
       }
       case 10 -> Optional.of(new Closing());
+      case 11 -> Optional.of(new Knock());
       default -> Optional.empty();
     };
   }

@@ -1,7 +1,9 @@
 package dev.millrace.transfer.nixl;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -27,11 +29,12 @@ final class Link {
   private final Target target;
   private final MemorySegment cName;
   private final Set<NixlPeer> peers = new HashSet<>();
-  private final List<Claims> revoked = new ArrayList<>();
+  private final List<Claims> dropped = new ArrayList<>();
   private volatile RegionTable table = RegionTable.EMPTY;
   private final AtomicInteger refreshes = new AtomicInteger();
   private volatile @Nullable String broken;
   private int requests;
+  private boolean retired;
   private boolean reloading;
   private boolean asking;
   private boolean welcome;
@@ -44,11 +47,27 @@ final class Link {
    * @param kind where the memory is that is read
    * @param device the GPU's ordinal there, 0 for host memory
    */
-  record Target(String label, String agentName, Language language, MemoryKind kind, long device) {}
+  record Target(String label, String agentName, Language language, MemoryKind kind, long device) {
+    /** A transport like this one. */
+    static Target transport(Envelope envelope) {
+      return new Target(
+          envelope.label(), envelope.agentName(), Language.FRAMES, MemoryKind.DRAM, 0);
+    }
 
-  Link(Target target, MemorySegment cName) {
+    static Target engine(EngineDescription engine) {
+      return new Target(
+          engine.agentName(), engine.agentName(), Language.ENGINE, engine.kind(), engine.device());
+    }
+  }
+
+  Link(Target target) {
     this.target = target;
-    this.cName = cName;
+    this.cName = cString(target.agentName());
+  }
+
+  /** A peer's name as NIXL takes it, valid as long as somebody has it. */
+  static MemorySegment cString(String text) {
+    return Arena.ofAuto().allocateFrom(text);
   }
 
   Target target() {
@@ -78,28 +97,40 @@ final class Link {
     return table;
   }
 
-  void setTable(RegionTable table) {
-    this.table = table;
+  /**
+   * Changes what may be read through it. Memory that drops out while requests still touch it is
+   * remembered for its owner, who may want it back. For the control thread.
+   */
+  void setRegions(Collection<Region> regions) {
+    RegionTable before = table;
+    RegionTable after = before.renewed(regions);
+    table = after;
+    for (Claims claims : before.all()) {
+      if (after.exactly(claims.region()) != claims) {
+        claims.close();
+        dropped.add(claims);
+      }
+    }
+    dropped.removeIf(claims -> claims.count() == 0);
   }
 
   /**
-   * Stops reading memory that its owner wants back, and runs {@code action} when no request touches
-   * it any more. May be asked again. For the control thread.
+   * Stops reading memory that its owner wants back. May be asked again. For the control thread.
+   *
+   * @return claims on a part of it that some request still has, or null
    */
-  void revoke(Region region, Runnable action) {
+  @Nullable Claims revoke(Region region) {
     Claims claims = table.exactly(region);
     if (claims != null) {
+      claims.close();
       table = table.without(claims);
-      revoked.add(claims);
+      dropped.add(claims);
     }
-    revoked.removeIf(earlier -> earlier.count() == 0 && earlier != claims);
-    for (Claims earlier : revoked) {
-      if (earlier.region().equals(region) && earlier.count() > 0) {
-        earlier.closeThen(action);
-        return;
-      }
-    }
-    action.run();
+    dropped.removeIf(earlier -> earlier.count() == 0);
+    return dropped.stream()
+        .filter(earlier -> earlier.region().overlaps(region))
+        .findFirst()
+        .orElse(null);
   }
 
   /** Why it cannot be used any more, or null. */
@@ -107,8 +138,11 @@ final class Link {
     return broken;
   }
 
-  void breakWith(String reason) {
-    broken = reason;
+  /** The first reason counts. From any thread. */
+  synchronized void breakWith(String reason) {
+    if (broken == null) {
+      broken = reason;
+    }
   }
 
   /** How many requests NIXL has of it, abandoned ones included. */
@@ -118,7 +152,7 @@ final class Link {
 
   /** Counts a request that is about to be made; false while none may be. */
   synchronized boolean requestBegins() {
-    if (reloading) {
+    if (reloading || retired) {
       return false;
     }
     requests++;
@@ -129,10 +163,28 @@ final class Link {
     requests--;
   }
 
-  /** Keeps requests from being made while the metadata is replaced; false if there are some. */
+  /**
+   * Ends it for good: no request can be made any more. False if there are some.
+   *
+   * <p>Only then may its metadata be invalidated: a request that is made afterwards could meet
+   * those of a newer link to the same agent, and read memory that nobody would count it for.
+   */
+  synchronized boolean retire() {
+    if (requests > 0) {
+      return false;
+    }
+    retired = true;
+    breakWith("it was closed");
+    return true;
+  }
+
+  /**
+   * Keeps further requests from being made until the metadata is replaced; false as long as there
+   * are some, and it must be tried again.
+   */
   synchronized boolean beginReload() {
-    reloading = requests == 0;
-    return reloading;
+    reloading = true;
+    return requests == 0;
   }
 
   synchronized void endReload() {

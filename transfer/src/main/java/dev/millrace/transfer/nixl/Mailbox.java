@@ -1,7 +1,6 @@
 package dev.millrace.transfer.nixl;
 
 import dev.millrace.transfer.NotificationHandler;
-import dev.millrace.transfer.TransferException;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -18,6 +17,9 @@ import org.slf4j.LoggerFactory;
 final class Mailbox {
   private static final Logger LOG = LoggerFactory.getLogger(Mailbox.class);
 
+  /** More than any frame has: a description, and what is around it. */
+  private static final int MOST_BYTES = 2 * Envelope.MOST_BYTES;
+
   /** How many senders' last numbers are kept. */
   private static final int MOST_SENDERS = 8192;
 
@@ -33,25 +35,24 @@ final class Mailbox {
     @Nullable NotificationHandler handler();
   }
 
-  private final Links links;
+  private final Relations relations;
   private final Readers readers;
-  private final Links.Self self;
-  private final Links.Outside outside;
+  private final Self self;
+  private final Outside outside;
   private final NixlTransportOptions.EngineNotifications engines;
   private final Counters counters;
   private final Host host;
   private final Map<String, Long> heard = new LinkedHashMap<>();
 
   Mailbox(
-      Links links,
-      Readers readers,
-      Links.Self self,
-      Links.Outside outside,
+      Relations relations,
+      Self self,
+      Outside outside,
       NixlTransportOptions.EngineNotifications engines,
       Counters counters,
       Host host) {
-    this.links = links;
-    this.readers = readers;
+    this.relations = relations;
+    this.readers = relations.readers();
     this.self = self;
     this.outside = outside;
     this.engines = engines;
@@ -61,11 +62,11 @@ final class Mailbox {
 
   /** Takes what has arrived; false if nothing has. */
   boolean receive() {
-    links.sweep();
+    relations.links().sweep();
     if (!outside.deliveries().hasRoom()) {
       return false;
     }
-    List<RawNotification> arrived = self.agent().receive();
+    List<RawNotification> arrived = self.agent().receive(MOST_BYTES, counters::refused);
     for (RawNotification notification : arrived) {
       if (Frame.isFrame(notification.payload())) {
         open(notification);
@@ -94,7 +95,8 @@ final class Mailbox {
     remember(sender, number);
     try {
       take(sender, number, opened.get().frame());
-    } catch (TransferException | NixlFailure e) {
+    } catch (RuntimeException e) {
+      // Whatever it was, the messages behind it are others' too.
       LOG.warn("a message of {} could not be followed", sender, e);
     }
   }
@@ -116,18 +118,24 @@ final class Mailbox {
           counters.refused();
         }
       }
-      case Frame.Welcome welcome -> links.welcomed(sender, welcome);
+      case Frame.Welcome welcome -> relations.introductions().welcomed(sender, welcome);
       case Frame.Ask() -> answer(sender, new Frame.Answer(number, Frame.Body.of(host.describe())));
-      case Frame.Answer answer -> links.answered(sender, answer);
+      case Frame.Answer answer -> relations.refreshes().answered(sender, answer);
       case Frame.Deliver(Frame.Body payload) -> deliver(sender, number, payload);
-      case Frame.Confirm confirm -> links.confirmed(sender, confirm);
+      case Frame.Confirm confirm -> relations.confirmations().confirmed(sender, confirm);
       case Frame.Revoke(Region region, Frame.Body itsContact) -> {
         Envelope contact = Envelope.open(itsContact.bytes(), self.secret());
-        links.revoke(sender, region, () -> links.tell(contact, new Frame.Revoked(region)));
+        if (contact.agentName().equals(sender)) {
+          Links links = relations.links();
+          links.revoke(sender, region, () -> links.tell(contact, new Frame.Revoked(region)));
+        } else {
+          counters.refused();
+        }
       }
       case Frame.Revoked(Region region) -> readers.revoked(sender, region);
-      case Frame.Closing() -> links.ownerCloses(sender);
+      case Frame.Closing() -> relations.links().ownerCloses(sender);
       case Frame.Bye() -> readers.bye(sender);
+      case Frame.Knock() -> {}
     }
   }
 
@@ -147,9 +155,8 @@ final class Mailbox {
         contact.label(),
         payload.bytes(),
         () ->
-            outside
-                .control()
-                .submit(() -> answer(sender, new Frame.Confirm(number, Frame.Taken.BY_HANDLER))));
+            outside.onControl(
+                () -> answer(sender, new Frame.Confirm(number, Frame.Taken.BY_HANDLER))));
   }
 
   private void deliver(
@@ -169,7 +176,7 @@ final class Mailbox {
   private void answer(String reader, Frame frame) {
     Envelope contact = readers.contactOf(reader);
     if (contact != null) {
-      links.tell(contact, frame);
+      relations.links().tell(contact, frame);
     }
   }
 }

@@ -108,7 +108,13 @@ public final class NixlAgentTransport implements AgentTransport {
 
   private static List<Region> regions(AgentMetadata rank) {
     List<Region> regions = new ArrayList<>();
-    for (int i = 0; i < rank.kvCachesBaseAddr().size(); i++) {
+    int count = rank.kvCachesBaseAddr().size();
+    if (rank.blockStrides().size() != count
+        || rank.regionNumBlocks().map(List::size).orElse(count) != count) {
+      throw new IllegalArgumentException(
+          "addresses of %d regions, strides of %d".formatted(count, rank.blockStrides().size()));
+    }
+    for (int i = 0; i < count; i++) {
       int region = i;
       long blocks =
           rank.regionNumBlocks().map(counts -> counts.get(region)).orElse(rank.numBlocks());

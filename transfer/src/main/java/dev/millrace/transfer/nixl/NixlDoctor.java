@@ -103,10 +103,13 @@ public final class NixlDoctor {
       environment.put("UCX_LOG_LEVEL", "info");
       environment.putAll(settings.forced(install));
       Process process = builder.start();
-      boolean ended = process.waitFor(patience.toNanos(), TimeUnit.NANOSECONDS);
-      if (!ended) {
-        process.destroyForcibly().waitFor();
+      boolean ended;
+      try {
+        ended = process.waitFor(patience.toNanos(), TimeUnit.NANOSECONDS);
+      } finally {
+        process.destroyForcibly();
       }
+      process.waitFor();
       Map<String, String> said = said(out);
       List<String> logged = Files.readAllLines(log);
       tell(said, logged);

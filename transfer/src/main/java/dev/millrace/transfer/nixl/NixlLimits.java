@@ -15,7 +15,7 @@ import java.time.Duration;
  * @param undelivered notifications that wait for the handler; while there are more, none is taken
  *     from NIXL
  * @param closing how long closing a registration waits for requests and peers that use its memory,
- *     before it refuses
+ *     before it refuses; and closing the transport for its peers
  */
 public record NixlLimits(
     int transferThreads,

@@ -10,13 +10,18 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** A connected agent. */
 final class NixlPeer implements Peer {
   static final int MOST_PAYLOAD_BYTES = 64 << 10;
+
+  /** Notifications that wait for their confirmation; more are refused. */
+  static final int MOST_UNCONFIRMED = 4096;
 
   /**
    * A transfer thread reports a read's deadline itself; only if a native call holds it up for
@@ -35,7 +40,7 @@ final class NixlPeer implements Peer {
     NixlRead.Surroundings surroundings(Link link);
 
     /** Runs on the control thread. */
-    void control(Consumer<Links> task);
+    void control(Consumer<Relations> task);
 
     /** Runs on the delivery thread. */
     void complete(Runnable completion);
@@ -49,6 +54,7 @@ final class NixlPeer implements Peer {
   private final Transport transport;
   private final Link link;
   private final Set<NixlRead> reads = ConcurrentHashMap.newKeySet();
+  private final AtomicInteger unconfirmed = new AtomicInteger();
   private volatile boolean closed;
 
   NixlPeer(Transport transport, Link link) {
@@ -63,7 +69,8 @@ final class NixlPeer implements Peer {
 
   @Override
   public CompletableFuture<ReadOutcome> read(
-      Runs runs, Optional<byte[]> notification, Duration deadline) {
+      Runs runs, Optional<byte[]> notification, Duration patience) {
+    Duration deadline = Timers.bounded(patience);
     CompletableFuture<ReadOutcome> answer = new CompletableFuture<>();
     if (notification.isPresent() && notification.get().length > MOST_PAYLOAD_BYTES) {
       throw new IllegalArgumentException(tooLong(notification.get().length));
@@ -95,12 +102,7 @@ final class NixlPeer implements Peer {
             });
     self.set(read);
     reads.add(read);
-    failAfter(
-        deadline.plus(HELD_UP),
-        answer,
-        "%s did not send all bytes in time, and NIXL has not ended the read: it may still write"
-            .formatted(link.label()),
-        0);
+    failAfter(deadline.plus(HELD_UP), answer, read::whyItIsLate, 0);
     transport
         .start(read)
         .ifPresent(failed -> {
@@ -116,13 +118,13 @@ final class NixlPeer implements Peer {
   }
 
   private void failAfter(
-      Duration delay, CompletableFuture<ReadOutcome> answer, String reason, long bytes) {
+      Duration delay, CompletableFuture<ReadOutcome> answer, Supplier<String> reason, long bytes) {
     Runnable cancel =
         transport.after(
             delay,
             () ->
-                transport.complete(
-                    () -> answer.complete(new ReadOutcome.Failed(Cause.DEADLINE, reason, bytes))));
+                transport.complete(() ->
+                    answer.complete(new ReadOutcome.Failed(Cause.DEADLINE, reason.get(), bytes))));
     var _ = answer.whenComplete((_, _) -> cancel.run());
   }
 
@@ -135,8 +137,9 @@ final class NixlPeer implements Peer {
     failAfter(
         left,
         answer,
-        "all bytes arrived, but %s has not confirmed the notification in time"
-            .formatted(link.label()),
+        () ->
+            "all bytes arrived, but %s has not confirmed the notification in time"
+                .formatted(link.label()),
         done.bytes());
     CompletableFuture<Boolean> confirmed = new CompletableFuture<>();
     var _ =
@@ -148,17 +151,25 @@ final class NixlPeer implements Peer {
                         Cause.PEER_LOST,
                         "all bytes arrived, but not the notification: " + problem.getMessage(),
                         done.bytes())));
-    transport.control(links -> links.notify(link, notification, confirmed));
+    transport.control(relations -> relations.confirmations().send(link, notification, confirmed));
   }
 
   @Override
-  public CompletableFuture<Void> notify(byte[] payload, Duration deadline) {
+  public CompletableFuture<Void> notify(byte[] payload, Duration patience) {
+    Duration deadline = Timers.bounded(patience);
     if (payload.length > MOST_PAYLOAD_BYTES) {
       throw new IllegalArgumentException(tooLong(payload.length));
     }
     CompletableFuture<Boolean> answer = new CompletableFuture<>();
     if (closed) {
       return CompletableFuture.failedFuture(new TransferException("the peer was closed"));
+    }
+    if (unconfirmed.incrementAndGet() > MOST_UNCONFIRMED) {
+      unconfirmed.decrementAndGet();
+      return CompletableFuture.failedFuture(
+          new TransferException(
+              "%s has not confirmed %d notifications yet: too many to send another one"
+                  .formatted(link.label(), MOST_UNCONFIRMED)));
     }
     transport.remember(
         answer,
@@ -173,8 +184,12 @@ final class NixlPeer implements Peer {
                         new TransferException(
                             "%s did not confirm a notification within %d ms"
                                 .formatted(link.label(), deadline.toMillis())))));
-    var _ = answer.whenComplete((_, _) -> cancel.run());
-    transport.control(links -> links.notify(link, copy, answer));
+    var _ =
+        answer.whenComplete((_, _) -> {
+          unconfirmed.decrementAndGet();
+          cancel.run();
+        });
+    transport.control(relations -> relations.confirmations().send(link, copy, answer));
     return answer.thenAccept(_ -> {});
   }
 
@@ -195,7 +210,7 @@ final class NixlPeer implements Peer {
     closed = true;
     reads.forEach(read -> read.stop(Cause.CLOSED, "the peer was closed"));
     transport.wake();
-    transport.control(links -> links.closed(this, link));
+    transport.control(relations -> relations.links().closed(this, link));
   }
 
   @Override

@@ -73,6 +73,7 @@ final class NixlRead {
   private @Nullable Failed failure;
   private long settledNanos;
   private boolean told;
+  private volatile boolean begun;
   private volatile @Nullable Failed stop;
 
   NixlRead(
@@ -108,7 +109,9 @@ final class NixlRead {
    *
    * @return whether anything happened
    */
+  @SuppressWarnings("CatchThrowable")
   boolean step(long now) {
+    begun = true;
     boolean happened = poll();
     if (failure == null) {
       try {
@@ -116,7 +119,9 @@ final class NixlRead {
       } catch (NixlFailure e) {
         around.link().breakWith(e.getMessage() + "");
         fail(Cause.PEER_LOST, e.getMessage() + "", now);
-      } catch (RuntimeException e) {
+      } catch (Throwable e) {
+        // The runs are the application's code: an error of it must not end a thread that others'
+        // requests depend on.
         fail(Cause.CORRUPT, "the runs could not be read: " + e, now);
       }
     }
@@ -150,6 +155,14 @@ final class NixlRead {
     return true;
   }
 
+  /** What a caller is told whose read is not over long after its deadline. From any thread. */
+  String whyItIsLate() {
+    return begun
+        ? "%s did not send all bytes in time, and a call of NIXL or of the runs holds the read up: it may still write"
+            .formatted(name())
+        : "other reads kept this one from %s from beginning in time".formatted(name());
+  }
+
   private static String outside(long bytes, long address, String whose) {
     return "%s bytes at %#x are not inside memory that %s has registered"
         .formatted(Long.toUnsignedString(bytes), address, whose);
@@ -163,7 +176,7 @@ final class NixlRead {
       String outside;
       try {
         outside = fill(batch);
-      } catch (RuntimeException e) {
+      } catch (Throwable e) {
         batch.release();
         throw e;
       }

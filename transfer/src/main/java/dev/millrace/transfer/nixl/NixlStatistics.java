@@ -14,6 +14,7 @@ package dev.millrace.transfer.nixl;
  * @param quarantinedBytes bytes that these may still write, now
  * @param requestsInFlight requests that NIXL has, quarantined ones included, now
  * @param registrations pieces of memory that are registered, now
+ * @param readers transports that have said that they read this one's memory, now
  * @param refusedNotifications notifications that were dropped: unsigned, wrongly signed, or
  *     repeated
  */
@@ -28,4 +29,5 @@ public record NixlStatistics(
     long quarantinedBytes,
     long requestsInFlight,
     long registrations,
+    long readers,
     long refusedNotifications) {}

@@ -9,7 +9,6 @@ import dev.millrace.transfer.TransferException;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -41,8 +40,11 @@ import org.slf4j.LoggerFactory;
  *   <li>Closing a {@link Registration} waits until nothing moves in its memory, and until every
  *       peer that has connected has promised not to read it any more or has gone. When that takes
  *       longer than {@link NixlLimits#closing()}, it throws {@link TransferException}: the memory
- *       is in use and must not be freed. It can be called again. Once the transport is closed,
- *       nothing is in use.
+ *       is in use and must not be freed. It can be called again.
+ *   <li>Closing the transport waits as long for the same. UCX crashes when an agent is destroyed
+ *       while it answers reads, so an agent whose readers hang lives until the process ends, and
+ *       its registrations go on saying that their memory is in use. In all other cases nothing is
+ *       in use once the transport is closed.
  *   <li>Memory that {@link #engineMetadata} told engines about can never be taken back from them:
  *       close the transport first.
  * </ul>
@@ -53,7 +55,7 @@ import org.slf4j.LoggerFactory;
 public final class NixlTransport implements BlockTransport {
   private static final Logger LOG = LoggerFactory.getLogger(NixlTransport.class);
 
-  /** For calls that only compute, or pin memory. */
+  /** For calls that only compute. */
   private static final Duration LOCAL_CALL = Duration.ofSeconds(60);
 
   private static final Duration STOPPING = Duration.ofSeconds(5);
@@ -64,8 +66,10 @@ public final class NixlTransport implements BlockTransport {
    */
   private static final Duration SETTLING = Duration.ofSeconds(2);
 
-  /** How long readers have to let go when this transport closes. */
-  private static final Duration FAREWELL = Duration.ofMillis(500);
+  /** An engine's metadata grows with its regions; this is some ten thousand of them. */
+  private static final int MOST_ENGINE_METADATA = 1 << 20;
+
+  private static final int MOST_CONNECTS_AT_ONCE = 1024;
 
   /** How its threads' names begin. */
   static final String THREADS = "nixl-transport-";
@@ -75,17 +79,17 @@ public final class NixlTransport implements BlockTransport {
   private final AgentHandle agent;
   private final Counters counters = new Counters();
   private final ControlLoop control;
-  private final Links links;
-  private final Readers readers;
+  private final Relations relations;
+  private final RegisteredMemory memory;
   private final Deliveries deliveries;
   private final Timers timers;
   private final List<TransferLoop> loops = new ArrayList<>();
   private final AtomicInteger nextLoop = new AtomicInteger();
+  private final AtomicInteger connecting = new AtomicInteger();
   private final Set<Runnable> unfinished = ConcurrentHashMap.newKeySet();
   private final Set<Batch> moving = ConcurrentHashMap.newKeySet();
-  private final Set<Claims> knownToEngines = new HashSet<>();
   private final PeerSupport peers = new PeerSupport();
-  private volatile RegionTable memory = RegionTable.EMPTY;
+  private final CompletableFuture<Boolean> ended = new CompletableFuture<>();
   private volatile @Nullable NotificationHandler handler;
   private volatile boolean closed;
 
@@ -99,12 +103,12 @@ public final class NixlTransport implements BlockTransport {
     this.deliveries = new Deliveries(threads, limits.undelivered());
     this.timers = new Timers(threads);
     this.control = new ControlLoop(threads);
-    Links.Self self = new Links.Self(agent, identity, options.secret());
-    Links.Outside outside = new Links.Outside(control, timers, deliveries);
-    this.links = new Links(self, outside);
-    this.readers = new Readers(links, self, outside);
+    Self self = new Self(agent, identity, options.secret());
+    Outside outside = new Outside(control, timers, deliveries);
+    this.relations = Relations.of(self, outside);
+    this.memory = new RegisteredMemory(agent, control, relations.readers(), limits.closing());
     Mailbox mailbox =
-        new Mailbox(links, readers, self, outside, options.engines(), counters, new SelfPortrait());
+        new Mailbox(relations, self, outside, options.engines(), counters, new SelfPortrait());
     for (int i = 0; i < limits.transferThreads(); i++) {
       loops.add(new TransferLoop(threads, limits));
     }
@@ -140,98 +144,10 @@ public final class NixlTransport implements BlockTransport {
     return control.call("listing plugins", LOCAL_CALL, agent::plugins);
   }
 
-  // Memory
-
   @Override
   public Registration register(MemorySegment segment) {
-    if (!segment.isNative() || segment.byteSize() == 0) {
-      throw new IllegalArgumentException(
-          "only off-heap memory of at least one byte can be registered, not " + segment);
-    }
-    if (!segment.isAccessibleBy(new Thread(() -> {}))) {
-      throw new IllegalArgumentException(
-          "memory of a confined arena cannot be read by the transport's threads; use a shared one");
-    }
-    if (segment.isReadOnly()) {
-      throw new IllegalArgumentException("reads must be able to write registered memory");
-    }
-    Claims claims = new Claims(new Region(segment.address(), segment.byteSize()));
-    // Two registrations of the same bytes would need two deregistrations, and NIXL counts neither.
-    memory.with(claims);
     checkOpen();
-    control.call(
-        "registering memory of " + claims.region(),
-        LOCAL_CALL,
-        () -> {
-          RegionTable grown = memory.with(claims);
-          agent.register(claims.region());
-          memory = grown;
-          return true;
-        });
-    // The segment is kept so that an arena that is managed by the collector outlives NIXL's use.
-    return new NixlRegistration(claims, segment, this::takeBack);
-  }
-
-  private void takeBack(NixlRegistration registration) {
-    Claims claims = registration.claims();
-    if (closed || registration.isClosed()) {
-      return;
-    }
-    Region region = claims.region();
-    long end = System.nanoTime() + options.limits().closing().toNanos();
-    control.call(
-        "unregistering",
-        options.limits().closing(),
-        () -> {
-          if (knownToEngines.contains(claims)) {
-            throw new TransferException(
-                "memory of %s was described to engines, from which it cannot be taken back: close the transport before it is freed"
-                    .formatted(region));
-          }
-          memory = memory.without(claims);
-          claims.close();
-          return true;
-        });
-    try {
-      if (!claims.awaitUnclaimed(left(end))) {
-        throw inUse(region, "%d abandoned requests may still write it".formatted(claims.count()));
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw inUse(region, "waiting for its last use was interrupted");
-    }
-    CompletableFuture<Boolean> revoked = new CompletableFuture<>();
-    control.submit(() -> readers.revoke(region, revoked));
-    try {
-      ControlLoop.await("taking memory back", left(end), revoked);
-    } catch (TransferException e) {
-      revoked.cancel(false);
-      if (closed) {
-        return;
-      }
-      Set<String> holders =
-          control.call("unregistering", LOCAL_CALL, () -> readers.holdersOf(region));
-      throw inUse(region, "these peers have not let go of it: " + holders);
-    }
-    control.call(
-        "unregistering",
-        LOCAL_CALL,
-        () -> {
-          if (registration.end()) {
-            agent.deregister(region);
-          }
-          return true;
-        });
-  }
-
-  private static Duration left(long endNanos) {
-    return Duration.ofNanos(Math.max(1_000_000, endNanos - System.nanoTime()));
-  }
-
-  private static TransferException inUse(Region region, String why) {
-    return new TransferException(
-        "memory of %s must not be freed yet: %s. Close the registration again later, or close the transport"
-            .formatted(region, why));
+    return memory.register(segment);
   }
 
   /** Whether a read, given up or not, may still write to these bytes. */
@@ -239,8 +155,6 @@ public final class NixlTransport implements BlockTransport {
     Region region = new Region(segment.address(), segment.byteSize());
     return moving.stream().anyMatch(batch -> batch.writes(region));
   }
-
-  // Peers
 
   @Override
   public byte[] describe() {
@@ -255,13 +169,7 @@ public final class NixlTransport implements BlockTransport {
    */
   public byte[] engineMetadata() {
     checkOpen();
-    return control.call(
-        "describing this transport to engines",
-        LOCAL_CALL,
-        () -> {
-          knownToEngines.addAll(memory.all());
-          return agent.metadata();
-        });
+    return memory.tellEngines();
   }
 
   @Override
@@ -280,9 +188,10 @@ public final class NixlTransport implements BlockTransport {
       return CompletableFuture.failedFuture(
           new TransferException("the description is signed but malformed", e));
     }
-    long end = System.nanoTime() + deadline.toNanos();
     return connect(
-        envelope.label(), deadline, answer -> links.connect(envelope, peers::peer, answer, end));
+        envelope.label(),
+        deadline,
+        (answer, end) -> relations.introductions().connect(envelope, peers::peer, answer, end));
   }
 
   /**
@@ -308,13 +217,11 @@ public final class NixlTransport implements BlockTransport {
                   .formatted(engine.agentName(), e.getMessage()),
               e));
     }
-    long end = System.nanoTime() + deadline.toNanos();
     return connect(
-        engine.agentName(), deadline, answer -> links.connect(engine, peers::peer, answer, end));
+        engine.agentName(),
+        deadline,
+        (answer, end) -> relations.introductions().connect(engine, peers::peer, answer, end));
   }
-
-  /** An engine's metadata grows with its regions; this is some ten thousand of them. */
-  private static final int MOST_ENGINE_METADATA = 1 << 20;
 
   private void refuseUntried(String version, String peer) {
     VersionPairs.refuse(identity.nixlVersion(), version)
@@ -323,15 +230,25 @@ public final class NixlTransport implements BlockTransport {
         });
   }
 
-  private CompletableFuture<Peer> connect(
-      String peer, Duration deadline, Consumer<CompletableFuture<NixlPeer>> how) {
+  /** A way to connect, on the control thread. */
+  private interface Connecting {
+    void begin(CompletableFuture<NixlPeer> answer, long endNanos);
+  }
+
+  private CompletableFuture<Peer> connect(String peer, Duration patience, Connecting how) {
     CompletableFuture<NixlPeer> answer = new CompletableFuture<>();
-    if (closed) {
-      return CompletableFuture.failedFuture(new TransferException("the transport is closed"));
+    if (connecting.incrementAndGet() > MOST_CONNECTS_AT_ONCE) {
+      connecting.decrementAndGet();
+      return CompletableFuture.failedFuture(
+          new TransferException(
+              "cannot connect to %s: %d connects are under way already"
+                  .formatted(peer, MOST_CONNECTS_AT_ONCE)));
     }
+    Duration deadline = Timers.bounded(patience);
+    long end = System.nanoTime() + deadline.toNanos();
     peers.remember(
         answer,
-        future -> future.completeExceptionally(new TransferException("the transport was closed")));
+        future -> future.completeExceptionally(new TransferException("the transport is closed")));
     Runnable cancel =
         timers.after(
             deadline,
@@ -344,9 +261,10 @@ public final class NixlTransport implements BlockTransport {
     var _ =
         answer.whenComplete((_, _) -> {
           cancel.run();
-          control.submit(() -> links.dropFinishedGreetings());
+          connecting.decrementAndGet();
+          control.submit(() -> relations.introductions().dropFinished());
         });
-    control.submit(() -> how.accept(answer));
+    control.submit(() -> how.begin(answer, end));
     return answer.thenApply(connected -> connected);
   }
 
@@ -357,10 +275,8 @@ public final class NixlTransport implements BlockTransport {
 
   /** What has been moved, by NIXL's own telemetry. */
   public NixlStatistics statistics() {
-    return counters.snapshot(moving.size(), memory.size());
+    return counters.snapshot(moving.size(), memory.table().size(), relations.readers().count());
   }
-
-  // The end
 
   private void checkOpen() {
     if (closed) {
@@ -368,43 +284,56 @@ public final class NixlTransport implements BlockTransport {
     }
   }
 
+  // The end
+
   @Override
   public void close() {
-    synchronized (this) {
-      if (closed) {
-        return;
-      }
-      closed = true;
+    if (!begins()) {
+      // Whoever comes second must not free memory before the first one is through, whose waits are
+      // all bounded.
+      ended.join();
+      return;
     }
+    memory.transportCloses();
     CompletableFuture<Boolean> readersAreGone = new CompletableFuture<>();
-    control.submit(() -> readers.close(readersAreGone));
+    control.submit(() -> relations.readers().close(readersAreGone));
     boolean stopped = true;
     loops.forEach(TransferLoop::close);
     for (TransferLoop loop : loops) {
       stopped &= loop.stop(SETTLING, STOPPING);
     }
-    var _ = readersAreGone.completeOnTimeout(false, FAREWELL.toMillis(), TimeUnit.MILLISECONDS);
-    readersAreGone.join();
+    var _ =
+        readersAreGone.completeOnTimeout(
+            false, options.limits().closing().toMillis(), TimeUnit.MILLISECONDS);
+    boolean unread = readersAreGone.join();
     // Requests may be lost with their agent, but not used without it: it goes after them, and last.
-    boolean requestsAreBack = stopped;
+    boolean mayGo = stopped && unread;
     control.submit(() -> {
-      links.goodbye();
-      if (requestsAreBack) {
+      relations.links().goodbye();
+      if (mayGo) {
         agent.close();
       }
     });
-    if (control.stop(STOPPING) && stopped) {
+    if (control.stop(STOPPING) && mayGo) {
       loops.forEach(TransferLoop::letGo);
-      memory = RegionTable.EMPTY;
+      memory.isFree();
     } else {
+      memory.staysInUse();
       LOG.error(
-          "a call of NIXL did not return within {}: its agent {} and all memory registered with it stay in use until this process ends",
-          STOPPING,
+          "{}: the NIXL agent {} and all memory registered with it stay in use until this process ends",
+          unread ? "a call of NIXL did not return" : "peers have not stopped reading",
           options.agentName());
     }
+    ended.complete(true);
     unfinished.forEach(Runnable::run);
     timers.close();
     deliveries.close();
+  }
+
+  private synchronized boolean begins() {
+    boolean first = !closed;
+    closed = true;
+    return first;
   }
 
   /** What the mailbox tells others of this transport. On the control thread. */
@@ -459,16 +388,16 @@ public final class NixlTransport implements BlockTransport {
     @Override
     public NixlRead.Surroundings surroundings(Link link) {
       return new NixlRead.Surroundings(
-          agent, link, () -> memory, options.limits(), moving, this::ask, counters);
+          agent, link, memory::table, options.limits(), moving, this::ask, counters);
     }
 
     private void ask(Link link) {
-      control.submit(() -> links.ask(link));
+      control.submit(() -> relations.refreshes().ask(link));
     }
 
     @Override
-    public void control(Consumer<Links> task) {
-      control.submit(() -> task.accept(links));
+    public void control(Consumer<Relations> task) {
+      control.submit(() -> task.accept(relations));
     }
 
     @Override
@@ -487,6 +416,10 @@ public final class NixlTransport implements BlockTransport {
       Runnable completion = () -> whenClosed.accept(future);
       unfinished.add(completion);
       var _ = future.whenComplete((_, _) -> unfinished.remove(completion));
+      if (ended.isDone()) {
+        // close() may have looked before it was there.
+        completion.run();
+      }
     }
   }
 }

@@ -1,5 +1,6 @@
 package dev.millrace.transfer.nixl;
 
+import dev.millrace.transfer.SharedSecret;
 import java.nio.charset.StandardCharsets;
 import java.util.UUID;
 

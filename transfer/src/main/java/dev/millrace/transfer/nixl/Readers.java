@@ -1,6 +1,7 @@
 package dev.millrace.transfer.nixl;
 
 import dev.millrace.transfer.TransferException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -16,26 +17,79 @@ import org.jspecify.annotations.Nullable;
  * introduce themselves before their first read, let go of memory when they are asked to, and say
  * when they leave. All of it belongs to the control thread.
  */
-final class Readers {
+final class Readers implements Links.User {
   /** Readers are authenticated, so this bounds mistakes and not malice. */
   private static final int MOST_READERS = 4096;
 
+  /** A reader that has died is noticed by the second or third attempt to reach it. */
+  private static final Duration RETRY = Duration.ofMillis(60);
+
   /** Memory that is wanted back, and the readers that have not let go of it. */
-  private record Revocation(
-      Region region, Set<String> waitingFor, CompletableFuture<Boolean> done) {}
+  static final class Revocation {
+    private final Region region;
+    private final Set<String> waitingFor = new HashSet<>();
+    private final CompletableFuture<Boolean> done = new CompletableFuture<>();
+
+    Revocation(Region region) {
+      this.region = region;
+    }
+
+    /** Completes when nobody reads the memory any more. */
+    CompletableFuture<Boolean> done() {
+      return done;
+    }
+  }
 
   private final Links links;
-  private final Links.Self self;
-  private final Links.Outside outside;
+  private final Self self;
+  private final Outside outside;
+  private final Duration visits;
   private final Map<String, Envelope> readers = new HashMap<>();
+  private volatile int count;
   private final List<Revocation> revocations = new ArrayList<>();
   private final Set<CompletableFuture<Boolean>> waitingForNone = new HashSet<>();
 
-  Readers(Links links, Links.Self self, Links.Outside outside) {
+  /**
+   * No readers yet.
+   *
+   * @param visits how often those that nobody talks to are tried
+   */
+  Readers(Links links, Self self, Outside outside, Duration visits) {
     this.links = links;
     this.self = self;
     this.outside = outside;
-    links.keepThoseOf(readers::containsKey);
+    this.visits = visits;
+    links.add(this);
+    outside.onControlAfter(visits, this::visit);
+  }
+
+  /** Finds those that are gone without a word: whoever kills a process sends no farewell. */
+  private void visit() {
+    tellAll(new Frame.Knock());
+    outside.onControlAfter(visits, this::visit);
+  }
+
+  private void tellAll(Frame frame) {
+    for (Envelope contact : List.copyOf(readers.values())) {
+      if (links.tell(contact, frame) == Links.Told.GONE) {
+        bye(contact.agentName());
+      }
+    }
+  }
+
+  /** How many there are. From any thread. */
+  int count() {
+    return count;
+  }
+
+  @Override
+  public boolean needs(Link link) {
+    return readers.containsKey(link.agentName());
+  }
+
+  @Override
+  public void broke(Link link) {
+    // Not yet that the reader is gone: the next attempt to reach it makes a new link.
   }
 
   /** How to reach a reader, or null if the name is not one's. */
@@ -60,6 +114,7 @@ final class Readers {
     }
     // Known as a reader before the answer leaves: from then on it may read.
     readers.put(sender, contact);
+    count = readers.size();
     if (links.tell(contact, new Frame.Welcome(hello, memory)) == Links.Told.GONE) {
       bye(sender);
     }
@@ -69,64 +124,59 @@ final class Readers {
   /** A reader leaves, or has gone. */
   void bye(String reader) {
     readers.remove(reader);
+    count = readers.size();
     for (Revocation revocation : List.copyOf(revocations)) {
-      revocation.waitingFor().remove(reader);
+      revocation.waitingFor.remove(reader);
       completeIfFree(revocation);
     }
     completeIfNone();
   }
 
-  /** Asks all readers to let go of memory; completes when they have, or are gone. */
-  void revoke(Region region, CompletableFuture<Boolean> done) {
-    Revocation revocation = new Revocation(region, new HashSet<>(readers.keySet()), done);
+  /** Asks all readers to let go of memory, again and again. */
+  void revoke(Revocation revocation) {
+    revocation.waitingFor.addAll(readers.keySet());
     revocations.add(revocation);
     ask(revocation);
   }
 
   private void ask(Revocation revocation) {
-    if (revocation.done().isDone()) {
-      revocations.remove(revocation);
+    if (!revocations.contains(revocation)) {
       return;
     }
-    Frame revoke = new Frame.Revoke(revocation.region(), links.contact());
-    for (String reader : List.copyOf(revocation.waitingFor())) {
+    Frame revoke = new Frame.Revoke(revocation.region, links.contact());
+    for (String reader : List.copyOf(revocation.waitingFor)) {
       Envelope contact = readers.get(reader);
       if (contact == null || links.tell(contact, revoke) == Links.Told.GONE) {
         bye(reader);
       }
     }
     completeIfFree(revocation);
-    if (!revocation.done().isDone()) {
-      later(() -> ask(revocation));
+    if (!revocation.done.isDone()) {
+      outside.onControlAfter(RETRY, () -> ask(revocation));
     }
   }
 
+  /** Asks no longer. Gives the readers that have not let go; none if all have. */
+  Set<String> giveUp(Revocation revocation) {
+    revocations.remove(revocation);
+    return Set.copyOf(revocation.waitingFor);
+  }
+
   private void completeIfFree(Revocation revocation) {
-    if (revocation.waitingFor().isEmpty()) {
+    if (revocation.waitingFor.isEmpty()) {
       revocations.remove(revocation);
-      revocation.done().complete(true);
+      revocation.done.complete(true);
     }
   }
 
   /** A reader has let go of memory. */
   void revoked(String reader, Region region) {
     for (Revocation revocation : List.copyOf(revocations)) {
-      if (revocation.region().equals(region)) {
-        revocation.waitingFor().remove(reader);
+      if (revocation.region.equals(region)) {
+        revocation.waitingFor.remove(reader);
         completeIfFree(revocation);
       }
     }
-  }
-
-  /** Readers that have not let go of the memory. */
-  Set<String> holdersOf(Region region) {
-    Set<String> holders = new HashSet<>();
-    for (Revocation revocation : revocations) {
-      if (revocation.region().equals(region)) {
-        holders.addAll(revocation.waitingFor());
-      }
-    }
-    return holders;
   }
 
   /** Tells all readers that this agent ends; completes when all have let go of it. */
@@ -135,18 +185,9 @@ final class Readers {
       return;
     }
     waitingForNone.add(done);
-    for (Envelope contact : List.copyOf(readers.values())) {
-      if (links.tell(contact, new Frame.Closing()) == Links.Told.GONE) {
-        bye(contact.agentName());
-      }
-    }
+    tellAll(new Frame.Closing());
     completeIfNone();
-    later(() -> close(done));
-  }
-
-  /** A reader that has died is noticed by the second or third attempt to reach it. */
-  private void later(Runnable attempt) {
-    outside.timers().after(Links.RETRY.multipliedBy(3), () -> outside.control().submit(attempt));
+    outside.onControlAfter(RETRY, () -> close(done));
   }
 
   private void completeIfNone() {

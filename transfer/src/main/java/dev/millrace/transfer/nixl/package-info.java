@@ -19,7 +19,9 @@
  * *Functions      one static method per C function, nothing else
  * *Handle         one owner per native object, with a state
  * Envelope        how a transport describes itself to another one; RegionTable, what may be read
- * Links, Readers  whom this agent reads from, and who reads from it
+ * RegisteredMemory  this side's memory, and how it is taken back
+ * Relations       whom this agent reads from (Links), who reads from it (Readers), and what is
+ *                 under way between them (Introductions, Refreshes, Confirmations)
  * Mailbox, Frame  what transports tell each other, as signed notifications
  * ControlLoop     one thread: metadata, memory, notifications
  * TransferLoop    a few threads: reads (NixlRead), and the quarantine

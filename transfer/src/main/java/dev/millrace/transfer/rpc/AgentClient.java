@@ -1,6 +1,8 @@
 package dev.millrace.transfer.rpc;
 
 import com.google.protobuf.Message;
+import dev.millrace.transfer.rpc.v1.BridgeReply;
+import dev.millrace.transfer.rpc.v1.BridgeRequest;
 import dev.millrace.transfer.rpc.v1.DescribeReply;
 import dev.millrace.transfer.rpc.v1.DescribeRequest;
 import dev.millrace.transfer.rpc.v1.ExtendReply;
@@ -9,6 +11,8 @@ import dev.millrace.transfer.rpc.v1.MeasureReply;
 import dev.millrace.transfer.rpc.v1.MeasureRequest;
 import dev.millrace.transfer.rpc.v1.ReadReply;
 import dev.millrace.transfer.rpc.v1.ReadRequest;
+import dev.millrace.transfer.rpc.v1.RelayReply;
+import dev.millrace.transfer.rpc.v1.RelayRequest;
 import dev.millrace.transfer.rpc.v1.ReleaseReply;
 import dev.millrace.transfer.rpc.v1.ReleaseRequest;
 import io.vertx.core.Future;
@@ -26,6 +30,7 @@ import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -76,23 +81,37 @@ public final class AgentClient {
     return unary(Methods.MEASURE, request, deadline);
   }
 
-  /** A read under way. */
-  public static final class Reading {
-    private final Promise<ReadReply> over = Promise.promise();
+  /**
+   * Lets a decode engine read a hand-off from the prefill engine itself.
+   *
+   * @param deadline for the whole call; the agent ends by itself a little earlier, and says why
+   */
+  public Future<BridgeReply> bridge(BridgeRequest request, Duration deadline) {
+    BridgeRequest timed = request.toBuilder().setDeadlineMillis(millis(deadline)).build();
+    return unary(Methods.BRIDGE, timed, deadline.plus(GRACE));
+  }
+
+  /**
+   * A call under way that tells how it goes on.
+   *
+   * @param <A> its messages
+   */
+  public static final class Transfer<A> {
+    private final Promise<A> over = Promise.promise();
     private final AtomicReference<@Nullable GrpcClientRequest<?, ?>> call = new AtomicReference<>();
     private volatile boolean cancelled;
 
-    private Reading() {}
+    private Transfer() {}
 
     /** The last message, which says done or failed; fails if there was none. */
-    public Future<ReadReply> outcome() {
+    public Future<A> outcome() {
       return over.future();
     }
 
-    /** Gives the read up. The agent frees what it can; its last message does not get here. */
+    /** Gives it up. The agent frees what it can; its last message does not get here. */
     public void cancel() {
       cancelled = true;
-      over.tryFail(new AgentCallFailed(GrpcStatus.CANCELLED, "the read was given up"));
+      over.tryFail(new AgentCallFailed(GrpcStatus.CANCELLED, "the call was given up"));
       GrpcClientRequest<?, ?> present = call.get();
       if (present != null) {
         present.cancel();
@@ -106,39 +125,71 @@ public final class AgentClient {
    * @param progress takes every message but the last
    * @param deadline for the whole read; the agent ends by itself then, and says what had arrived
    */
-  public Reading read(ReadRequest request, Consumer<ReadReply> progress, Duration deadline) {
-    Reading reading = new Reading();
-    ReadRequest timed =
-        request.toBuilder()
-            .setDeadlineMillis(Math.clamp(deadline.toMillis(), 1, Integer.MAX_VALUE))
-            .build();
-    start(Methods.READ, deadline.plus(GRACE))
-        .onFailure(failure -> reading.over.tryFail(explained(failure)))
+  public Transfer<ReadReply> read(
+      ReadRequest request, Consumer<ReadReply> progress, Duration deadline) {
+    return transfer(
+        Methods.READ,
+        request.toBuilder().setDeadlineMillis(millis(deadline)).build(),
+        reply -> reply.hasDone() || reply.hasFailed(),
+        progress,
+        deadline);
+  }
+
+  /**
+   * Carries the blocks of a hand-off over to where a decode engine can read them.
+   *
+   * @param progress takes every message but the last
+   * @param deadline for the whole relay; the agent ends by itself then, and says what had arrived
+   */
+  public Transfer<RelayReply> relay(
+      RelayRequest request, Consumer<RelayReply> progress, Duration deadline) {
+    return transfer(
+        Methods.RELAY,
+        request.toBuilder().setDeadlineMillis(millis(deadline)).build(),
+        reply -> reply.hasDone() || reply.hasFailed(),
+        progress,
+        deadline);
+  }
+
+  private static int millis(Duration deadline) {
+    return Math.clamp(deadline.toMillis(), 1, Integer.MAX_VALUE);
+  }
+
+  private <Q extends Message, A extends Message> Transfer<A> transfer(
+      Methods<Q, A> method,
+      Q request,
+      Predicate<A> isLast,
+      Consumer<A> progress,
+      Duration deadline) {
+    Transfer<A> transfer = new Transfer<>();
+    start(method, deadline.plus(GRACE))
+        .onFailure(failure -> transfer.over.tryFail(explained(failure)))
         .onSuccess(call -> {
-          reading.call.set(call);
-          if (reading.cancelled) {
+          transfer.call.set(call);
+          if (transfer.cancelled) {
             call.cancel();
             return;
           }
-          call.send(timed)
-              .onFailure(failure -> reading.over.tryFail(explained(failure)))
-              .onSuccess(response -> follow(response, reading, progress));
+          call.send(request)
+              .onFailure(failure -> transfer.over.tryFail(explained(failure)))
+              .onSuccess(response -> follow(response, transfer, isLast, progress));
         });
-    return reading;
+    return transfer;
   }
 
-  private static void follow(
-      GrpcClientResponse<ReadRequest, ReadReply> response,
-      Reading reading,
-      Consumer<ReadReply> progress) {
+  private static <Q, A> void follow(
+      GrpcClientResponse<Q, A> response,
+      Transfer<A> transfer,
+      Predicate<A> isLast,
+      Consumer<A> progress) {
     response.handler(reply -> {
-      if (reply.hasDone() || reply.hasFailed()) {
-        reading.over.tryComplete(reply);
-      } else if (!reading.cancelled) {
+      if (isLast.test(reply)) {
+        transfer.over.tryComplete(reply);
+      } else if (!transfer.cancelled) {
         progress.accept(reply);
       }
     });
-    onEnd(response, reading.over);
+    onEnd(response, transfer.over);
   }
 
   private <Q extends Message, A extends Message> Future<A> unary(

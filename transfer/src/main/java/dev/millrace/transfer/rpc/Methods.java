@@ -1,6 +1,8 @@
 package dev.millrace.transfer.rpc;
 
 import com.google.protobuf.Message;
+import dev.millrace.transfer.rpc.v1.BridgeReply;
+import dev.millrace.transfer.rpc.v1.BridgeRequest;
 import dev.millrace.transfer.rpc.v1.DescribeReply;
 import dev.millrace.transfer.rpc.v1.DescribeRequest;
 import dev.millrace.transfer.rpc.v1.ExtendReply;
@@ -9,6 +11,8 @@ import dev.millrace.transfer.rpc.v1.MeasureReply;
 import dev.millrace.transfer.rpc.v1.MeasureRequest;
 import dev.millrace.transfer.rpc.v1.ReadReply;
 import dev.millrace.transfer.rpc.v1.ReadRequest;
+import dev.millrace.transfer.rpc.v1.RelayReply;
+import dev.millrace.transfer.rpc.v1.RelayRequest;
 import dev.millrace.transfer.rpc.v1.ReleaseReply;
 import dev.millrace.transfer.rpc.v1.ReleaseRequest;
 import io.vertx.grpc.common.GrpcMessageDecoder;
@@ -32,6 +36,10 @@ record Methods<Q extends Message, A extends Message>(String name, Q question, A 
           "Describe", DescribeRequest.getDefaultInstance(), DescribeReply.getDefaultInstance());
   static final Methods<ReadRequest, ReadReply> READ =
       new Methods<>("Read", ReadRequest.getDefaultInstance(), ReadReply.getDefaultInstance());
+  static final Methods<BridgeRequest, BridgeReply> BRIDGE =
+      new Methods<>("Bridge", BridgeRequest.getDefaultInstance(), BridgeReply.getDefaultInstance());
+  static final Methods<RelayRequest, RelayReply> RELAY =
+      new Methods<>("Relay", RelayRequest.getDefaultInstance(), RelayReply.getDefaultInstance());
   static final Methods<ExtendRequest, ExtendReply> EXTEND =
       new Methods<>("Extend", ExtendRequest.getDefaultInstance(), ExtendReply.getDefaultInstance());
   static final Methods<ReleaseRequest, ReleaseReply> RELEASE =

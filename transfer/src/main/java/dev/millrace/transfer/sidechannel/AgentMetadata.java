@@ -62,6 +62,11 @@ public record AgentMetadata(
   public record SsmSizes(long convBytes, long temporalBytes) {
     /** No state-space layers. */
     public static final SsmSizes NONE = new SsmSizes(0, 0);
+
+    @Override
+    public String toString() {
+      return "(" + convBytes + ", " + temporalBytes + ")";
+    }
   }
 
   public AgentMetadata {

@@ -2,12 +2,14 @@ package dev.millrace.transfer.sidechannel;
 
 import dev.millrace.layout.AddressBook;
 import dev.millrace.layout.Allocation;
+import dev.millrace.layout.CacheGroup;
 import dev.millrace.layout.Geometry;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.IncompatibleGeometry;
 import dev.millrace.layout.Layout;
 import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Parallelism;
+import dev.millrace.layout.StateShape;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -38,13 +40,35 @@ public final class EngineGeometry {
   public static Geometry of(ModelShape model, Map<RankId, AgentMetadata> ranks) {
     Parallelism parallelism = parallelism(ranks);
     AgentMetadata first = rank(ranks, 0, 0);
-    GeometrySpec spec =
-        new GeometrySpec(model, parallelism, first.blockSize(), layout(first), first.numBlocks());
+    GeometrySpec spec = spec(model, parallelism, first);
     List<RankId> grid = grid(parallelism);
     grid.forEach(id -> checkSameEngine(id, rank(ranks, id.pipeline(), id.tensor()), first));
     grid.forEach(id -> checkShape(spec, id, rank(ranks, id.pipeline(), id.tensor())));
-    return spec.geometry(
-        (p, t, allocation) -> rank(ranks, p, t).kvCachesBaseAddr().get(allocation));
+    return spec.geometry(new SaidAddresses(ranks));
+  }
+
+  /** Where the ranks say that their regions are. */
+  private record SaidAddresses(Map<RankId, AgentMetadata> ranks) implements AddressBook {
+    @Override
+    public long baseAddress(int pipeline, int tensor, int allocation) {
+      return rank(ranks, pipeline, tensor).kvCachesBaseAddr().get(allocation);
+    }
+
+    @Override
+    public long blockStrideBytes(int pipeline, int tensor, int allocation, long blockBytes) {
+      return rank(ranks, pipeline, tensor).blockStrides().get(allocation);
+    }
+  }
+
+  private static GeometrySpec spec(ModelShape model, Parallelism parallelism, AgentMetadata rank) {
+    int perId = rank.physicalBlocksPerLogicalKvBlock();
+    if (perId < 1 || rank.numBlocks() % perId != 0) {
+      throw new IncompatibleGeometry(
+          "num_blocks=%d is no multiple of physical_blocks_per_logical_kv_block=%d"
+              .formatted(rank.numBlocks(), perId));
+    }
+    return new GeometrySpec(
+        model, parallelism, rank.blockSize(), layout(rank), rank.numBlocks(), perId);
   }
 
   /**
@@ -56,9 +80,7 @@ public final class EngineGeometry {
    */
   public static void requireFits(
       ModelShape model, Parallelism parallelism, RankId id, AgentMetadata rank) {
-    GeometrySpec spec =
-        new GeometrySpec(model, parallelism, rank.blockSize(), layout(rank), rank.numBlocks());
-    checkShape(spec, id, rank);
+    checkShape(spec(model, parallelism, rank), id, rank);
   }
 
   /**
@@ -82,6 +104,11 @@ public final class EngineGeometry {
             .mapToObj(i -> addresses.baseAddress(rank.pipeline(), rank.tensor(), i))
             .toList();
     List<Long> lens = allocations.stream().map(Allocation::blockBytes).toList();
+    List<Long> strides =
+        IntStream.range(0, regions)
+            .mapToObj(
+                i -> addresses.blockStrideBytes(rank.pipeline(), rank.tensor(), i, lens.get(i)))
+            .toList();
     int group = spec.model().groups().size() == 1 ? 0 : -1;
     return new AgentMetadata(
         engineId,
@@ -90,12 +117,12 @@ public final class EngineGeometry {
         0,
         spec.blocks(),
         lens,
-        lens,
+        strides,
         spec.layout().wireName(),
         spec.blockSize(),
-        AgentMetadata.SsmSizes.NONE,
+        ssmSizes(spec),
         spec.layout() == Layout.CPU_ATTENTION ? CPU_BACKEND : backend,
-        1,
+        spec.blocksPerId(),
         Optional.of(Collections.nCopies(regions, spec.blocks())),
         Optional.of(Collections.nCopies(regions, group)),
         Optional.of(allocations.stream().map(Allocation::name).toList()),
@@ -105,6 +132,18 @@ public final class EngineGeometry {
         Optional.empty(),
         AgentMetadata.NO_MEMBERS,
         AgentMetadata.NO_LAYOUTS);
+  }
+
+  /** Sizes of a state-space layer's state in a rank: those of the first group that has any. */
+  private static AgentMetadata.SsmSizes ssmSizes(GeometrySpec spec) {
+    int ranks = spec.parallelism().tensor();
+    for (CacheGroup group : spec.model().groups()) {
+      if (group instanceof CacheGroup.StateSpace(List<Integer> _, StateShape state)) {
+        return new AgentMetadata.SsmSizes(
+            state.convolutionBytes(ranks), state.temporalBytes(ranks));
+      }
+    }
+    return AgentMetadata.SsmSizes.NONE;
   }
 
   private static Parallelism parallelism(Map<RankId, AgentMetadata> ranks) {
@@ -158,25 +197,25 @@ public final class EngineGeometry {
     equal(who, "kv_cache_layout", first.kvCacheLayout(), rank.kvCacheLayout());
     equal(who, "attn_backend_name", first.attnBackendName(), rank.attnBackendName());
     equal(who, "num_blocks", first.numBlocks(), rank.numBlocks());
+    equal(
+        who,
+        "physical_blocks_per_logical_kv_block",
+        first.physicalBlocksPerLogicalKvBlock(),
+        rank.physicalBlocksPerLogicalKvBlock());
   }
 
   private static void checkShape(GeometrySpec spec, RankId id, AgentMetadata rank) {
     String who = who(id);
     unsupportedUnless(
-        rank.physicalBlocksPerLogicalKvBlock() == 1,
-        who,
-        "%d kernel blocks per logical block".formatted(rank.physicalBlocksPerLogicalKvBlock()));
-    unsupportedUnless(
         rank.dcpSize() == 1 && rank.pcpSize() == 1,
         who,
         "context parallelism (dcp_size=%d, pcp_size=%d)".formatted(rank.dcpSize(), rank.pcpSize()));
-    unsupportedUnless(
-        rank.ssmSizes().equals(AgentMetadata.SsmSizes.NONE), who, "state-space layers");
-    unsupportedUnless(
-        rank.blockStrides().equals(rank.blockLens()),
-        who,
-        "blocks with gaps (block_strides=%s, block_lens=%s)"
-            .formatted(rank.blockStrides(), rank.blockLens()));
+    if (!rank.ssmSizes().equals(ssmSizes(spec))) {
+      throw new IncompatibleGeometry(
+          "%s says ssm_sizes=%s; the state-space layers of the model's shape would give %s over %d tensor-parallel ranks"
+              .formatted(who, rank.ssmSizes(), ssmSizes(spec), spec.parallelism().tensor()));
+    }
+    checkStrides(who, rank);
     rank.regionNumBlocks()
         .ifPresent(counts ->
             unsupportedUnless(
@@ -201,6 +240,18 @@ public final class EngineGeometry {
                   spec.layout().shortName(),
                   spec.parallelism().tensor(),
                   expected));
+    }
+  }
+
+  private static void checkStrides(String who, AgentMetadata rank) {
+    boolean fits = rank.blockStrides().size() == rank.blockLens().size();
+    for (int i = 0; fits && i < rank.blockLens().size(); i++) {
+      fits = rank.blockStrides().get(i) >= rank.blockLens().get(i);
+    }
+    if (!fits) {
+      throw new IncompatibleGeometry(
+          "%s says block_strides=%s, which do not fit its block_lens=%s"
+              .formatted(who, rank.blockStrides(), rank.blockLens()));
     }
   }
 

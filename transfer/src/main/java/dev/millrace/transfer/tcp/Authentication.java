@@ -1,11 +1,9 @@
 package dev.millrace.transfer.tcp;
 
-import static java.nio.charset.StandardCharsets.US_ASCII;
-
+import dev.millrace.transfer.SharedSecret;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
-import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.util.UUID;
 
@@ -27,14 +25,14 @@ final class Authentication {
   private static final int OWNER_MAGIC = 0x4d525453; // "MRTS"
   private static final short VERSION = 1;
   private static final int NONCE_BYTES = 32;
-  private static final int PROOF_BYTES = 32;
-  private static final byte[] READER = "millrace tcp reader".getBytes(US_ASCII);
-  private static final byte[] OWNER = "millrace tcp owner".getBytes(US_ASCII);
+  private static final int INSTANCE_BYTES = 16;
+  private static final String READER = "millrace tcp reader";
+  private static final String OWNER = "millrace tcp owner";
 
   private Authentication() {}
 
   /** The owner's part. Throws unless the other end knows the secret. */
-  static void demand(Wire wire, Secret secret, UUID instance, SecureRandom random)
+  static void demand(Wire wire, SharedSecret secret, UUID instance, SecureRandom random)
       throws IOException {
     // The magic is looked at before anything else is awaited: most strangers speak HTTP or TLS.
     ByteBuffer magic = ByteBuffer.allocate(4);
@@ -48,31 +46,30 @@ final class Authentication {
     if (version != VERSION) {
       throw ReadFailure.corrupt("it speaks version %d, not %d".formatted(version, VERSION));
     }
-    byte[] readerNonce = bytes(rest.position(4), NONCE_BYTES);
-    byte[] ownerNonce = nonce(random);
-    byte[] instanceBytes = bytes(instance);
-    ByteBuffer hello = ByteBuffer.allocate(8 + NONCE_BYTES + 16);
+    ByteBuffer readerNonce = part(rest.position(4), NONCE_BYTES);
+    ByteBuffer ownerNonce = nonce(random);
+    ByteBuffer instanceBytes = bytes(instance);
+    ByteBuffer hello = ByteBuffer.allocate(8 + NONCE_BYTES + INSTANCE_BYTES);
     hello.putInt(OWNER_MAGIC).putShort(VERSION).putShort((short) 0);
-    wire.writeFully(hello.put(ownerNonce).put(instanceBytes).flip());
+    wire.writeFully(hello.put(ownerNonce.duplicate()).put(instanceBytes.duplicate()).flip());
 
-    ByteBuffer proof = ByteBuffer.allocate(PROOF_BYTES);
+    ByteBuffer proof = ByteBuffer.allocate(SharedSecret.SIGNATURE_BYTES);
     wire.readFully(proof);
-    byte[] expected = secret.sign(READER, readerNonce, ownerNonce, instanceBytes);
-    if (!MessageDigest.isEqual(expected, proof.array())) {
+    if (!secret.hasSigned(proof.array(), READER, readerNonce, ownerNonce, instanceBytes)) {
       throw ReadFailure.corrupt("its secret is not ours");
     }
     wire.writeFully(ByteBuffer.wrap(secret.sign(OWNER, readerNonce, ownerNonce, instanceBytes)));
   }
 
   /** The reader's part. Throws unless the other end knows the secret and is {@code instance}. */
-  static void prove(Wire wire, Secret secret, UUID instance, SecureRandom random)
+  static void prove(Wire wire, SharedSecret secret, UUID instance, SecureRandom random)
       throws IOException {
-    byte[] readerNonce = nonce(random);
+    ByteBuffer readerNonce = nonce(random);
     ByteBuffer hello = ByteBuffer.allocate(8 + NONCE_BYTES);
     hello.putInt(READER_MAGIC).putShort(VERSION).putShort((short) 0);
-    wire.writeFully(hello.put(readerNonce).flip());
+    wire.writeFully(hello.put(readerNonce.duplicate()).flip());
 
-    ByteBuffer answer = ByteBuffer.allocate(8 + NONCE_BYTES + 16);
+    ByteBuffer answer = ByteBuffer.allocate(8 + NONCE_BYTES + INSTANCE_BYTES);
     try {
       wire.readFully(answer);
     } catch (EOFException e) {
@@ -85,22 +82,21 @@ final class Authentication {
     if (version != VERSION) {
       throw ReadFailure.corrupt("it speaks version %d, not %d".formatted(version, VERSION));
     }
-    byte[] ownerNonce = bytes(answer.position(8), NONCE_BYTES);
-    byte[] instanceBytes = bytes(instance);
-    if (!MessageDigest.isEqual(bytes(answer, 16), instanceBytes)) {
+    ByteBuffer ownerNonce = part(answer.position(8), NONCE_BYTES);
+    ByteBuffer instanceBytes = bytes(instance);
+    if (!part(answer.position(8 + NONCE_BYTES), INSTANCE_BYTES).equals(instanceBytes)) {
       throw new IOException(
           "another process listens there than the one that described itself (restarted?)");
     }
     wire.writeFully(ByteBuffer.wrap(secret.sign(READER, readerNonce, ownerNonce, instanceBytes)));
 
-    ByteBuffer proof = ByteBuffer.allocate(PROOF_BYTES);
+    ByteBuffer proof = ByteBuffer.allocate(SharedSecret.SIGNATURE_BYTES);
     try {
       wire.readFully(proof);
     } catch (EOFException e) {
       throw refusedBy("refused our secret; both sides must be given the same one", e);
     }
-    byte[] expected = secret.sign(OWNER, readerNonce, ownerNonce, instanceBytes);
-    if (!MessageDigest.isEqual(expected, proof.array())) {
+    if (!secret.hasSigned(proof.array(), OWNER, readerNonce, ownerNonce, instanceBytes)) {
       throw ReadFailure.corrupt("its secret is not ours");
     }
   }
@@ -109,22 +105,21 @@ final class Authentication {
     return new IOException("it " + what, cause);
   }
 
-  private static byte[] nonce(SecureRandom random) {
+  private static ByteBuffer nonce(SecureRandom random) {
     byte[] nonce = new byte[NONCE_BYTES];
     random.nextBytes(nonce);
-    return nonce;
+    return ByteBuffer.wrap(nonce);
   }
 
-  private static byte[] bytes(UUID id) {
-    return ByteBuffer.allocate(16)
+  private static ByteBuffer bytes(UUID id) {
+    return ByteBuffer.allocate(INSTANCE_BYTES)
         .putLong(id.getMostSignificantBits())
         .putLong(id.getLeastSignificantBits())
-        .array();
+        .flip();
   }
 
-  private static byte[] bytes(ByteBuffer from, int count) {
-    byte[] bytes = new byte[count];
-    from.get(bytes);
-    return bytes;
+  /** The next bytes of {@code from}. */
+  private static ByteBuffer part(ByteBuffer from, int count) {
+    return from.slice(from.position(), count);
   }
 }

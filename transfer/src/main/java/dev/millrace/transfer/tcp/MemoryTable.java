@@ -1,5 +1,6 @@
 package dev.millrace.transfer.tcp;
 
+import dev.millrace.transfer.RegistrableMemory;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -13,17 +14,7 @@ final class MemoryTable {
   private volatile Region[] sorted = {};
 
   synchronized Region add(MemorySegment memory) {
-    if (!memory.isNative() || memory.byteSize() == 0) {
-      throw new IllegalArgumentException(
-          "only off-heap memory of at least one byte can be registered, not " + memory);
-    }
-    if (!memory.isAccessibleBy(new Thread(() -> {}))) {
-      throw new IllegalArgumentException(
-          "memory of a confined arena cannot be read by the transport's threads; use a shared one");
-    }
-    if (memory.isReadOnly()) {
-      throw new IllegalArgumentException("reads must be able to write registered memory");
-    }
+    RegistrableMemory.check(memory);
     Region region = new Region(this, memory);
     Region[] old = sorted;
     for (Region other : old) {

@@ -2,6 +2,7 @@ package dev.millrace.transfer.tcp;
 
 import dev.millrace.transfer.ReadOutcome.Cause;
 import dev.millrace.transfer.Registration;
+import dev.millrace.transfer.TransferException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.time.Duration;
@@ -13,7 +14,9 @@ import java.util.List;
  *
  * <p>A connection claims the region for the time of a batch. Closing the region ends new claims at
  * once; a connection at work notices between two frames and gives up. One that is blocked in the
- * middle of a frame, because its other end has stalled, is closed after a moment's grace.
+ * middle of a frame, because its other end has stalled, is closed after a moment's grace. What is
+ * left then is a read whose runs, which are the application's code, do not come to an end: then the
+ * memory stays in use, and closing it says so.
  */
 final class Region implements Registration {
   /** Buffers address an int's worth of bytes, so that large memory is seen through several. */
@@ -23,6 +26,9 @@ final class Region implements Registration {
 
   /** Many times what a frame takes to pass. */
   private static final Duration GRACE = Duration.ofMillis(250);
+
+  /** Many times what a thread takes to leave a system call whose socket was closed. */
+  private static final Duration CLOSING = Duration.ofSeconds(5);
 
   private final MemoryTable table;
   private final long address;
@@ -96,13 +102,14 @@ final class Region implements Registration {
   @Override
   public void close() {
     table.remove(this);
-    long graceEnds = System.nanoTime() + GRACE.toNanos();
+    long start = System.nanoTime();
     boolean interrupted = false;
+    int left;
     synchronized (this) {
       closed = true;
       boolean aborted = false;
-      while (!users.isEmpty()) {
-        long graceMillis = (graceEnds - System.nanoTime()) / 1_000_000;
+      while (!users.isEmpty() && System.nanoTime() - start < CLOSING.toNanos()) {
+        long graceMillis = (GRACE.toNanos() - (System.nanoTime() - start)) / 1_000_000;
         if (graceMillis <= 0 && !aborted) {
           aborted = true;
           for (Wire user : List.copyOf(users)) {
@@ -111,14 +118,20 @@ final class Region implements Registration {
         }
         try {
           // A user whose connection is closed leaves its system call and lets go.
-          wait(Math.max(1, graceMillis));
+          wait(graceMillis > 0 ? graceMillis : CLOSING.toMillis() / 10);
         } catch (InterruptedException e) {
           interrupted = true;
         }
       }
+      left = users.size();
     }
     if (interrupted) {
       Thread.currentThread().interrupt();
+    }
+    if (left > 0) {
+      throw new TransferException(
+          "memory of %d bytes at %#x must not be freed yet: %d reads are still on their way through their runs. Close the registration again later"
+              .formatted(bytes, address, left));
     }
   }
 }

@@ -148,6 +148,7 @@ final class TcpPeer implements Peer {
     }
   }
 
+  @SuppressWarnings("CatchThrowable")
   private void read(
       Runs runs,
       Optional<byte[]> notification,
@@ -158,7 +159,8 @@ final class TcpPeer implements Peer {
     ReadConnection.Progress progress = new ReadConnection.Progress();
     try {
       scatter(runs, operation, progress);
-    } catch (IOException | RuntimeException e) {
+    } catch (Throwable e) {
+      // The runs are the application's code: whatever comes out of it must settle the read.
       outcome.complete(failed(e, operation, progress.bytes));
       return;
     }
@@ -237,7 +239,7 @@ final class TcpPeer implements Peer {
   }
 
   /** Why an operation ended: because it was stopped, or else because of what happened to it. */
-  private ReadOutcome.Failed failed(Exception e, Operation operation, long bytes) {
+  private ReadOutcome.Failed failed(Throwable e, Operation operation, long bytes) {
     Cause cause;
     String reason;
     Optional<Wire.Abort> stop = operation.stopped();

@@ -18,9 +18,13 @@ import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Block reads over TCP with nothing but the JDK; see the package for how. */
 public final class TcpTransport implements BlockTransport {
+  private static final Logger log = LoggerFactory.getLogger(TcpTransport.class);
+
   /** Connects under way; connects are rare, and each takes a few round trips. */
   private static final int CONNECTS_AT_ONCE = 8;
 
@@ -214,7 +218,13 @@ public final class TcpTransport implements BlockTransport {
     peers.forEach(TcpPeer::close);
     context.closeWires();
     listener.awaitEnd();
-    context.memory.all().forEach(Region::close);
+    for (Region region : context.memory.all()) {
+      try {
+        region.close();
+      } catch (TransferException e) {
+        log.error("{}: {}", context.options.name(), e.getMessage());
+      }
+    }
     context.stopTimer();
   }
 }

@@ -1,5 +1,6 @@
 package dev.millrace.transfer.tcp;
 
+import dev.millrace.transfer.SharedSecret;
 import java.nio.charset.StandardCharsets;
 
 /**
@@ -17,7 +18,7 @@ public record TcpTransportOptions(
     String bindHost,
     int port,
     String advertisedHost,
-    Secret secret,
+    SharedSecret secret,
     TcpLimits limits) {
 
   static final int MOST_NAME_BYTES = 64;
@@ -47,12 +48,12 @@ public record TcpTransportOptions(
   }
 
   /** Any free port of the loopback address. */
-  public static TcpTransportOptions loopback(String name, Secret secret) {
+  public static TcpTransportOptions loopback(String name, SharedSecret secret) {
     return on(name, "127.0.0.1", 0, secret);
   }
 
   /** An address of this machine at which peers reach it, too. */
-  public static TcpTransportOptions on(String name, String host, int port, Secret secret) {
+  public static TcpTransportOptions on(String name, String host, int port, SharedSecret secret) {
     return new TcpTransportOptions(name, host, port, host, secret, TcpLimits.DEFAULT);
   }
 

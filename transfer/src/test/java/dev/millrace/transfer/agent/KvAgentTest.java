@@ -10,6 +10,7 @@ import dev.millrace.layout.GeometryText;
 import dev.millrace.layout.Layout;
 import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Parallelism;
+import dev.millrace.transfer.Peer;
 import dev.millrace.transfer.sidechannel.ConnectorVersion;
 import dev.millrace.transfer.tcp.TcpTransport;
 import dev.millrace.transfer.tcp.TcpTransportOptions;
@@ -25,6 +26,7 @@ import java.util.concurrent.CompletionException;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import java.util.function.UnaryOperator;
 import java.util.stream.IntStream;
@@ -62,6 +64,15 @@ class KvAgentTest {
   }
 
   private KvAgent agent(long budgetBytes, AgentOptions.SideChannel... listed) {
+    return agent(
+        AgentTransport.of(
+            TcpTransport.start(TcpTransportOptions.loopback("agent", LocalEngine.SECRET))),
+        budgetBytes,
+        listed);
+  }
+
+  private KvAgent agent(
+      AgentTransport transport, long budgetBytes, AgentOptions.SideChannel... listed) {
     InstantSource clock = () -> now;
     KvAgent agent =
         KvAgent.start(
@@ -73,8 +84,7 @@ class KvAgentTest {
                 LONG,
                 Duration.ofSeconds(5),
                 4),
-            AgentTransport.of(
-                TcpTransport.start(TcpTransportOptions.loopback("agent", LocalEngine.SECRET))),
+            transport,
             clock,
             System::nanoTime);
     started.add(agent);
@@ -237,6 +247,51 @@ class KvAgentTest {
     }
   }
 
+  /** States have no layout to choose, but ranks; the pages of both sides differ. */
+  @ParameterizedTest
+  @CsvSource({"1, 2", "2, 1", "2, 2"})
+  void read_ofAHybrid_bringsTokensAndStates(int from, int to) {
+    GeometrySpec spec =
+        GeometryText.parse(
+            "tp=%d,block=4,blocks=512,layers=2,heads=4,head-size=16,dtype=bf16,state=mamba2:8:4:2:16,state-dtype=fp32,per-id=8"
+                .formatted(from));
+    LocalEngine engine = engine(spec);
+    KvAgent agent = agent(8 << 20, engine.listing());
+    HandOff handOff =
+        new HandOff(engine.remote(), "cmpl-1", List.of(List.of(9), List.of(1, 5)), 60);
+
+    ReadEvent.Done done =
+        done(
+            read(
+                agent,
+                new ReadOrder(
+                    handOff,
+                    source -> new TargetShape(to, 16, Layout.NHD),
+                    0,
+                    LONG,
+                    ReadOrder.AfterRead.KEEP)));
+
+    HeldCopy copy = agent.copy(done.copyId()).orElseThrow();
+    Elements states =
+        new Elements(engine.geometry(), 0, BlockTable.of(9), rank -> engine.memory(rank.tensor()));
+    Elements ownStates =
+        new Elements(copy.geometry(), 0, copy.tables().get(0), rank -> copy.memory());
+    Elements tokens =
+        new Elements(
+            engine.geometry(), 1, BlockTable.of(1, 5), rank -> engine.memory(rank.tensor()));
+    Elements ownTokens =
+        new Elements(copy.geometry(), 1, copy.tables().get(1), rank -> copy.memory());
+    for (int layer = 0; layer < 2; layer++) {
+      for (int channel : List.of(0, 31, 32, 63, 64, 95, 96, 103)) {
+        assertThat(ownStates.ofState(layer, channel, 2))
+            .isEqualTo(states.ofState(layer, channel, 2));
+      }
+      for (int token = 0; token < 60; token++) {
+        assertThat(ownTokens.at(layer, 1, 3, token, 7)).isEqualTo(tokens.at(layer, 1, 3, token, 7));
+      }
+    }
+  }
+
   @Test
   void read_withRelease_tellsEveryRankOnce() {
     LocalEngine engine = engine(spec(2, 16, Layout.HND));
@@ -327,6 +382,130 @@ class KvAgentTest {
     RemoteEngine gone = new RemoteEngine("engine-0", "127.0.0.1", engine.port(), 1, 1);
     AgentRefusal _ = refusal(agent.extend(new HandOff(gone, "cmpl-1", List.of(), 0)));
     assertThat(agent.extend(engine.handOff("cmpl-2", 0, List.of())).join().ranks()).isEqualTo(1);
+  }
+
+  @Test
+  void engine_namedByAnOldHandOff_isNotDisturbed() {
+    LocalEngine engine = engine(spec(2, 16, Layout.HND));
+    TroubledTransport transport = new TroubledTransport();
+    KvAgent agent = agent(transport, 8 << 20, engine.listing());
+    ReadEvent.Done _ = done(read(agent, order(engine.handOff("cmpl-1", 20, List.of(3, 4)))));
+    assertThat(transport.peers()).isEqualTo(2);
+    RemoteEngine gone = new RemoteEngine("engine-0", "127.0.0.1", engine.port(), 2, 1);
+
+    AgentRefusal refusal = refusal(agent.extend(new HandOff(gone, "cmpl-0", List.of(), 0)));
+
+    assertThat(refusal.reason()).isEqualTo(Reason.MISMATCH);
+    assertThat(transport.peers()).isEqualTo(2);
+    assertThat(transport.connected).hasSize(2);
+  }
+
+  @Test
+  void release_afterAConnectionBroke_worksTheNextTime() {
+    LocalEngine engine = engine(spec(1, 16, Layout.HND));
+    TroubledTransport transport = new TroubledTransport();
+    KvAgent agent = agent(transport, 8 << 20, engine.listing());
+    HandOff handOff = engine.handOff("cmpl-1", 20, List.of(3, 4));
+    ReadEvent.Done _ = done(read(agent, order(handOff)));
+    // As NIXL's links, such a peer never works again.
+    transport.connected.forEach(Peer::close);
+
+    AgentRefusal refusal = refusal(agent.release(handOff, Set.of(KvAgent.Holder.ENGINE)));
+    KvAgent.Released released = agent.release(handOff, Set.of(KvAgent.Holder.ENGINE)).join();
+
+    assertThat(refusal.reason()).isEqualTo(Reason.UNREACHABLE);
+    assertThat(released.ranks()).isEqualTo(1);
+    assertThat(engine.heard).containsExactly("0 cmpl-1:1");
+  }
+
+  @Test
+  void holdings_whileMemoryIsBeingRegistered_areToldAtOnce() throws InterruptedException {
+    LocalEngine engine = engine(spec(1, 16, Layout.HND));
+    TroubledTransport transport = new TroubledTransport();
+    KvAgent agent = agent(transport, 8 << 20, engine.listing());
+    CountDownLatch registering = new CountDownLatch(1);
+    CountDownLatch goOn = new CountDownLatch(1);
+    transport.whenRegistering =
+        () -> {
+          registering.countDown();
+          try {
+            assertThat(goOn.await(30, TimeUnit.SECONDS)).isTrue();
+          } catch (InterruptedException e) {
+            throw new AssertionError(e);
+          }
+        };
+    List<ReadEvent> events = new CopyOnWriteArrayList<>();
+    CompletableFuture<Void> over = new CompletableFuture<>();
+    var _ =
+        agent.read(
+            order(engine.handOff("cmpl-1", 20, List.of(3, 4))), event -> note(events, over, event));
+    assertThat(registering.await(30, TimeUnit.SECONDS)).isTrue();
+
+    CompletableFuture<KvAgent.Holdings> holdings = CompletableFuture.supplyAsync(agent::holdings);
+
+    assertThat(holdings.orTimeout(20, TimeUnit.SECONDS).join().registeredBytes()).isZero();
+    goOn.countDown();
+    over.join();
+    ReadEvent.Done _ = done(events);
+    assertThat(agent.holdings().registeredBytes()).isPositive();
+  }
+
+  @Test
+  void slab_whoseMemoryIsStillInUse_staysInTheBudgetUntilItIsNot() {
+    LocalEngine engine = engine(spec(1, 16, Layout.HND));
+    TroubledTransport transport = new TroubledTransport();
+    KvAgent agent = agent(transport, 1 << 20, engine.listing());
+    HandOff handOff = engine.handOff("cmpl-1", 20, List.of(3, 4));
+    ReadEvent.Done _ = done(read(agent, order(handOff)));
+    KvAgent.Released _ = agent.release(handOff, Set.of(KvAgent.Holder.AGENT)).join();
+    long registered = agent.holdings().registeredBytes();
+    ReadOrder wider =
+        new ReadOrder(
+            handOff,
+            source -> new TargetShape(2, 32, Layout.NHD),
+            0,
+            LONG,
+            ReadOrder.AfterRead.KEEP);
+
+    transport.letsGo = false;
+    assertThat(failed(read(agent, wider)).reason()).isEqualTo(Reason.MEMORY_FULL);
+    assertThat(agent.holdings().registeredBytes()).isEqualTo(registered);
+    transport.letsGo = true;
+
+    ReadEvent.Done _ = done(read(agent, wider));
+    assertThat(agent.holdings().registeredBytes()).isLessThanOrEqualTo(1 << 20);
+  }
+
+  @Test
+  void reaper_thatFailsOnce_goesOn() throws Exception {
+    try (StalledPeer stalled = new StalledPeer()) {
+      LocalEngine engine = engine(spec(1, 16, Layout.HND), described -> stalled.instead());
+      TroubledTransport transport = new TroubledTransport();
+      KvAgent agent = agent(transport, 8 << 20, engine.listing());
+      AtomicInteger failures = new AtomicInteger();
+      transport.written =
+          _ -> {
+            if (failures.get() == 0 && Thread.currentThread().getName().equals("agent-reaper")) {
+              failures.incrementAndGet();
+              throw new IllegalStateException("this stack trace belongs to a test");
+            }
+            return failures.get() == 0;
+          };
+      List<ReadEvent> events = new CopyOnWriteArrayList<>();
+      CompletableFuture<Void> over = new CompletableFuture<>();
+      KvAgent.ReadCall call =
+          agent.read(
+              order(engine.handOff("cmpl-1", 20, List.of(3, 4))),
+              event -> note(events, over, event));
+      assertThat(stalled.awaitCaller()).isTrue();
+
+      call.cancel();
+
+      over.join();
+      assertThat(failed(events).quarantinedBytes()).isPositive();
+      await(() -> agent.holdings().quarantinedBytes() == 0);
+      assertThat(failures.get()).isEqualTo(1);
+    }
   }
 
   @Test

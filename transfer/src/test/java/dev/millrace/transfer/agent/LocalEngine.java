@@ -5,6 +5,7 @@ import dev.millrace.layout.Geometry;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.transfer.BlockTransport;
 import dev.millrace.transfer.Pattern;
+import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.sidechannel.Blob;
 import dev.millrace.transfer.sidechannel.ConnectorVersion;
 import dev.millrace.transfer.sidechannel.EngineGeometry;
@@ -12,7 +13,6 @@ import dev.millrace.transfer.sidechannel.Handshake;
 import dev.millrace.transfer.sidechannel.HandshakeCodec;
 import dev.millrace.transfer.sidechannel.RankId;
 import dev.millrace.transfer.sidechannel.SideChannelServer;
-import dev.millrace.transfer.tcp.Secret;
 import dev.millrace.transfer.tcp.TcpTransport;
 import dev.millrace.transfer.tcp.TcpTransportOptions;
 import java.lang.foreign.Arena;
@@ -29,8 +29,8 @@ import java.util.function.UnaryOperator;
 
 /** What an agent sees of a prefill engine: memory, a transport per rank, a side channel. */
 public final class LocalEngine implements AutoCloseable {
-  public static final Secret SECRET =
-      Secret.of("a secret of all tests".getBytes(StandardCharsets.UTF_8));
+  public static final SharedSecret SECRET =
+      SharedSecret.of("a secret of all tests".getBytes(StandardCharsets.UTF_8));
 
   public final String id;
   public final GeometrySpec spec;

@@ -8,7 +8,7 @@ import dev.millrace.transfer.Peer;
 import dev.millrace.transfer.ReadOutcome;
 import dev.millrace.transfer.RemoteOwner;
 import dev.millrace.transfer.RunList;
-import dev.millrace.transfer.tcp.Secret;
+import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.tcp.TcpTransport;
 import dev.millrace.transfer.tcp.TcpTransportOptions;
 import java.io.IOException;
@@ -91,7 +91,7 @@ final class BlockReadBenchmark {
               owner("dev.millrace.transfer.tcp.TcpOwner"),
               TcpTransport.start(
                   TcpTransportOptions.loopback(
-                      "benchmark", Secret.of("a secret for tests only".getBytes(UTF_8)))));
+                      "benchmark", SharedSecret.of("a secret for tests only".getBytes(UTF_8)))));
       case "socket" -> socket(bytes);
       default -> copy(bytes);
     }

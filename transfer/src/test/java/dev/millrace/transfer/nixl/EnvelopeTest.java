@@ -4,7 +4,9 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.TransferException;
+import java.nio.ByteBuffer;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -79,7 +81,7 @@ final class EnvelopeTest {
   void open_signedForAnotherPurpose_isRefused() {
     byte[] sealed = envelope().seal(SECRET);
     int signed = sealed.length - SharedSecret.SIGNATURE_BYTES;
-    byte[] signature = SECRET.sign("something else", sealed, signed);
+    byte[] signature = SECRET.sign("something else", ByteBuffer.wrap(sealed, 0, signed));
     System.arraycopy(signature, 0, sealed, signed, signature.length);
 
     assertThatThrownBy(() -> Envelope.open(sealed, SECRET)).isInstanceOf(TransferException.class);
@@ -106,13 +108,5 @@ final class EnvelopeTest {
     assertThat(VersionPairs.refuse("1.5.1", "1.0.0")).get().asString().contains("1.0.0");
     assertThat(VersionPairs.refuse("1.5.1", "unknown")).get().asString().contains("the peer");
     assertThat(VersionPairs.refuse("unknown", "unknown")).isPresent();
-  }
-
-  @Test
-  void secret_short_isRefused() {
-    assertThatThrownBy(() -> SharedSecret.of(new byte[15]))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("openssl rand");
-    assertThat(SECRET.toString()).doesNotContain("0123");
   }
 }

@@ -3,6 +3,7 @@ package dev.millrace.transfer.nixl;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.millrace.transfer.SharedSecret;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -27,6 +28,7 @@ final class FrameTest {
         new Frame.Revoke(REGION, BODY),
         new Frame.Revoked(REGION),
         new Frame.Closing(),
+        new Frame.Knock(),
         new Frame.Bye());
   }
 

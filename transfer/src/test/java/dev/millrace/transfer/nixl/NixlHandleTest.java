@@ -4,13 +4,16 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.millrace.transfer.Signals;
 import dev.millrace.transfer.TransferException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.List;
 import java.util.UUID;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
 /** Every call that is known to end a process when it is made with a dead pointer is not made. */
@@ -33,8 +36,7 @@ class NixlHandleTest {
       assertThat(reader.load(owner.metadata())).isEqualTo(owner.name());
       Link link =
           new Link(
-              new Link.Target("owner", owner.name(), Link.Language.FRAMES, MemoryKind.DRAM, 0),
-              reader.cString(owner.name()));
+              new Link.Target("owner", owner.name(), Link.Language.FRAMES, MemoryKind.DRAM, 0));
       return new Two(reader, owner, link, new Claims(from), new Claims(to));
     }
 
@@ -104,7 +106,7 @@ class NixlHandleTest {
     agent.close();
 
     assertThatThrownBy(agent::metadata).isInstanceOf(IllegalStateException.class);
-    assertThatThrownBy(agent::receive).isInstanceOf(IllegalStateException.class);
+    assertThatThrownBy(() -> agent.receive(1, () -> {})).isInstanceOf(IllegalStateException.class);
     assertThatThrownBy(() -> agent.send(MemorySegment.NULL, new byte[1]))
         .isInstanceOf(IllegalStateException.class);
     assertThatThrownBy(() -> agent.register(new Region(4096, 4096)))
@@ -122,7 +124,7 @@ class NixlHandleTest {
       third.register(target.region());
       batch.add(
           two.source(), two.source().region().address(), target, target.region().address(), 1);
-      Link link = new Link(two.link().target(), third.cString(two.owner().name()));
+      Link link = new Link(two.link().target());
 
       assertThatThrownBy(() -> RequestHandle.create(third, batch, link))
           .isInstanceOf(NixlFailure.class);
@@ -150,7 +152,7 @@ class NixlHandleTest {
         AgentHandle stranger = agent("stranger")) {
       List<String> heard = new CopyOnWriteArrayList<>();
       transport.onNotification((from, _) -> heard.add(from));
-      MemorySegment owner = stranger.cString(stranger.load(transport.engineMetadata()));
+      MemorySegment owner = Link.cString(stranger.load(transport.engineMetadata()));
       Frame.Numbered deliver =
           new Frame.Numbered(1, new Frame.Deliver(Frame.Body.of(new byte[] {1})));
       byte[] forged =
@@ -170,6 +172,68 @@ class NixlHandleTest {
       }
       assertThat(transport.statistics().refusedNotifications()).isEqualTo(4);
       assertThat(heard).isEmpty();
+    }
+  }
+
+  @Test
+  void notifications_tooLong_areDroppedAndTheNextOnesAreNot() throws Exception {
+    try (NixlTransport transport =
+            NixlTransport.open(
+                NixlInstalled.Library.present(),
+                NixlTransportOptions.named("owner", NixlTransportTest.SECRET)
+                    .with(NixlTransportOptions.EngineNotifications.DELIVERED));
+        AgentHandle stranger = agent("stranger")) {
+      CompletableFuture<byte[]> heard = new CompletableFuture<>();
+      transport.onNotification((_, payload) -> heard.complete(payload));
+      MemorySegment owner = Link.cString(stranger.load(transport.engineMetadata()));
+
+      assertThat(stranger.send(owner, new byte[8 << 20])).isZero();
+      assertThat(stranger.send(owner, "req-1:1".getBytes(UTF_8))).isZero();
+
+      assertThat(heard.get(30, TimeUnit.SECONDS)).isEqualTo("req-1:1".getBytes(UTF_8));
+      assertThat(transport.statistics().refusedNotifications()).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void connectEngine_toAConnectedTransport_isRefused() {
+    try (NixlTransport owner = NixlTransportTest.open("owner", NixlTransportTest.SECRET);
+        NixlTransport reader = NixlTransportTest.open("reader", NixlTransportTest.SECRET)) {
+      Duration patience = Duration.ofSeconds(30);
+      assertThat(reader.connect(owner.describe(), patience).join().name()).isEqualTo("owner");
+      EngineDescription same =
+          new EngineDescription(
+              owner.agentName(),
+              owner.engineMetadata(),
+              MemoryKind.DRAM,
+              0,
+              List.of(),
+              NixlInstalled.Library.present().version());
+
+      // An engine is not told who reads it, and this owner counts on it.
+      assertThatThrownBy(() -> reader.connectEngine(same, patience).join())
+          .hasCauseInstanceOf(TransferException.class)
+          .hasMessageContaining("connected already");
+    }
+  }
+
+  @Test
+  void reader_killed_isForgotten() throws Exception {
+    try (Arena arena = Arena.ofShared();
+        NixlTransport owner = NixlTransportTest.open("owner", NixlTransportTest.SECRET)) {
+      MemorySegment memory = arena.allocate(1 << 20);
+      owner.register(memory);
+      try (RemoteReader reader =
+          RemoteReader.launch(owner.describe(), memory.address(), memory.byteSize())) {
+        assertThat(owner.statistics().readers()).isEqualTo(1);
+        Signals.kill(reader.process());
+      }
+
+      long end = System.nanoTime() + Duration.ofSeconds(60).toNanos();
+      while (owner.statistics().readers() > 0) {
+        assertThat(System.nanoTime()).isLessThan(end);
+        Thread.sleep(10);
+      }
     }
   }
 

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.transfer.BlockTransport;
 import dev.millrace.transfer.BlockTransportContract;
+import dev.millrace.transfer.SharedSecret;
 
 /** The contract, over whatever UCX chooses between agents of one host: shared memory. */
 @NixlInstalled

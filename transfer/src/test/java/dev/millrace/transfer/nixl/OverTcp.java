@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import org.junit.platform.engine.FilterResult;
 import org.junit.platform.engine.discovery.DiscoverySelectors;
 import org.junit.platform.engine.support.descriptor.MethodSource;
+import org.junit.platform.launcher.EngineFilter;
 import org.junit.platform.launcher.LauncherDiscoveryRequest;
 import org.junit.platform.launcher.PostDiscoveryFilter;
 import org.junit.platform.launcher.TestExecutionListener;
@@ -38,7 +39,9 @@ final class OverTcp {
             .selectors(
                 DiscoverySelectors.selectClass(NixlTransportTest.class),
                 DiscoverySelectors.selectClass(TcpFaults.class))
-            .filters(withoutCancellation)
+            // Another engine would open its files a second time, beside the process that started
+            // us.
+            .filters(EngineFilter.includeEngines("junit-jupiter"), withoutCancellation)
             .configurationParameter("junit.jupiter.execution.timeout.default", "60 s")
             .build();
     TestExecutionListener names =

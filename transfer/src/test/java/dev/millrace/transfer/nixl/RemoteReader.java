@@ -4,6 +4,7 @@ import dev.millrace.layout.Runs;
 import dev.millrace.transfer.Peer;
 import dev.millrace.transfer.ReadOutcome;
 import dev.millrace.transfer.RunList;
+import dev.millrace.transfer.Signals;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -55,14 +56,14 @@ final class RemoteReader implements AutoCloseable {
     return String.valueOf(lines.readLine());
   }
 
-  void signal(String name) throws IOException, InterruptedException {
-    new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start().waitFor();
+  /** The process itself, to be stopped or killed. */
+  Process process() {
+    return process;
   }
 
   @Override
   public void close() {
-    process.destroyForcibly();
-    process.onExit().join();
+    Signals.kill(process);
   }
 
   public static void main(String[] arguments) {

@@ -9,12 +9,14 @@ import dev.millrace.transfer.ReadOutcome;
 import dev.millrace.transfer.Registration;
 import dev.millrace.transfer.RemoteOwner;
 import dev.millrace.transfer.RunList;
+import dev.millrace.transfer.Signals;
 import dev.millrace.transfer.TransferException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 
@@ -131,12 +133,12 @@ class TcpFaults {
       Registration registration = owner.register(memory);
       try (RemoteReader reader =
           RemoteReader.launch(owner.describe(), memory.address(), memory.byteSize())) {
-        reader.signal("STOP");
+        Signals.freeze(reader.process());
         assertThatThrownBy(registration::close)
             .isInstanceOf(TransferException.class)
             .hasMessageContaining("remote-reader");
 
-        reader.signal("CONT");
+        Signals.thaw(reader.process());
 
         assertThat(reader.line()).isEqualTo("OUT_OF_BOUNDS");
         await(
@@ -154,6 +156,43 @@ class TcpFaults {
   }
 
   @Test
+  void closeOfOwner_whileAReaderHangs_leavesWhatItReadsAndSaysSo() throws Exception {
+    // Stays in use until this process ends.
+    MemorySegment memory = Pattern.memory(Arena.global(), 4 * MIB, 9);
+    NixlTransport owner = open("owner");
+    Registration registration = owner.register(memory);
+    try (RemoteReader reader =
+        RemoteReader.launch(owner.describe(), memory.address(), memory.byteSize())) {
+      Signals.freeze(reader.process());
+      long start = System.nanoTime();
+      CompletableFuture<Void> first = CompletableFuture.runAsync(owner::close);
+      await("it begins to close", () -> isClosing(owner));
+
+      owner.close();
+
+      assertThat(Duration.ofNanos(System.nanoTime() - start))
+          .as("whoever comes second waits, too")
+          .isGreaterThanOrEqualTo(CLOSING);
+      first.join();
+      assertThat(owner.statistics().registrations()).isEqualTo(1);
+      assertThatThrownBy(registration::close)
+          .isInstanceOf(TransferException.class)
+          .hasMessageContaining("must not be freed");
+      Signals.thaw(reader.process());
+      assertThat(reader.line()).isEqualTo("PEER_LOST");
+    }
+  }
+
+  private static boolean isClosing(NixlTransport transport) {
+    try {
+      assertThat(transport.describe()).isNotEmpty();
+      return false;
+    } catch (TransferException e) {
+      return true;
+    }
+  }
+
+  @Test
   void closeOfSource_afterAReaderDied_isDone() throws Exception {
     try (Arena arena = Arena.ofShared();
         NixlTransport owner = open("owner")) {
@@ -161,7 +200,7 @@ class TcpFaults {
       Registration registration = owner.register(memory);
       try (RemoteReader reader =
           RemoteReader.launch(owner.describe(), memory.address(), memory.byteSize())) {
-        reader.signal("KILL");
+        Signals.kill(reader.process());
         await(
             "the memory is free",
             () -> {

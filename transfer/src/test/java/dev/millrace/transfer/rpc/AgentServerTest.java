@@ -305,7 +305,7 @@ class AgentServerTest {
       LocalEngine engine = engine(description -> stalled.instead());
       KvAgent agent = agent(engine.listing());
       CountDownLatch posted = new CountDownLatch(1);
-      AgentClient.Reading reading =
+      AgentClient.Transfer<ReadReply> reading =
           client(agent)
               .read(
                   readOf(engine),
@@ -337,7 +337,7 @@ class AgentServerTest {
       KvAgent agent = agent(engine.listing());
       CountDownLatch posted = new CountDownLatch(1);
       AgentClient client = new AgentClient(vertx, "127.0.0.1", server(agent).port(), TOKEN);
-      AgentClient.Reading reading =
+      AgentClient.Transfer<ReadReply> reading =
           client.read(
               readOf(engine),
               reply -> {

@@ -8,16 +8,19 @@ import dev.millrace.layout.CacheGroup;
 import dev.millrace.layout.ElementType;
 import dev.millrace.layout.Geometry;
 import dev.millrace.layout.GeometrySpec;
+import dev.millrace.layout.GeometryText;
 import dev.millrace.layout.IncompatibleGeometry;
 import dev.millrace.layout.Layout;
 import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Parallelism;
+import dev.millrace.layout.Region;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 final class EngineGeometryTest {
   private static final RankId ONLY = new RankId(0, 0);
@@ -107,6 +110,91 @@ final class EngineGeometryTest {
             recorded.agentMetadata());
 
     assertThat(described).isEqualTo(recorded);
+  }
+
+  private static AgentMetadata described(GeometrySpec spec, AddressBook addresses) {
+    return EngineGeometry.describe(spec, ONLY, addresses, "engine", "FLASH_ATTN", Blob.EMPTY);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "layers=2,heads=4,head-size=8,block=4,blocks=12,state=mamba2:8:4:2:16,state-layers=4",
+        "layers=2,heads=4,head-size=8,block=16,blocks=12,per-id=4",
+      })
+  void of_hybridsAndLogicalBlocks_isTheGeometry(String text) {
+    GeometrySpec spec = GeometryText.parse(text);
+    assertThat(EngineGeometry.of(spec.model(), Map.of(ONLY, described(spec, AddressBook.IMAGINED))))
+        .isEqualTo(spec.geometry());
+  }
+
+  @Test
+  void describe_ofAHybrid_saysTheSizesOfItsStates() {
+    GeometrySpec spec =
+        GeometryText.parse(
+            "layers=1,heads=4,head-size=8,block=16,state=mamba2:8:4:2:16,state-dtype=fp32");
+    AgentMetadata metadata = described(spec, AddressBook.IMAGINED);
+    assertThat(metadata.ssmSizes()).isEqualTo(new AgentMetadata.SsmSizes(96 * 3 * 2, 8 * 64 * 4));
+    assertThat(metadata.physicalBlocksPerLogicalKvBlock()).isEqualTo(2);
+  }
+
+  @Test
+  void of_statesThatTheModelHasNot_isRefused() {
+    GeometrySpec spec =
+        GeometryText.parse("layers=1,heads=4,head-size=8,block=16,state=mamba1:32:8,conv=3");
+    GeometrySpec other =
+        GeometryText.parse("layers=1,heads=4,head-size=8,block=16,state=mamba1:32:8,conv=2");
+    assertThatThrownBy(() ->
+            EngineGeometry.of(other.model(), Map.of(ONLY, described(spec, AddressBook.IMAGINED))))
+        .isInstanceOf(IncompatibleGeometry.class)
+        .hasMessageContaining("ssm_sizes=(192, 512)")
+        .hasMessageContaining("(128, 512)");
+  }
+
+  /** Layers that interleave in one tensor, described as a tensor each. */
+  @Test
+  void of_blocksWithGaps_keepsTheirDistance() {
+    GeometrySpec spec = GeometryText.parse("layers=3,heads=2,head-size=8,block=16,blocks=5");
+    AddressBook interleaved =
+        new AddressBook() {
+          @Override
+          public long baseAddress(int pipeline, int tensor, int allocation) {
+            return 4096 + 1024L * allocation;
+          }
+
+          @Override
+          public long blockStrideBytes(int pipeline, int tensor, int allocation, long bytes) {
+            return 3 * bytes;
+          }
+        };
+    AgentMetadata metadata = described(spec, interleaved);
+    assertThat(metadata.blockStrides()).containsOnly(3072L);
+    Geometry geometry = EngineGeometry.of(spec.model(), Map.of(ONLY, metadata));
+    assertThat(geometry).isEqualTo(spec.geometry(interleaved));
+    assertThat(geometry.rank(0, 0).regions().getFirst().get(1))
+        .returns(5120L, Region::baseAddress)
+        .returns(3072L, Region::blockStrideBytes);
+  }
+
+  @Test
+  void of_blocksThatOverlap_isRefused() {
+    GeometrySpec spec = GeometryText.parse("layers=1,heads=2,head-size=8,block=16,blocks=5");
+    AddressBook overlapping =
+        new AddressBook() {
+          @Override
+          public long baseAddress(int pipeline, int tensor, int allocation) {
+            return 4096;
+          }
+
+          @Override
+          public long blockStrideBytes(int pipeline, int tensor, int allocation, long bytes) {
+            return bytes - 1;
+          }
+        };
+    AgentMetadata metadata = described(spec, overlapping);
+    assertThatThrownBy(() -> EngineGeometry.of(spec.model(), Map.of(ONLY, metadata)))
+        .isInstanceOf(IncompatibleGeometry.class)
+        .hasMessageContaining("block_strides=[1023]");
   }
 
   @ParameterizedTest

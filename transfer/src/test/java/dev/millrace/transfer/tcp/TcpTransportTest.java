@@ -5,11 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.transfer.BlockTransport;
 import dev.millrace.transfer.BlockTransportContract;
+import dev.millrace.transfer.SharedSecret;
 
 /** The contract, over TCP. */
 final class TcpTransportTest extends BlockTransportContract {
-  static final Secret SECRET = Secret.of("a secret for tests only".getBytes(UTF_8));
-  static final Secret OTHER_SECRET = Secret.of("another secret for tests".getBytes(UTF_8));
+  static final SharedSecret SECRET = SharedSecret.of("a secret for tests only".getBytes(UTF_8));
+  static final SharedSecret OTHER_SECRET =
+      SharedSecret.of("another secret for tests".getBytes(UTF_8));
 
   @Override
   protected BlockTransport start(String name) {

@@ -1,21 +1,23 @@
-package dev.millrace.transfer.nixl;
+package dev.millrace.transfer;
 
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.InvalidKeyException;
+import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.security.SecureRandom;
 import javax.crypto.Mac;
 import javax.crypto.spec.SecretKeySpec;
 
 /**
- * What all NIXL transports of a deployment share, and strangers do not know. Descriptions and
- * notifications are signed with it; it never goes over the wire.
+ * What all transports of a deployment share, and strangers do not know. What they tell each other
+ * is signed with it; it never goes over the wire.
  */
 public final class SharedSecret {
   /** Length of a signature. */
-  static final int SIGNATURE_BYTES = 32;
+  public static final int SIGNATURE_BYTES = 32;
 
-  /** Shorter ones could be guessed from a recorded description. */
+  /** Shorter ones could be guessed from one recorded signature. */
   private static final int LEAST_BYTES = 16;
 
   private static final String ALGORITHM = "HmacSHA256";
@@ -48,21 +50,30 @@ public final class SharedSecret {
   }
 
   /**
-   * Signs {@code length} bytes.
+   * HMAC-SHA256 of the parts, one after the other.
    *
    * @param purpose keeps signatures of one kind of message from being used for another
+   * @param parts what is signed, from each buffer's position to its limit. Where they meet is not
+   *     signed: all but one must have a fixed length
    */
-  byte[] sign(String purpose, byte[] bytes, int length) {
+  public byte[] sign(String purpose, ByteBuffer... parts) {
     try {
       Mac mac = Mac.getInstance(ALGORITHM);
       mac.init(key);
       mac.update(purpose.getBytes(StandardCharsets.UTF_8));
       mac.update((byte) 0);
-      mac.update(bytes, 0, length);
+      for (ByteBuffer part : parts) {
+        mac.update(part.duplicate());
+      }
       return mac.doFinal();
     } catch (NoSuchAlgorithmException | InvalidKeyException e) {
       throw new AssertionError("every JDK has " + ALGORITHM, e);
     }
+  }
+
+  /** Whether {@link #sign} gives this signature. Takes the same time wherever they differ. */
+  public boolean hasSigned(byte[] signature, String purpose, ByteBuffer... parts) {
+    return MessageDigest.isEqual(signature, sign(purpose, parts));
   }
 
   @Override

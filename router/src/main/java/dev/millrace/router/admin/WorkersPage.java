@@ -1,0 +1,49 @@
+package dev.millrace.router.admin;
+
+import dev.millrace.router.handoff.Ledger;
+import dev.millrace.router.pools.Worker;
+import dev.millrace.router.pools.Workers;
+import dev.millrace.router.telemetry.Gauges;
+import io.vertx.core.json.JsonArray;
+import io.vertx.core.json.JsonObject;
+import java.util.Locale;
+
+/** {@code /pd/workers}: what is open on each worker and in the router as a whole. */
+final class WorkersPage {
+  private WorkersPage() {}
+
+  static JsonObject of(Workers workers, Gauges gauges, Ledger ledger) {
+    JsonArray all = new JsonArray();
+    workers.all().map(WorkersPage::json).forEach(all::add);
+    Ledger.Totals ends = ledger.totals();
+    return new JsonObject()
+        .put("workers", all)
+        .put("open_exchanges", gauges.exchanges.get())
+        .put("open_connections", gauges.connections.get())
+        .put("reservations", gauges.reservations.get())
+        .put(
+            "hand_offs",
+            new JsonObject()
+                .put("open", ledger.open())
+                .put("consumed", ends.consumed())
+                .put("released", ends.released())
+                .put("released_by_engine", ends.releasedByEngine())
+                .put("released_by_agent", ends.releasedByAgent())
+                .put("released_by_refused_request", ends.releasedByRequest())
+                .put("expired", ends.expired())
+                .put("lost", ends.lost())
+                .put("unusable", ends.unusable()));
+  }
+
+  private static JsonObject json(Worker worker) {
+    return new JsonObject()
+        .put("pool", worker.pool())
+        .put("role", worker.role().name().toLowerCase(Locale.ROOT))
+        .put("url", worker.url())
+        .put("open_legs", worker.openLegs())
+        .put("reserved", worker.reserved())
+        .put("hand_offs", worker.held())
+        .put("legs", worker.totalLegs())
+        .put("failed_legs", worker.totalFailedLegs());
+  }
+}

@@ -1,0 +1,359 @@
+package dev.millrace.router.edges;
+
+import dev.millrace.config.CanaryRule;
+import dev.millrace.config.Pairing;
+import dev.millrace.config.Route;
+import dev.millrace.router.edges.Judge.Judgement;
+import dev.millrace.router.edges.Judge.Seen;
+import dev.millrace.router.pools.Worker;
+import dev.millrace.router.pools.Workers;
+import dev.millrace.router.probe.Prober;
+import dev.millrace.router.probe.Sighting;
+import io.vertx.core.Context;
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.LongSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Asks workers what they are, judges their edges and tries them out; again whenever a worker may be
+ * another one than it was. It works on one event loop; the others tell it what they notice.
+ */
+public final class Watch {
+  private static final Logger LOG = LoggerFactory.getLogger(Watch.class);
+
+  /** How often each worker is asked whether it is still the same. */
+  private static final Duration PULSE = Duration.ofSeconds(2);
+
+  /** Between two attempts to ask a worker that does not answer. */
+  private static final Duration ASK_AGAIN = Duration.ofSeconds(1);
+
+  /** Between two attempts to learn what a worker did not say the first time. */
+  private static final Duration FILL_GAPS = Duration.ofSeconds(10);
+
+  /** Before an edge that broke is tried again; doubled each time, up to the longest. */
+  private static final Duration FIRST_REPAIR = Duration.ofSeconds(1);
+
+  private static final int MOST_REPAIR_DOUBLINGS = 5;
+
+  private final Vertx vertx;
+  private final Context context;
+  private final Prober prober;
+  private final Judge judge;
+  private final Canary canary;
+  private final LongSupplier nanoClock;
+  private final Map<Worker, Watched> watched = new LinkedHashMap<>();
+  private final Map<Edge, Integer> repairs = new HashMap<>();
+  private final Set<Edge> flying = new HashSet<>();
+  private final Map<Edge, RouteEdges> routes = new LinkedHashMap<>();
+  private final List<RouteEdges> all = new ArrayList<>();
+  private final Promise<Void> settled = Promise.promise();
+
+  /** A worker that is asked. */
+  private static final class Watched {
+    final Worker worker;
+    final List<Edge> edges = new ArrayList<>();
+    volatile Optional<Sighting> sighting = Optional.empty();
+    volatile String trouble = "it has not been asked yet";
+    long askedNanos;
+    boolean asking;
+    boolean askAgain;
+
+    Watched(Worker worker) {
+      this.worker = worker;
+    }
+  }
+
+  /** A watch that works on the event loop from which it is made. */
+  public Watch(Vertx vertx, Prober prober, Judge judge, Canary canary, LongSupplier nanoClock) {
+    this.vertx = vertx;
+    this.context = vertx.getOrCreateContext();
+    this.prober = prober;
+    this.judge = judge;
+    this.canary = canary;
+    this.nanoClock = nanoClock;
+  }
+
+  /** The edges of a route, watched or trusted as it says. Before {@link #begin}. */
+  public RouteEdges edges(Route route, Workers workers) {
+    return switch (route.pairing().verify()) {
+      case TRUST -> {
+        RouteEdges edges =
+            new RouteEdges(
+                route,
+                workers,
+                new EdgeState.Usable(Way.ENGINE, List.of("trusted")),
+                (edge, before) -> {});
+        all.add(edges);
+        yield edges;
+      }
+      case PROBE -> {
+        RouteEdges edges =
+            new RouteEdges(
+                route,
+                workers,
+                new EdgeState.Pending("its workers have not been asked yet"),
+                this::changed);
+        all.add(edges);
+        for (Edge edge : edges.edges()) {
+          routes.put(edge, edges);
+          of(edge.prefill()).edges.add(edge);
+          of(edge.decode()).edges.add(edge);
+        }
+        yield edges;
+      }
+    };
+  }
+
+  private Watched of(Worker worker) {
+    return watched.computeIfAbsent(worker, Watched::new);
+  }
+
+  /** Begins. */
+  public void begin() {
+    watched.values().forEach(this::ask);
+    if (watched.isEmpty()) {
+      settled.complete();
+    } else {
+      vertx.setPeriodic(PULSE.toMillis(), timer -> watched.values().forEach(this::pulse));
+    }
+  }
+
+  /** Completes when every edge has been judged, and tried out where it must be. */
+  public Future<Void> settled() {
+    return settled.future();
+  }
+
+  /** The edges of all routes, in the table's order. */
+  public List<RouteEdges> routes() {
+    return List.copyOf(all);
+  }
+
+  /** What was last learnt of a worker. */
+  public Optional<Sighting> sighting(Worker worker) {
+    Watched one = watched.get(worker);
+    return one == null ? Optional.empty() : one.sighting;
+  }
+
+  /** Why nothing was; empty if something was. */
+  public String trouble(Worker worker) {
+    Watched one = watched.get(worker);
+    return one == null ? "" : one.trouble;
+  }
+
+  // ---- what event loops notice ----
+
+  /**
+   * Whether a worker still is the engine that its edges were judged by. If not, it is asked anew.
+   *
+   * @param engineId under which it answered just now
+   */
+  public boolean isStill(Worker worker, String engineId) {
+    Watched one = watched.get(worker);
+    if (one == null || one.sighting.isEmpty()) {
+      return true;
+    }
+    boolean same = one.sighting.get().engineIds().contains(engineId);
+    if (!same) {
+      one.edges.forEach(edge -> edge.become(new EdgeState.Pending(worker + " was restarted")));
+      suspect(worker);
+    }
+    return same;
+  }
+
+  /** A worker may be gone, or another one by now. */
+  public void suspect(Worker worker) {
+    Watched one = watched.get(worker);
+    if (one != null) {
+      context.runOnContext(v -> ask(one));
+    }
+  }
+
+  // ---- asking ----
+
+  private void pulse(Watched one) {
+    if (one.asking || one.sighting.isEmpty()) {
+      return;
+    }
+    Sighting known = one.sighting.get();
+    if (!known.gaps().isEmpty() && nanoClock.getAsLong() - one.askedNanos > FILL_GAPS.toNanos()) {
+      ask(one);
+      return;
+    }
+    prober
+        .startSeconds(one.worker)
+        .onFailure(failure -> ask(one))
+        .onSuccess(start -> {
+          if (!start.equals(known.startSeconds())) {
+            ask(one);
+          }
+        });
+  }
+
+  private void ask(Watched one) {
+    if (one.asking) {
+      one.askAgain = true;
+      return;
+    }
+    one.asking = true;
+    one.askedNanos = nanoClock.getAsLong();
+    prober
+        .look(one.worker)
+        .onComplete(asked -> {
+          one.asking = false;
+          if (one.askAgain) {
+            one.askAgain = false;
+            ask(one);
+          } else if (asked.succeeded()) {
+            seen(one, asked.result());
+          } else {
+            missing(one, String.valueOf(asked.cause().getMessage()));
+          }
+        });
+  }
+
+  private void missing(Watched one, String why) {
+    if (!why.equals(one.trouble)) {
+      LOG.warn("{} does not answer: {}", one.worker, why);
+    }
+    one.trouble = why;
+    one.sighting = Optional.empty();
+    EdgeState state =
+        new EdgeState.Broken(
+            EdgeState.Cause.WORKER_GONE,
+            "%s does not answer: %s".formatted(one.worker, why),
+            nanoClock.getAsLong());
+    one.edges.forEach(edge -> edge.become(state));
+    checkSettled();
+    vertx.setTimer(ASK_AGAIN.toMillis(), timer -> ask(one));
+  }
+
+  private void seen(Watched one, Sighting sighting) {
+    boolean same = one.sighting.filter(sighting::equals).isPresent();
+    one.trouble = "";
+    one.sighting = Optional.of(sighting);
+    if (!same) {
+      LOG.info("{} is {}", one.worker, sighting.words());
+    }
+    for (Edge edge : one.edges) {
+      if (!same || !edge.isUsable()) {
+        judge(edge);
+      }
+    }
+    checkSettled();
+  }
+
+  // ---- judging ----
+
+  private void judge(Edge edge) {
+    Watched prefill = of(edge.prefill());
+    Watched decode = of(edge.decode());
+    if (prefill.sighting.isEmpty() || decode.sighting.isEmpty()) {
+      return;
+    }
+    Sighting p = prefill.sighting.get();
+    Sighting d = decode.sighting.get();
+    Pairing pairing = routeOf(edge).route().pairing();
+    Judgement judgement =
+        judge.judge(new Seen(edge.prefill(), p), new Seen(edge.decode(), d), pairing);
+    switch (judgement) {
+      case Judgement.Refuses(List<String> reasons) -> edge.become(new EdgeState.Refused(reasons));
+      case Judgement.Fits(Way way, List<String> notes, boolean needsCanary) -> {
+        boolean mended = repairs.containsKey(edge) && pairing.canary() != CanaryRule.OFF;
+        if (needsCanary || mended) {
+          tryOut(edge, way, notes, p, d);
+        } else {
+          edge.become(new EdgeState.Usable(way, notes));
+        }
+      }
+    }
+  }
+
+  private void tryOut(Edge edge, Way way, List<String> notes, Sighting p, Sighting d) {
+    if (!flying.add(edge)) {
+      return;
+    }
+    if (!(edge.state() instanceof EdgeState.Broken)) {
+      edge.become(new EdgeState.Pending("it is being tried out"));
+    }
+    canary
+        .fly(new Canary.Flight(edge, way, p, d))
+        .onComplete(flown -> {
+          flying.remove(edge);
+          boolean current =
+              of(edge.prefill()).sighting.equals(Optional.of(p))
+                  && of(edge.decode()).sighting.equals(Optional.of(d));
+          if (!current) {
+            judge(edge);
+          } else if (flown.succeeded()) {
+            repairs.remove(edge);
+            edge.become(new EdgeState.Usable(way, notes));
+          } else {
+            edge.become(
+                new EdgeState.Broken(
+                    EdgeState.Cause.FAILURES,
+                    "the canary: " + flown.cause().getMessage(),
+                    nanoClock.getAsLong()));
+          }
+          checkSettled();
+        });
+  }
+
+  private RouteEdges routeOf(Edge edge) {
+    RouteEdges edges = routes.get(edge);
+    if (edges == null) {
+      throw new IllegalStateException(edge + " is not watched");
+    }
+    return edges;
+  }
+
+  // ---- mending ----
+
+  private void changed(Edge edge, EdgeState before) {
+    switch (edge.state()) {
+      case EdgeState.Broken(EdgeState.Cause cause, String why, _) -> {
+        if (!(before instanceof EdgeState.Broken(_, String same, _) && same.equals(why))) {
+          LOG.warn("{} is not used: {}", edge, why);
+        }
+        switch (cause) {
+          case FAILURES -> context.runOnContext(v -> mendLater(edge));
+          case WORKER_GONE -> {}
+        }
+      }
+      case EdgeState.Refused(List<String> reasons) ->
+          LOG.warn("{} cannot be used: {}", edge, reasons.getFirst());
+      case EdgeState.Usable(Way way, _) -> LOG.info("{} is used, way {}", edge, way);
+      case EdgeState.Pending(String why) -> LOG.debug("{}: {}", edge, why);
+    }
+  }
+
+  private void mendLater(Edge edge) {
+    int before = repairs.merge(edge, 1, (a, b) -> Math.min(a + b, MOST_REPAIR_DOUBLINGS + 1)) - 1;
+    Duration pause = FIRST_REPAIR.multipliedBy(1L << before);
+    vertx.setTimer(
+        pause.toMillis(),
+        timer -> {
+          if (edge.state() instanceof EdgeState.Broken) {
+            ask(of(edge.prefill()));
+            ask(of(edge.decode()));
+          }
+        });
+  }
+
+  private void checkSettled() {
+    if (!settled.future().isComplete() && all.stream().noneMatch(RouteEdges::isPending)) {
+      settled.complete();
+    }
+  }
+}

@@ -1,0 +1,240 @@
+package dev.millrace.router;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.millrace.config.CanaryRule;
+import dev.millrace.config.OnMismatch;
+import dev.millrace.config.Pairing;
+import dev.millrace.config.Route;
+import dev.millrace.layout.ElementType;
+import dev.millrace.layout.GeometrySpec;
+import dev.millrace.layout.Layout;
+import dev.millrace.layout.ModelShape;
+import dev.millrace.layout.Parallelism;
+import dev.millrace.simulator.EngineConfig;
+import dev.millrace.simulator.EngineRole;
+import dev.millrace.simulator.Misbehaviour;
+import dev.millrace.simulator.SimulatedEngine;
+import io.vertx.core.json.JsonObject;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.Socket;
+import java.net.URI;
+import java.net.http.HttpResponse;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+
+/**
+ * Pairs are judged and tried out before they get requests, and again when something has changed.
+ */
+final class EdgesTest {
+  private static final String COMPLETIONS = "/v1/completions";
+
+  @RegisterExtension final Stage stage = new Stage();
+
+  private SimulatedEngine engine(
+      EngineRole role, int tensor, int blockSize, UnaryOperator<EngineConfig.Builder> tuned)
+      throws Exception {
+    GeometrySpec geometry =
+        new GeometrySpec(
+            ModelShape.dense(3, 4, 16, ElementType.BFLOAT16),
+            Parallelism.tensor(tensor),
+            blockSize,
+            Layout.HND,
+            4096 / blockSize);
+    EngineConfig config =
+        tuned
+            .apply(EngineConfig.builder().role(role).model(Stage.MODEL).geometry(geometry))
+            .build();
+    SimulatedEngine engine =
+        SimulatedEngine.start(stage.vertx(), config).await(10, TimeUnit.SECONDS);
+    stage.closing(() -> engine.close().await(10, TimeUnit.SECONDS));
+    return engine;
+  }
+
+  private SimulatedEngine prefill(int tensor, int blockSize) throws Exception {
+    return engine(EngineRole.PREFILL, tensor, blockSize, UnaryOperator.identity());
+  }
+
+  private SimulatedEngine decode(int tensor, int blockSize) throws Exception {
+    return engine(EngineRole.DECODE, tensor, blockSize, UnaryOperator.identity());
+  }
+
+  private static UnaryOperator<Route> probing(UnaryOperator<Pairing> tuned) {
+    return route -> route.withPairing(tuned.apply(Pairing.defaults()));
+  }
+
+  private static UnaryOperator<Route> probing() {
+    return probing(UnaryOperator.identity());
+  }
+
+  private HttpResponse<String> ask() {
+    return stage.post(
+        COMPLETIONS,
+        "{\"model\":\"tiny\",\"prompt\":\"%s\",\"max_tokens\":4}"
+            .formatted("abcdefgh ".repeat(12)));
+  }
+
+  private JsonObject edge(int index) {
+    return new JsonObject(stage.get(stage.adminUrl("/pd/matrix")).body())
+        .getJsonArray("routes")
+        .getJsonObject(0)
+        .getJsonArray("edges")
+        .getJsonObject(index);
+  }
+
+  private void awaitSettled() throws Exception {
+    stage.router().settled().await(20, TimeUnit.SECONDS);
+  }
+
+  @Test
+  void firstRequest_waitsForTheVerdict() throws Exception {
+    SimulatedEngine p = prefill(1, 16);
+    SimulatedEngine d = decode(2, 32);
+    stage.open(List.of(p.uri()), List.of(d.uri()), probing());
+
+    HttpResponse<String> answer = ask();
+
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+    assertThat(d.stats().bytesTransferred()).isPositive();
+  }
+
+  @Test
+  void fittingPair_isTriedOutAndLeavesNothingBehind() throws Exception {
+    SimulatedEngine p = prefill(1, 16);
+    SimulatedEngine d = decode(2, 32);
+    stage.open(List.of(p.uri()), List.of(d.uri()), probing());
+
+    awaitSettled();
+
+    assertThat(edge(0).getString("state")).isEqualTo("usable");
+    assertThat(edge(0).getString("way")).isEqualTo("engine");
+    assertThat(d.stats().bytesTransferred()).as("the canary's blocks").isPositive();
+    Stage.await("P holds no blocks", () -> p.stats().heldBlocks() == 0);
+    Stage.await("D holds no blocks", () -> d.stats().heldBlocks() == 0);
+    assertThat(p.stats().expiredHandoffs() + d.stats().expiredHandoffs()).isZero();
+  }
+
+  @Test
+  void pairThatAnswersWrong_isFoundOutBeforeARequest() throws Exception {
+    SimulatedEngine p = prefill(1, 16);
+    SimulatedEngine d = decode(1, 32);
+    d.misbehave(new Misbehaviour.CorruptByte());
+    stage.open(List.of(p.uri()), List.of(d.uri()), probing());
+    awaitSettled();
+
+    HttpResponse<String> answer = ask();
+
+    assertThat(answer.statusCode()).isEqualTo(503);
+    assertThat(answer.body()).contains("no_fitting_pair").contains("is answered wrong");
+    assertThat(edge(0).getString("state")).isEqualTo("broken");
+  }
+
+  @Test
+  void mendedPair_isUsedAgain() throws Exception {
+    SimulatedEngine p = prefill(1, 16);
+    SimulatedEngine d = decode(1, 32);
+    d.misbehave(new Misbehaviour.CorruptByte());
+    stage.open(List.of(p.uri()), List.of(d.uri()), probing());
+    awaitSettled();
+
+    d.behave();
+
+    Stage.await("the edge is used", () -> edge(0).getString("state").equals("usable"));
+    assertThat(ask().statusCode()).isEqualTo(200);
+  }
+
+  @Test
+  void mismatch_canBeComputedByDecodeAlone() throws Exception {
+    SimulatedEngine p = prefill(1, 16);
+    SimulatedEngine d = decode(1, 32);
+    d.misbehave(new Misbehaviour.CorruptByte());
+    stage.open(
+        List.of(p.uri()),
+        List.of(d.uri()),
+        probing(pairing -> pairing.withOnMismatch(OnMismatch.RECOMPUTE)));
+    awaitSettled();
+    long computed = d.stats().prefillTokensComputed();
+
+    HttpResponse<String> answer = ask();
+
+    assertThat(answer.statusCode()).isEqualTo(200);
+    assertThat(d.stats().prefillTokensComputed() - computed).isGreaterThanOrEqualTo(100);
+  }
+
+  @Test
+  void canaryOff_nothingIsTried() throws Exception {
+    SimulatedEngine p = prefill(1, 16);
+    SimulatedEngine d = decode(1, 32);
+    stage.open(
+        List.of(p.uri()), List.of(d.uri()), probing(pairing -> pairing.withCanary(CanaryRule.OFF)));
+
+    awaitSettled();
+
+    assertThat(d.stats().bytesTransferred()).isZero();
+    assertThat(edge(0).getString("state")).isEqualTo("usable");
+  }
+
+  @Test
+  void edgeThatFailsThreeTimes_carriesNothingUntilItIsMended() throws Exception {
+    SimulatedEngine p = prefill(1, 16);
+    SimulatedEngine d = decode(1, 16);
+    stage.open(
+        List.of(p.uri()),
+        List.of(d.uri()),
+        route -> probing().apply(route).withRetries(new dev.millrace.config.Retries(0, 0)));
+    awaitSettled();
+    d.misbehave(new Misbehaviour.ResetBeforeHead());
+    for (int i = 0; i < 3; i++) {
+      assertThat(ask().statusCode()).isEqualTo(502);
+    }
+
+    assertThat(edge(0).getString("state")).isEqualTo("broken");
+    assertThat(ask().statusCode()).isEqualTo(503);
+
+    d.behave();
+    Stage.await("the edge is used", () -> edge(0).getString("state").equals("usable"));
+    assertThat(ask().statusCode()).isEqualTo(200);
+  }
+
+  @Test
+  void prefillWorkerRestarted_isNoticedAndNoClientHearsOfIt() throws Exception {
+    SimulatedEngine p = prefill(1, 16);
+    SimulatedEngine d = decode(1, 16);
+    URI url = p.uri();
+    stage.open(List.of(url), List.of(d.uri()), probing());
+    awaitSettled();
+    assertThat(ask().statusCode()).isEqualTo(200);
+
+    p.close().await(10, TimeUnit.SECONDS);
+    SimulatedEngine again = engine(EngineRole.PREFILL, 2, 16, c -> c.port(url.getPort()));
+
+    for (int i = 0; i < 10; i++) {
+      HttpResponse<String> answer = ask();
+      assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+    }
+    assertThat(again.stats().heldBlocks()).isZero();
+    assertThat(edge(0).getString("state")).isEqualTo("usable");
+  }
+
+  @Test
+  void nobodyThere_isSaidAtOnceAndMendedLater() throws Exception {
+    SimulatedEngine p = prefill(1, 16);
+    try (Socket reserved = new Socket()) {
+      reserved.bind(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0));
+      int port = reserved.getLocalPort();
+      stage.open(List.of(p.uri()), List.of(URI.create("http://127.0.0.1:" + port)), probing());
+      awaitSettled();
+
+      assertThat(ask().body()).contains("no_fitting_pair").contains("does not answer");
+
+      reserved.close();
+      engine(EngineRole.DECODE, 1, 16, c -> c.port(port));
+    }
+    Stage.await("the edge is used", () -> edge(0).getString("state").equals("usable"));
+    assertThat(ask().statusCode()).isEqualTo(200);
+  }
+}
