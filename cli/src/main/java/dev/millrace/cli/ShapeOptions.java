@@ -24,18 +24,31 @@ final class ShapeOptions {
   @Option(names = "--mla", description = "Multi-head latent attention.")
   private boolean mla;
 
-  @Option(names = "--dtype", description = "Element type of the cache.")
+  @Option(names = "--dtype", description = "Type of the model, and of its cache's elements.")
   private String dtype = "bf16";
 
   ShapeOptions() {}
 
   /**
-   * The model's shape.
+   * The type of the model.
+   *
+   * @throws IllegalArgumentException if there is none such
+   */
+  ElementType dtype() {
+    return ElementType.parse(dtype);
+  }
+
+  /**
+   * The model's shape with elements of its own type.
    *
    * @throws IllegalArgumentException if there is none such
    */
   ModelShape shape() {
-    ElementType element = ElementType.parse(dtype);
+    return shape(dtype());
+  }
+
+  /** The same with elements of another type. */
+  ModelShape shape(ElementType element) {
     return mla
         ? ModelShape.mla(layers, headSize, element)
         : ModelShape.dense(layers, kvHeads, headSize, element);

@@ -1,5 +1,6 @@
 package dev.millrace.cli;
 
+import dev.millrace.layout.ElementType;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.IncompatibleGeometry;
 import dev.millrace.layout.Layout;
@@ -13,6 +14,7 @@ import io.vertx.core.Vertx;
 import java.io.PrintWriter;
 import java.time.Duration;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -82,15 +84,19 @@ final class SimulateCommand implements Callable<Integer> {
   @Option(
       names = "--pairing",
       description =
-          "From whom it loads: any engine that a plan can serve, or those that vLLM accepts:"
-              + " ${COMPLETION-CANDIDATES}.")
+          "From whom it loads: any engine that a plan can serve, or those that vLLM accepts, with or"
+              + " without a look at the hash: ${COMPLETION-CANDIDATES}.")
   private Pairing pairing = Pairing.ANY;
 
   @Option(
       names = "--lease",
       paramLabel = "SECONDS",
-      description = "How long blocks stay pinned for a decode engine that gives no sign.")
-  private long leaseSeconds = 30;
+      description =
+          "How long blocks stay pinned for a decode engine that gives no sign; by default as in the"
+              + " vLLM that is played.")
+  private @Nullable Long leaseSeconds;
+
+  @Mixin private VllmOptions vllm = new VllmOptions();
 
   @Option(
       names = "--transport",
@@ -144,28 +150,31 @@ final class SimulateCommand implements Callable<Integer> {
 
   private EngineConfig config() {
     try {
+      ElementType dtype = shape.dtype();
       GeometrySpec geometry =
           new GeometrySpec(
-              shape.shape(),
+              shape.shape(vllm.element(dtype)),
               Parallelism.tensor(tensorParallel),
               blockSize,
               Layout.parse(layout),
               blocks);
       // Building it once finds what does not go together.
       geometry.geometry();
-      return EngineConfig.builder()
-          .role(role)
-          .model(model)
-          .host(host)
-          .port(inRange("--port", port))
-          .sideChannelPort(inRange("--side-channel-port", sideChannelPort))
-          .geometry(geometry)
-          .pairing(pairing)
-          .timing(new Timing(prefillTokensPerSecond, Duration.ofMillis(interTokenMillis)))
-          .lease(Duration.ofSeconds(leaseSeconds))
-          .transport(transport.engineTransport())
-          .plain(plain)
-          .build();
+      EngineConfig.Builder engine =
+          EngineConfig.builder()
+              .role(role)
+              .model(model)
+              .host(host)
+              .port(inRange("--port", port))
+              .sideChannelPort(inRange("--side-channel-port", sideChannelPort))
+              .timing(new Timing(prefillTokensPerSecond, Duration.ofMillis(interTokenMillis)))
+              .transport(transport.engineTransport())
+              .plain(plain);
+      vllm.apply(engine, geometry, dtype, pairing);
+      if (leaseSeconds != null) {
+        engine.lease(Duration.ofSeconds(leaseSeconds));
+      }
+      return engine.build();
     } catch (IllegalArgumentException | IncompatibleGeometry e) {
       throw new ParameterException(spec.commandLine(), String.valueOf(e.getMessage()), e);
     }

@@ -222,9 +222,7 @@ public final class SimulatedEngine {
 
     @Override
     public Future<?> start() {
-      Generator generator =
-          new CannedGenerator(
-              vertx, config.timing(), engineId, config.host(), config.sideChannelPort());
+      Generator generator = new CannedGenerator(vertx, config, engineId);
       FrontDoor opened = frontDoor(generator, remote -> {}, openRequests::get);
       door = opened;
       return listen(opened);
@@ -293,7 +291,7 @@ public final class SimulatedEngine {
     }
 
     private void coreFailed(String reason) {
-      if (config.pairing() == Pairing.VLLM) {
+      if (config.pairing().isVllm()) {
         die(reason);
       } else {
         LOG.warn("engine at {} would have ended were it a real one: {}", uri(), reason);

@@ -3,7 +3,6 @@ package dev.millrace.simulator.connector;
 import dev.millrace.layout.Layout;
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.Misbehaviour;
-import dev.millrace.simulator.Pairing;
 import dev.millrace.simulator.cache.BlockPool;
 import dev.millrace.simulator.cache.KvMemory;
 import dev.millrace.simulator.cache.Sequence;
@@ -69,7 +68,14 @@ public final class EngineConnector implements Connector {
     this.pool = pool;
     this.misbehaviours = misbehaviours;
     this.onBlocksFreed = onBlocksFreed;
-    this.holds = new Holds(memory.ranks(), config.lease(), config.clock(), counters, this::freed);
+    this.holds =
+        new Holds(
+            memory.ranks(),
+            config.release(),
+            config.lease(),
+            config.clock(),
+            counters,
+            this::freed);
     this.transports =
         new RankTransports(
             config,
@@ -170,7 +176,7 @@ public final class EngineConnector implements Connector {
         })
         .onFailure(failure -> {
           // With vLLM blocks stay pinned where a read failed, but not where ids are wrong.
-          if (config.pairing() == Pairing.ANY || failure instanceof IllegalArgumentException) {
+          if (!config.pairing().isVllm() || failure instanceof IllegalArgumentException) {
             notifier.done(engine, remote);
           }
         });
@@ -183,7 +189,7 @@ public final class EngineConnector implements Connector {
    */
   private List<Misbehaviour> faults(RemoteEngine engine) {
     List<Misbehaviour> faults = new ArrayList<>(misbehaviours.get());
-    if (config.pairing() == Pairing.VLLM
+    if (config.pairing().isVllm()
         && config.geometry().layout() == Layout.CPU_ATTENTION
         && engine.geometry().blockSize() != config.geometry().blockSize()) {
       faults.add(new Misbehaviour.CorruptByte());
@@ -211,6 +217,7 @@ public final class EngineConnector implements Connector {
     }
     return Optional.of(
         new HandOff(
+            config.release(),
             List.of(Arrays.stream(blocks).boxed().toList()),
             engineId,
             requestId,

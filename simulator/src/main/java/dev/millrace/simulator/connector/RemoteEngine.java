@@ -2,6 +2,7 @@ package dev.millrace.simulator.connector;
 
 import dev.millrace.layout.Geometry;
 import dev.millrace.layout.TransferPlanner;
+import dev.millrace.simulator.VllmRelease;
 import dev.millrace.transfer.Peer;
 import dev.millrace.transfer.sidechannel.AgentMetadata;
 import io.vertx.core.Context;
@@ -20,6 +21,7 @@ final class RemoteEngine {
   private static final Duration CONNECT = Duration.ofSeconds(5);
 
   private final String engineId;
+  private final VllmRelease release;
   private final TransferPlanner planner;
   private final List<AgentMetadata> ranks;
   private final RankTransports transports;
@@ -29,16 +31,19 @@ final class RemoteEngine {
   /**
    * An engine that has introduced itself.
    *
+   * @param release that it plays
    * @param planner from its geometry to ours
    * @param ranks what each of its ranks said
    */
   RemoteEngine(
       String engineId,
+      VllmRelease release,
       TransferPlanner planner,
       List<AgentMetadata> ranks,
       RankTransports transports,
       Context context) {
     this.engineId = engineId;
+    this.release = release;
     this.planner = planner;
     this.ranks = List.copyOf(ranks);
     this.transports = transports;
@@ -47,6 +52,11 @@ final class RemoteEngine {
 
   String engineId() {
     return engineId;
+  }
+
+  /** The words that it understands. */
+  VllmRelease release() {
+    return release;
   }
 
   TransferPlanner planner() {

@@ -72,8 +72,11 @@ public final class MetricsPage {
     page.ended("error", (double) counters.endedByError.get());
     page.type("cache_config_info", "gauge");
     page.page.append(
-        "vllm:cache_config_info{block_size=\"%d\",cache_dtype=\"auto\",enable_prefix_caching=\"True\",engine=\"0\",num_gpu_blocks=\"%d\"} 1.0\n"
-            .formatted(config.geometry().blockSize(), config.geometry().blocks()));
+        "vllm:cache_config_info{block_size=\"%d\",cache_dtype=\"%s\",enable_prefix_caching=\"True\",engine=\"0\",num_gpu_blocks=\"%d\"} 1.0\n"
+            .formatted(
+                config.geometry().blockSize(),
+                escaped(config.flags().cacheDtype()),
+                config.geometry().blocks()));
     nativeTransfers.ifPresent(page::nativeTransfers);
     return page.page.toString();
   }

@@ -77,7 +77,12 @@ public final class EngineGeometry {
               .formatted(rank.numBlocks(), perId));
     }
     return new GeometrySpec(
-        model, parallelism, rank.blockSize(), layout(model, rank, version), rank.numBlocks(), perId);
+        model,
+        parallelism,
+        rank.blockSize(),
+        layout(model, rank, version),
+        rank.numBlocks(),
+        perId);
   }
 
   /**
@@ -96,9 +101,7 @@ public final class EngineGeometry {
     checkShape(spec(model, parallelism, rank, version), id, rank);
   }
 
-  /**
-   * What a rank of an engine with this geometry and connector version 14 says.
-   */
+  /** What a rank of an engine with this geometry and connector version 14 says. */
   public static AgentMetadata describe(
       GeometrySpec spec,
       RankId rank,
@@ -199,8 +202,7 @@ public final class EngineGeometry {
     return metadata;
   }
 
-  private static Layout layout(
-      ModelShape model, AgentMetadata metadata, ConnectorVersion version) {
+  private static Layout layout(ModelShape model, AgentMetadata metadata, ConnectorVersion version) {
     boolean allInOne =
         !version.namesAxes()
             && metadata.blockLens().size() == 1

@@ -217,9 +217,7 @@ public final class SideChannelServer implements AutoCloseable {
           connection,
           version.repliesWithClock()
               ? List.of(
-                  new byte[0],
-                  payload,
-                  HandshakeCodec.encodeClock(nanoClock.getAsLong() / 1e9))
+                  new byte[0], payload, HandshakeCodec.encodeClock(nanoClock.getAsLong() / 1e9))
               : List.of(new byte[0], payload));
       answered.increment();
     } catch (MalformedHandshake e) {

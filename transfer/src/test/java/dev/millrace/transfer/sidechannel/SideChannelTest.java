@@ -353,15 +353,11 @@ final class SideChannelTest {
     Duration brief = Duration.ofMillis(300);
     try (SideChannelServer vllm = serve(listener, SideChannelServer.Temper.AS_VLLM)) {
       for (RankId id : new RankId[] {new RankId(0, rank), new RankId(0, 0)}) {
-        assertThatThrownBy(
-                () -> client.ask("127.0.0.1", vllm.port(), id, asked, brief).join())
+        assertThatThrownBy(() -> client.ask("127.0.0.1", vllm.port(), id, asked, brief).join())
             .hasMessageContaining("gave no answer");
       }
       assertThatThrownBy(
-              () ->
-                  client
-                      .ask("127.0.0.1", vllm.port(), new RankId(0, 0), listener, brief)
-                      .join())
+              () -> client.ask("127.0.0.1", vllm.port(), new RankId(0, 0), listener, brief).join())
           .hasMessageContaining("gave no answer");
       assertThat(vllm.answered()).isZero();
     }
