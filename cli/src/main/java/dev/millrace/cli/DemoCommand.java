@@ -3,8 +3,6 @@ package dev.millrace.cli;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.GeometryText;
 import dev.millrace.layout.IncompatibleGeometry;
-import dev.millrace.layout.Layout;
-import dev.millrace.layout.Parallelism;
 import java.io.PrintWriter;
 import java.time.Duration;
 import java.util.List;
@@ -163,12 +161,12 @@ final class DemoCommand implements Callable<Integer> {
   private GeometrySpec geometry(String stage, int tensorParallel, int block, String layout) {
     try {
       GeometrySpec geometry =
-          new GeometrySpec(
-              shape.shape(),
-              Parallelism.tensor(tensorParallel),
+          shape.geometry(
+              tensorParallel,
               block,
-              Layout.parse(layout),
-              Math.ceilDiv(CACHED_TOKENS, Math.max(1, block)) + 1);
+              layout,
+              Math.ceilDiv(CACHED_TOKENS, Math.max(1, block)) + 1,
+              shape.dtype());
       // Building it once finds what does not go together.
       geometry.geometry();
       return geometry;

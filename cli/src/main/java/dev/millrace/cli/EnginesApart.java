@@ -2,6 +2,7 @@ package dev.millrace.cli;
 
 import dev.millrace.config.AgentAddress;
 import dev.millrace.config.HostPort;
+import dev.millrace.layout.CacheGroup;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.ModelShape;
 import java.io.IOException;
@@ -61,14 +62,20 @@ final class EnginesApart implements DemoEngines {
       }
       // Whom the agent may ask must be known when it starts.
       prefill.forEach(Child::ready);
-      Child agent = new Child("agent", AGENT_IS_READY, this::agentArguments, out);
-      agents.add(agent);
-      agent.ready();
+      if (!hasStates(setup.prefill().model())) {
+        agents.add(new Child("agent", AGENT_IS_READY, this::agentArguments, out));
+      }
+      agents.forEach(Child::ready);
       decode.forEach(Child::ready);
     } catch (RuntimeException e) {
       close();
       throw e;
     }
+  }
+
+  /** An agent's configuration has no words for states. */
+  private static boolean hasStates(ModelShape model) {
+    return model.stateBytes() > 0;
   }
 
   private Child engine(String role, int number, GeometrySpec geometry, Duration interToken) {
@@ -117,6 +124,10 @@ final class EnginesApart implements DemoEngines {
         model.isMla()
             ? "latent: %d".formatted(model.headSize())
             : "kv-heads: %d, head-size: %d".formatted(model.kvHeads(), model.headSize());
+    String window =
+        model.groups().getFirst() instanceof CacheGroup.SlidingWindow sliding
+            ? ", window: " + sliding.windowTokens()
+            : "";
     StringBuilder yaml = new StringBuilder();
     yaml.append("listen: {host: %s, port: %s}%n".formatted(LOOPBACK, port));
     yaml.append("token-file: %s%n".formatted(token().getFileName()));
@@ -124,8 +135,9 @@ final class EnginesApart implements DemoEngines {
     yaml.append("memory: {budget: 64MiB, slab: 16MiB}%n".formatted());
     yaml.append("models:%n".formatted());
     yaml.append(
-        "  %s: {layers: %d, %s, dtype: %s}%n"
-            .formatted(DemoSetup.MODEL, model.layers(), heads, model.element().shortName()));
+        "  %s: {layers: %d, %s, dtype: %s%s}%n"
+            .formatted(
+                DemoSetup.MODEL, model.layers(), heads, model.element().shortName(), window));
     yaml.append("side-channels:%n".formatted());
     for (Child engine : prefill) {
       MatchResult said = engine.ready();

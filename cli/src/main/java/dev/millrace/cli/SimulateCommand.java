@@ -3,8 +3,6 @@ package dev.millrace.cli;
 import dev.millrace.layout.ElementType;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.IncompatibleGeometry;
-import dev.millrace.layout.Layout;
-import dev.millrace.layout.Parallelism;
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.EngineRole;
 import dev.millrace.simulator.Pairing;
@@ -66,7 +64,10 @@ final class SimulateCommand implements Callable<Integer> {
 
   @Mixin private ShapeOptions shape = new ShapeOptions();
 
-  @Option(names = "--blocks", paramLabel = "N", description = "Blocks per rank.")
+  @Option(
+      names = "--blocks",
+      paramLabel = "N",
+      description = "Blocks per rank, or a few more where a state needs several.")
   private int blocks = 512;
 
   @Option(
@@ -148,16 +149,12 @@ final class SimulateCommand implements Callable<Integer> {
         .orElse(sideChannel);
   }
 
-  private EngineConfig config() {
+  /** What the flags say. */
+  EngineConfig config() {
     try {
       ElementType dtype = shape.dtype();
       GeometrySpec geometry =
-          new GeometrySpec(
-              shape.shape(vllm.element(dtype)),
-              Parallelism.tensor(tensorParallel),
-              blockSize,
-              Layout.parse(layout),
-              blocks);
+          shape.geometry(tensorParallel, blockSize, layout, blocks, vllm.element(dtype));
       // Building it once finds what does not go together.
       geometry.geometry();
       EngineConfig.Builder engine =

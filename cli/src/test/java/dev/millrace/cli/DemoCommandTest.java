@@ -11,6 +11,7 @@ import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
 
 class DemoCommandTest {
@@ -53,6 +54,15 @@ class DemoCommandTest {
                 "--decode-count",
                 "2"))
         .assertDone();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"--window=20", "--state=mamba2:8:4:4:8"})
+  void once_severalCacheGroups_provesTheAnswer(String groups) {
+    String out =
+        CommandLineRun.of(demo("--once", "Hello", "--max-tokens", "30", groups)).assertDone().out();
+
+    assertThat(out).containsPattern("moved: ([1-9]\\d*) bytes");
   }
 
   @Test

@@ -8,6 +8,7 @@ import dev.millrace.layout.Layout;
 import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Parallelism;
 import dev.millrace.layout.compatibility.TransferMode;
+import dev.millrace.simulator.cache.CacheShape;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.Optional;
@@ -66,6 +67,11 @@ public record EngineConfig(
     if (port < 0 || port > 65535 || sideChannelPort < 0 || sideChannelPort > 65535) {
       throw new IllegalArgumentException(
           "port=%d, sideChannelPort=%d (each 0 to 65535)".formatted(port, sideChannelPort));
+    }
+    if (geometry.model().groups().size() > 1 && !flags.hybridCaches()) {
+      throw new IllegalArgumentException(
+          "%d KV-cache groups need the hybrid KV-cache manager, which is off (vLLM %s)"
+              .formatted(geometry.model().groups().size(), release.version()));
     }
     if (maxModelLength < 2 || maxRunning < 1 || maxWaiting < 1 || defaultChatTokens < 1) {
       throw new IllegalArgumentException(
@@ -312,7 +318,7 @@ public record EngineConfig(
               hybridCaches.orElseGet(release::keepsHybridCaches),
               speculation,
               transferMode);
-      long capacity = (long) (geometry.blocks() - 1) * geometry.blockSize();
+      long capacity = new CacheShape(inEffect).capacity();
       return new EngineConfig(
           role,
           model,

@@ -1,6 +1,7 @@
 package dev.millrace.simulator;
 
 import dev.millrace.simulator.cache.BlockPool;
+import dev.millrace.simulator.cache.CacheShape;
 import dev.millrace.simulator.cache.KvMemory;
 import dev.millrace.simulator.connector.EngineConnector;
 import dev.millrace.simulator.core.CannedGenerator;
@@ -254,7 +255,7 @@ public final class SimulatedEngine {
     }
 
     private Future<Parts> connect(KvMemory memory) {
-      BlockPool pool = new BlockPool(config.geometry().blocks());
+      BlockPool pool = new BlockPool(new CacheShape(config.geometry()).ids());
       return EngineConnector.start(
               vertx,
               config,

@@ -21,6 +21,7 @@ public record VllmRelease(ConnectorVersion connector) {
   private static final int WITH_ONE_TENSOR_PER_LAYER = 4;
   private static final int WITH_PACKED_KEYS_AND_VALUES = 5;
   private static final int WITH_MORE_RANKS_THAN_HEADS = 5;
+  private static final int WITH_BLOCKS_OF_HYBRIDS = 6;
   private static final int WITH_COUNTED_READERS = 8;
 
   /** {@code vllm.__version__}. */
@@ -64,6 +65,11 @@ public record VllmRelease(ConnectorVersion connector) {
   /** Whether more decode ranks than KV heads can read from fewer prefill ranks. */
   public boolean readsWithMoreRanksThanHeads() {
     return since(WITH_MORE_RANKS_THAN_HEADS);
+  }
+
+  /** Whether several KV-cache groups can be read from blocks of another size. */
+  public boolean mapsBlocksOfHybrids() {
+    return since(WITH_BLOCKS_OF_HYBRIDS);
   }
 
   /**

@@ -1,8 +1,10 @@
 package dev.millrace.simulator.connector;
 
 import dev.millrace.layout.Geometry;
+import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.TransferPlanner;
 import dev.millrace.simulator.VllmRelease;
+import dev.millrace.simulator.cache.CacheShape;
 import dev.millrace.transfer.Peer;
 import dev.millrace.transfer.sidechannel.AgentMetadata;
 import io.vertx.core.Context;
@@ -23,6 +25,7 @@ final class RemoteEngine {
   private final String engineId;
   private final VllmRelease release;
   private final TransferPlanner planner;
+  private final CacheShape shape;
   private final List<AgentMetadata> ranks;
   private final RankTransports transports;
   private final Context context;
@@ -45,6 +48,7 @@ final class RemoteEngine {
     this.engineId = engineId;
     this.release = release;
     this.planner = planner;
+    this.shape = new CacheShape(specOf(planner.source()));
     this.ranks = List.copyOf(ranks);
     this.transports = transports;
     this.context = context;
@@ -52,6 +56,16 @@ final class RemoteEngine {
 
   String engineId() {
     return engineId;
+  }
+
+  private static GeometrySpec specOf(Geometry geometry) {
+    return new GeometrySpec(
+        geometry.model(),
+        geometry.parallelism(),
+        geometry.blockSize(),
+        geometry.layout(),
+        geometry.blocksPerId(),
+        geometry.blocksPerId());
   }
 
   /** The words that it understands. */
@@ -65,6 +79,11 @@ final class RemoteEngine {
 
   Geometry geometry() {
     return planner.source();
+  }
+
+  /** How it deals out blocks. */
+  CacheShape shape() {
+    return shape;
   }
 
   int ranks() {

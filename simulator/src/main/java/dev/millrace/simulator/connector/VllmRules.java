@@ -4,6 +4,7 @@ import dev.millrace.layout.AxisName;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.Layout;
 import dev.millrace.simulator.EngineConfig;
+import dev.millrace.simulator.cache.CacheShape;
 import dev.millrace.transfer.sidechannel.AgentMetadata;
 import java.util.List;
 import java.util.Optional;
@@ -42,6 +43,10 @@ final class VllmRules {
               .formatted(own.blockSize(), remote.blockSize()));
     }
     int ratio = own.blockSize() / remote.blockSize();
+    if (ratio != 1 && hasGroups() && !config.release().mapsBlocksOfHybrids()) {
+      return Optional.of(
+          "Different local/remote block sizes are not supported with the hybrid KV cache manager.");
+    }
     if (ratio != 1 && decode < prefill) {
       return Optional.of("Different local/remote block sizes are not supported when P TP > D TP.");
     }
@@ -86,7 +91,7 @@ final class VllmRules {
           length = length * Math.max(1, heads / prefill) / Math.max(1, heads / decode);
         }
         length /= blockRatio;
-        if (rank.blockLens().get(i) != length) {
+        if (rank.blockLens().get(i) != length && !lengthsAreNotChecked()) {
           return Optional.of(
               "Region %d: remote block length %d, expected %d"
                   .formatted(i, rank.blockLens().get(i), length));
@@ -94,6 +99,15 @@ final class VllmRules {
       }
     }
     return Optional.empty();
+  }
+
+  private boolean hasGroups() {
+    return config.geometry().model().groups().size() > 1;
+  }
+
+  /** With states beside heads a block has room for the larger of the two. */
+  private boolean lengthsAreNotChecked() {
+    return new CacheShape(config.geometry()).hasStates() && !config.geometry().model().isMla();
   }
 
   private boolean readsWithMoreRanksThanHeads() {

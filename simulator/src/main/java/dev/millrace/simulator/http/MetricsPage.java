@@ -2,6 +2,7 @@ package dev.millrace.simulator.http;
 
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.EngineStats;
+import dev.millrace.simulator.cache.CacheShape;
 import dev.millrace.simulator.core.Counters;
 import dev.millrace.simulator.core.NativeTransfers;
 import dev.millrace.simulator.core.TransferHistograms;
@@ -71,12 +72,14 @@ public final class MetricsPage {
     page.ended("abort", (double) counters.endedByAbort.get());
     page.ended("error", (double) counters.endedByError.get());
     page.type("cache_config_info", "gauge");
+    CacheShape shape = new CacheShape(config.geometry());
     page.page.append(
-        "vllm:cache_config_info{block_size=\"%d\",cache_dtype=\"%s\",enable_prefix_caching=\"True\",engine=\"0\",num_gpu_blocks=\"%d\"} 1.0\n"
+        "vllm:cache_config_info{block_size=\"%d\",cache_dtype=\"%s\",enable_prefix_caching=\"%s\",engine=\"0\",num_gpu_blocks=\"%d\"} 1.0\n"
             .formatted(
-                config.geometry().blockSize(),
+                shape.idTokens(),
                 escaped(config.flags().cacheDtype()),
-                config.geometry().blocks()));
+                shape.hasStates() ? "False" : "True",
+                shape.ids()));
     nativeTransfers.ifPresent(page::nativeTransfers);
     return page.page.toString();
   }
