@@ -1,5 +1,6 @@
 package dev.millrace.simulator.core;
 
+import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.Timing;
 import dev.millrace.simulator.model.KvFunction;
 import dev.millrace.simulator.model.Vocabulary;
@@ -25,11 +26,21 @@ public final class CannedGenerator implements Generator {
   private final HandOff handOff;
 
   /** A generator that runs on whichever event loop it is called on. */
-  public CannedGenerator(Vertx vertx, Timing timing, String engineId, String host, int port) {
+  public CannedGenerator(Vertx vertx, EngineConfig config, String engineId) {
     this.vertx = vertx;
-    this.timing = timing;
-    int told = port == 0 ? SIDE_CHANNEL_PORT : port;
-    this.handOff = new HandOff(List.of(List.of(1, 2, 3)), engineId, "", host, told, 1, 0, 0);
+    this.timing = config.timing();
+    int port = config.sideChannelPort() == 0 ? SIDE_CHANNEL_PORT : config.sideChannelPort();
+    this.handOff =
+        new HandOff(
+            config.release(),
+            List.of(List.of(1, 2, 3)),
+            engineId,
+            "",
+            config.host(),
+            port,
+            1,
+            0,
+            0);
   }
 
   @Override
@@ -72,6 +83,7 @@ public final class CannedGenerator implements Generator {
     }
     return Optional.of(
         new HandOff(
+            handOff.release(),
             handOff.blockIds(),
             handOff.engineId(),
             generation.requestId,

@@ -143,7 +143,7 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
   final void writeTransfer(JsonGenerator json, Optional<HandOff> handOff) throws IOException {
     if (handOff.isPresent()) {
       json.writeFieldName("kv_transfer_params");
-      writeHandOff(json, handOff.get());
+      TransferParamsWriter.write(handOff.get(), json);
     } else {
       json.writeNullField("kv_transfer_params");
     }
@@ -193,32 +193,5 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
     json.writeNumberField("prompt_tokens", usage.promptTokens());
     json.writeNumberField("total_tokens", usage.promptTokens() + usage.completionTokens());
     json.writeNumberField("completion_tokens", usage.completionTokens());
-  }
-
-  private static void writeHandOff(JsonGenerator json, HandOff handOff) throws IOException {
-    json.writeStartObject();
-    json.writeBooleanField("do_remote_prefill", true);
-    json.writeBooleanField("do_remote_decode", false);
-    json.writeArrayFieldStart("remote_block_ids");
-    for (List<Integer> group : handOff.blockIds()) {
-      json.writeStartArray();
-      for (int id : group) {
-        json.writeNumber(id);
-      }
-      json.writeEndArray();
-    }
-    json.writeEndArray();
-    json.writeStringField("remote_engine_id", handOff.engineId());
-    json.writeStringField("remote_request_id", handOff.requestId());
-    json.writeStringField("remote_host", handOff.host());
-    json.writeNumberField("remote_port", handOff.port());
-    json.writeNumberField("tp_size", handOff.tensorParallel());
-    json.writeNumberField("dcp_size", 1);
-    json.writeNumberField("pp_size", 1);
-    json.writeNumberField("remote_num_tokens", handOff.tokens());
-    json.writeNullField("remote_blocks_expiry_time");
-    json.writeStringField("transfer_mode", "pull");
-    json.writeNumberField("remote_prefill_cached_tokens", handOff.cachedTokens());
-    json.writeEndObject();
   }
 }
