@@ -4,7 +4,6 @@ import static dev.millrace.config.Complaints.quote;
 
 import dev.millrace.config.AgentConfig.SideChannel;
 import dev.millrace.config.AgentConfig.Transport;
-import dev.millrace.layout.GeometryText;
 import dev.millrace.layout.ModelShape;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -161,50 +160,14 @@ final class AgentReader {
     return models;
   }
 
-  /** A model's shape, in the terms of {@link GeometryText}, which also checks it. */
   private static Optional<ModelShape> model(Field field) {
     Optional<Section> section = field.section();
     if (section.isEmpty()) {
       return Optional.empty();
     }
-    Section model = section.get();
-    List<String> parts = new ArrayList<>();
-    Optional<String> layers = part(model.require("layers", "number of attention layers"), "layers");
-    Optional<String> dtype =
-        part(model.require("dtype", "element type of the cache, such as bf16"), "dtype");
-    layers.ifPresent(parts::add);
-    dtype.ifPresent(parts::add);
-    Optional<String> latent = part(model.find("latent"), "latent");
-    latent.ifPresent(parts::add);
-    boolean complete = layers.isPresent() && dtype.isPresent();
-    Optional<Field> heads = model.find("kv-heads");
-    Optional<Field> headSize = model.find("head-size");
-    if (latent.isEmpty()) {
-      heads = model.require("kv-heads", "KV heads of the whole model; with MLA: latent");
-      headSize = model.require("head-size", "elements of a head; with MLA: latent");
-      complete &= heads.isPresent() && headSize.isPresent();
-    }
-    part(heads, "heads").ifPresent(parts::add);
-    part(headSize, "head-size").ifPresent(parts::add);
-    part(model.find("window"), "window").ifPresent(parts::add);
-    model.refuseOtherKeys();
-    if (!complete) {
-      return Optional.empty();
-    }
-    try {
-      return Optional.of(GeometryText.parse(String.join(",", parts)).model());
-    } catch (IllegalArgumentException e) {
-      return field.refuse(String.valueOf(e.getMessage()));
-    }
-  }
-
-  private static Optional<String> part(Optional<Field> field, String key) {
-    return field
-        .flatMap(Field::text)
-        .flatMap(text ->
-            text.indexOf(',') >= 0 || text.indexOf('=') >= 0
-                ? field.get().refuse("%s is not one value".formatted(quote(text)))
-                : Optional.of(key + "=" + text));
+    Optional<ModelShape> shape = ModelShapeReader.read(section.get());
+    section.get().refuseOtherKeys();
+    return shape;
   }
 
   private static List<SideChannel> sideChannels(

@@ -32,6 +32,11 @@ final class Complaints {
     }
   }
 
+  /** The file that is read. */
+  String file() {
+    return file;
+  }
+
   boolean none() {
     return collected.isEmpty();
   }

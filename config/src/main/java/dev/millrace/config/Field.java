@@ -10,10 +10,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 import org.snakeyaml.engine.v2.nodes.MappingNode;
 import org.snakeyaml.engine.v2.nodes.Node;
 import org.snakeyaml.engine.v2.nodes.NodeType;
@@ -45,6 +47,12 @@ record Field(String path, Node node, Complaints complaints) {
   <T> Optional<T> refuse(String message) {
     complain(message);
     return Optional.empty();
+  }
+
+  /** Where it stands, as complaints say it. */
+  String place() {
+    Place place = Place.of(node);
+    return "%s:%d:%d".formatted(complaints.file(), place.line(), place.column());
   }
 
   /** A mapping with text keys. */
@@ -115,6 +123,29 @@ record Field(String path, Node node, Complaints complaints) {
     return last < 1
         ? String.join("", values)
         : String.join(", ", values.subList(0, last)) + " or " + values.get(last);
+  }
+
+  /** True or false. */
+  Optional<Boolean> flag() {
+    return text()
+        .flatMap(text ->
+            switch (text) {
+              case "true" -> Optional.of(true);
+              case "false" -> Optional.of(false);
+              default -> refuse("%s is not true or false".formatted(quote(text)));
+            });
+  }
+
+  /** An object as JSON has it, written in YAML or as the text that a command line takes. */
+  Optional<Map<String, @Nullable Object>> object() {
+    Optional<Node> mapping =
+        node instanceof ScalarNode scalar && isPlainTagged()
+            ? YamlText.compose(scalar.getValue(), new Complaints(""))
+                .filter(MappingNode.class::isInstance)
+            : Optional.of(node).filter(MappingNode.class::isInstance);
+    return mapping
+        .map(JsonValues::object)
+        .or(() -> refuse("is not an object; write it in YAML, or as JSON in single quotes"));
   }
 
   /** A time with a unit, above zero and at most a day. */

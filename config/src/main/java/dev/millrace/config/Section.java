@@ -75,6 +75,16 @@ final class Section {
     return found;
   }
 
+  /** Complains of the mapping as a whole. */
+  <T> Optional<T> refuse(String message) {
+    return self.refuse(message);
+  }
+
+  /** Where it stands. */
+  String place() {
+    return self.place();
+  }
+
   /** All entries, where the operator chooses the keys. */
   Map<String, Field> entries() {
     known.addAll(fields.keySet());

@@ -141,6 +141,48 @@ class ComplaintTest {
             "{pool: p}",
             "9:20: routes[0].decode.pool: pool \"p\" has role prefill, this stage needs decode"),
         mistake(
+            "engine: vllm, workers: [{url: \"http://a:1\"",
+            "engine: vllm, vllm-version: new, workers: [{url: \"http://a:1\"",
+            "4:64: pools.p.vllm-version: \"new\" is not a version such as 0.32.0"),
+        mistake(
+            "side-channel: \"a:2\"",
+            "geometry: \"tp=2,blocksize=16\"",
+            "4:90: pools.p.workers[0].geometry: geometry \"tp=2,blocksize=16\": \"blocksize\" is not a"
+                + " key; known keys: tp, pp, dcp, block, layout, blocks, layers, heads, head-size, dtype,"
+                + " mla, latent, window, state, state-layers, state-dtype, conv, per-id"),
+        mistake(
+            "side-channel: \"a:2\"",
+            "geometry: \"tp=2,heads=8\"",
+            "4:90: pools.p.workers[0].geometry: \"heads\" is the model's; say it in model-config"),
+        mistake(
+            "side-channel: \"a:2\"",
+            "model-config: {layers: 4, dtype: bf16, kv-heads: 4}",
+            "4:94: pools.p.workers[0].model-config: \"head-size\" is missing: elements of a head; with MLA:"
+                + " latent"),
+        mistake(
+            "side-channel: \"a:2\"",
+            "model-config: {architecture: moo}",
+            "4:109: pools.p.workers[0].model-config.architecture: \"moo\" is none of dense, mla,"
+                + " sparse-mla, hybrid, moe, multimodal, encoder-decoder; did you mean \"moe\"?"),
+        mistake(
+            "side-channel: \"a:2\"",
+            "kv-transfer-config: '{\"kv_role\": \"kv_both\"}'",
+            "4:100: pools.p.workers[0].kv-transfer-config: kv-transfer-config: kv_connector is missing"),
+        mistake(
+            "side-channel: \"a:2\"",
+            "kv-transfer-config: NixlConnector",
+            "4:100: pools.p.workers[0].kv-transfer-config: is not an object; write it in YAML, or as JSON"
+                + " in single quotes"),
+        mistake(
+            "side-channel: \"a:2\"",
+            "prefix-caching: perhaps",
+            "4:96: pools.p.workers[0].prefix-caching: \"perhaps\" is not true or false"),
+        mistake(
+            "side-channel: \"a:2\"",
+            "transfer-mode: pul",
+            "4:95: pools.p.workers[0].transfer-mode: \"pul\" is none of pull, push; did you mean"
+                + " \"pull\"?"),
+        mistake(
             "role: decode, model: llama",
             "role: decode, model: qwen",
             "9:20: routes[0].decode.pool: pool \"d\" serves model \"qwen\", this route matches"

@@ -6,7 +6,7 @@ import dev.millrace.router.agents.Agents;
 import dev.millrace.router.agents.Heartbeats;
 import dev.millrace.router.edges.Edge;
 import dev.millrace.router.edges.EdgeState;
-import dev.millrace.router.edges.HashJudge;
+import dev.millrace.router.edges.ProfileJudge;
 import dev.millrace.router.edges.RouteEdges;
 import dev.millrace.router.edges.Watch;
 import dev.millrace.router.handoff.Ledger;
@@ -211,7 +211,9 @@ public final class Router {
       Leftovers leftovers = new Leftovers(workers, ledger, agents, calls, nanoClock);
       Prober prober = new Prober(vertx, calls, sideChannels, leftovers::free);
       CanaryFlights canaries = new CanaryFlights(calls, leftovers, new SecureRandom());
-      Watch watch = new Watch(vertx, prober, new HashJudge(), canaries, nanoClock);
+      Watch watch =
+          new Watch(
+              vertx, prober, new ProfileJudge(!table.agents().isEmpty()), canaries, nanoClock);
       EvidenceCollector evidence = new EvidenceCollector(vertx, context, client);
       return new House(table, nanoClock, workers, ledger, agents, watch, evidence);
     }

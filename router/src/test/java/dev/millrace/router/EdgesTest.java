@@ -189,7 +189,8 @@ final class EdgesTest {
     awaitSettled();
     d.misbehave(new Misbehaviour.ResetBeforeHead());
     for (int i = 0; i < 3; i++) {
-      assertThat(ask().statusCode()).isEqualTo(502);
+      HttpResponse<String> answer = ask();
+      assertThat(answer.statusCode()).as(answer.body()).isEqualTo(502);
     }
 
     assertThat(edge(0).getString("state")).isEqualTo("broken");

@@ -10,6 +10,7 @@ import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.Layout;
 import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Parallelism;
+import dev.millrace.layout.compatibility.Fact;
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.EngineRole;
 import dev.millrace.simulator.Misbehaviour;
@@ -126,13 +127,7 @@ final class LedgerTest {
             throw new AssertionError(e);
           }
         });
-    Declared declared =
-        new Declared(
-            Optional.empty(),
-            Optional.empty(),
-            Optional.empty(),
-            Optional.empty(),
-            Optional.of(lease));
+    Declared declared = Declared.nothing().with(Fact.LEASE, lease, "the test");
     stage.open(new WorkerAddress(p.uri(), Optional.empty(), declared), d.url(), agent(p).address());
     Stage.await("the agent answers", () -> admin("/pd/agents").contains("\"state\":\"up\""));
     RawClient client = stage.raw().send(RawClient.post(COMPLETIONS, body(false)));

@@ -151,7 +151,7 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
 
   private static Pool pool(String name, Role role, List<URI> urls) {
     return Pool.of(
-        name, role, MODEL, EngineKind.VLLM, urls.stream().map(WorkerAddress::of).toList());
+        name, role, MODEL, EngineKind.MILLRACE_SIM, urls.stream().map(WorkerAddress::of).toList());
   }
 
   URI url(String path) {

@@ -1,14 +1,17 @@
 package dev.millrace.router.admin;
 
+import dev.millrace.layout.compatibility.Judgement;
+import dev.millrace.layout.compatibility.Missing;
+import dev.millrace.layout.compatibility.Reason;
+import dev.millrace.layout.compatibility.Verdict;
+import dev.millrace.layout.compatibility.Way;
 import dev.millrace.router.edges.Edge;
 import dev.millrace.router.edges.EdgeState;
 import dev.millrace.router.edges.RouteEdges;
 import dev.millrace.router.edges.Watch;
-import dev.millrace.router.edges.Way;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.util.List;
-import java.util.Locale;
 
 /** {@code /pd/matrix}: which workers can work together, and why others cannot. */
 final class MatrixPage {
@@ -34,18 +37,50 @@ final class MatrixPage {
         new JsonObject().put("prefill", edge.prefill().url()).put("decode", edge.decode().url());
     switch (edge.state()) {
       case EdgeState.Usable(Way way, List<String> notes) ->
-          json.put("state", "usable")
-              .put("way", way.name().toLowerCase(Locale.ROOT))
-              .put("why", new JsonArray(notes));
+          json.put("state", "usable").put("way", way.toString()).put("why", new JsonArray(notes));
       case EdgeState.Pending(String why) -> json.put("state", "pending").put("why", one(why));
-      case EdgeState.Refused(List<String> reasons) ->
-          json.put("state", "refused").put("why", new JsonArray(reasons));
+      case EdgeState.Refused(List<Judgement> tried) ->
+          json.put("state", "refused").put("why", reasons(tried));
       case EdgeState.Broken(_, String why, _) -> json.put("state", "broken").put("why", one(why));
     }
     return json.put("hand_offs", edge.totalHandOffs())
         .put("failures", edge.totalFailures())
         .put("recomputed", edge.totalRecomputed())
         .put("bytes_per_second", Math.round(edge.bandwidth().bytesPerSecond()));
+  }
+
+  private static JsonArray reasons(List<Judgement> tried) {
+    JsonArray all = new JsonArray();
+    for (Judgement judgement : tried) {
+      String way = judgement.way().toString();
+      switch (judgement.verdict()) {
+        case Verdict.Refused(List<Reason> reasons) ->
+            reasons.forEach(reason -> all.add(json(way, reason)));
+        case Verdict.Unknown(List<Missing> missing) ->
+            missing.forEach(fact -> all.add(json(way, fact)));
+        case Verdict.Fits _, Verdict.FitsWith _ -> {}
+      }
+    }
+    return all;
+  }
+
+  private static JsonObject json(String way, Reason reason) {
+    return new JsonObject()
+        .put("way", way)
+        .put("rule", reason.rule().toString())
+        .put("prefill", reason.prefill())
+        .put("decode", reason.decode())
+        .put("source", reason.source())
+        .put("remedy", reason.remedy());
+  }
+
+  private static JsonObject json(String way, Missing missing) {
+    return new JsonObject()
+        .put("way", way)
+        .put("rule", missing.rule().toString())
+        .put("missing", missing.what())
+        .put("side", missing.side().toString())
+        .put("remedy", missing.remedy());
   }
 
   private static JsonArray one(String why) {

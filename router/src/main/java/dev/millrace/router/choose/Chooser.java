@@ -172,7 +172,7 @@ public final class Chooser {
     return switch (state) {
       case EdgeState.Pending(String why) -> why;
       case EdgeState.Usable(_, _) -> "it is usable again";
-      case EdgeState.Refused(List<String> reasons) -> reasons.getFirst();
+      case EdgeState.Refused refused -> refused.first();
       case EdgeState.Broken(_, String why, _) -> why;
     };
   }

@@ -1,5 +1,6 @@
 package dev.millrace.router.edges;
 
+import dev.millrace.layout.compatibility.Way;
 import dev.millrace.router.probe.Sighting;
 import io.vertx.core.Future;
 

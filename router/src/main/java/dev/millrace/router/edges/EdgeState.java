@@ -1,5 +1,10 @@
 package dev.millrace.router.edges;
 
+import dev.millrace.layout.compatibility.Judgement;
+import dev.millrace.layout.compatibility.Missing;
+import dev.millrace.layout.compatibility.Reason;
+import dev.millrace.layout.compatibility.Verdict;
+import dev.millrace.layout.compatibility.Way;
 import java.util.List;
 
 /** Whether an edge carries exchanges, and why not. */
@@ -26,11 +31,24 @@ public sealed interface EdgeState {
   /**
    * The two do not fit, or nobody can tell that they do.
    *
-   * @param reasons at least one, the most fundamental first, each with its remedy
+   * @param tried every way that is allowed, at least one, with its reasons
    */
-  record Refused(List<String> reasons) implements EdgeState {
+  record Refused(List<Judgement> tried) implements EdgeState {
     public Refused {
-      reasons = List.copyOf(reasons);
+      tried = List.copyOf(tried);
+    }
+
+    /** The first reason of the first way, in a line. */
+    public String first() {
+      Judgement judgement = tried.getFirst();
+      return switch (judgement.verdict()) {
+        case Verdict.Refused(List<Reason> reasons) ->
+            "%s; %s".formatted(reasons.getFirst(), reasons.getFirst().remedy());
+        case Verdict.Unknown(List<Missing> missing) ->
+            "not known: %s; learn it from %s"
+                .formatted(missing.getFirst(), missing.getFirst().remedy());
+        case Verdict.Fits _, Verdict.FitsWith _ -> "it fits by " + judgement.way();
+      };
     }
   }
 

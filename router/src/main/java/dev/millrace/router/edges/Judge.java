@@ -1,6 +1,8 @@
 package dev.millrace.router.edges;
 
 import dev.millrace.config.Pairing;
+import dev.millrace.layout.compatibility.Judgement;
+import dev.millrace.layout.compatibility.Way;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.probe.Sighting;
 import java.util.List;
@@ -12,7 +14,7 @@ public interface Judge {
   record Seen(Worker worker, Sighting sighting) {}
 
   /** What it decides. */
-  sealed interface Judgement {
+  sealed interface Ruling {
     /**
      * They fit.
      *
@@ -20,16 +22,24 @@ public interface Judge {
      * @param notes what an operator should know
      * @param canary whether a known prompt has to be answered right first
      */
-    record Fits(Way way, List<String> notes, boolean canary) implements Judgement {}
+    record Fits(Way way, List<String> notes, boolean canary) implements Ruling {
+      public Fits {
+        notes = List.copyOf(notes);
+      }
+    }
 
     /**
      * They do not, or it cannot be told.
      *
-     * @param reasons at least one, each with its remedy
+     * @param tried every way that is allowed, with its reasons
      */
-    record Refuses(List<String> reasons) implements Judgement {}
+    record Refuses(List<Judgement> tried) implements Ruling {
+      public Refuses {
+        tried = List.copyOf(tried);
+      }
+    }
   }
 
   /** Judges a pair by what a route allows. */
-  Judgement judge(Seen prefill, Seen decode, Pairing pairing);
+  Ruling judge(Seen prefill, Seen decode, Pairing pairing);
 }

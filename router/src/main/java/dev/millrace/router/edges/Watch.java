@@ -3,7 +3,9 @@ package dev.millrace.router.edges;
 import dev.millrace.config.CanaryRule;
 import dev.millrace.config.Pairing;
 import dev.millrace.config.Route;
-import dev.millrace.router.edges.Judge.Judgement;
+import dev.millrace.layout.compatibility.Judgement;
+import dev.millrace.layout.compatibility.Way;
+import dev.millrace.router.edges.Judge.Ruling;
 import dev.millrace.router.edges.Judge.Seen;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
@@ -239,8 +241,9 @@ public final class Watch {
     vertx.setTimer(ASK_AGAIN.toMillis(), timer -> ask(one));
   }
 
-  private void seen(Watched one, Sighting sighting) {
-    boolean same = one.sighting.filter(sighting::equals).isPresent();
+  private void seen(Watched one, Sighting now) {
+    Sighting sighting = one.sighting.map(now::or).orElse(now);
+    boolean same = one.sighting.filter(sighting::saysTheSame).isPresent();
     one.trouble = "";
     one.sighting = Optional.of(sighting);
     if (!same) {
@@ -265,11 +268,9 @@ public final class Watch {
     Sighting p = prefill.sighting.get();
     Sighting d = decode.sighting.get();
     Pairing pairing = routeOf(edge).route().pairing();
-    Judgement judgement =
-        judge.judge(new Seen(edge.prefill(), p), new Seen(edge.decode(), d), pairing);
-    switch (judgement) {
-      case Judgement.Refuses(List<String> reasons) -> edge.become(new EdgeState.Refused(reasons));
-      case Judgement.Fits(Way way, List<String> notes, boolean needsCanary) -> {
+    switch (judge.judge(new Seen(edge.prefill(), p), new Seen(edge.decode(), d), pairing)) {
+      case Ruling.Refuses(List<Judgement> tried) -> edge.become(new EdgeState.Refused(tried));
+      case Ruling.Fits(Way way, List<String> notes, boolean needsCanary) -> {
         boolean mended = repairs.containsKey(edge) && pairing.canary() != CanaryRule.OFF;
         if (needsCanary || mended) {
           tryOut(edge, way, notes, p, d);
@@ -291,9 +292,7 @@ public final class Watch {
         .fly(new Canary.Flight(edge, way, p, d))
         .onComplete(flown -> {
           flying.remove(edge);
-          boolean current =
-              of(edge.prefill()).sighting.equals(Optional.of(p))
-                  && of(edge.decode()).sighting.equals(Optional.of(d));
+          boolean current = isStill(of(edge.prefill()), p) && isStill(of(edge.decode()), d);
           if (!current) {
             judge(edge);
           } else if (flown.succeeded()) {
@@ -308,6 +307,10 @@ public final class Watch {
           }
           checkSettled();
         });
+  }
+
+  private static boolean isStill(Watched one, Sighting judged) {
+    return one.sighting.filter(judged::saysTheSame).isPresent();
   }
 
   private RouteEdges routeOf(Edge edge) {
@@ -331,8 +334,7 @@ public final class Watch {
           case WORKER_GONE -> {}
         }
       }
-      case EdgeState.Refused(List<String> reasons) ->
-          LOG.warn("{} cannot be used: {}", edge, reasons.getFirst());
+      case EdgeState.Refused refused -> LOG.warn("{} cannot be used: {}", edge, refused.first());
       case EdgeState.Usable(Way way, _) -> LOG.info("{} is used, way {}", edge, way);
       case EdgeState.Pending(String why) -> LOG.debug("{}: {}", edge, why);
     }

@@ -1,6 +1,7 @@
 package dev.millrace.router.pools;
 
 import dev.millrace.config.Declared;
+import dev.millrace.layout.compatibility.Fact;
 import java.time.Duration;
 
 /**
@@ -22,8 +23,9 @@ public record Lease(Duration initial, Duration extension) {
 
   /** The lease of an engine of which this is declared; where nothing is, the shorter one. */
   public static Lease of(Declared declared) {
-    boolean renewable = declared.connectorVersion().orElse(MOST) >= FIRST_WITH_HEARTBEATS;
-    Duration initial = declared.lease().orElse(renewable ? LEASE : ABORT_TIMEOUT);
+    boolean renewable =
+        declared.value(Fact.CONNECTOR_VERSION).orElse(MOST) >= FIRST_WITH_HEARTBEATS;
+    Duration initial = declared.value(Fact.LEASE).orElse(renewable ? LEASE : ABORT_TIMEOUT);
     return new Lease(initial, renewable ? initial.multipliedBy(2).dividedBy(3) : Duration.ZERO);
   }
 

@@ -1,6 +1,5 @@
 package dev.millrace.router.probe;
 
-import dev.millrace.config.Declared;
 import dev.millrace.config.HostPort;
 import dev.millrace.router.handoff.Parameters;
 import dev.millrace.router.handoff.Pinned;
@@ -207,7 +206,7 @@ public final class Prober {
 
   private Future<?> sideChannel(Worker worker, Draft draft) {
     Optional<HostPort> where = address(worker, draft);
-    Optional<ConnectorVersion> version = version(worker.declared(), draft);
+    Optional<ConnectorVersion> version = connectorVersion(worker, draft);
     if (where.isEmpty() || version.isEmpty()) {
       return Future.succeededFuture();
     }
@@ -244,15 +243,8 @@ public final class Prober {
     return Optional.of(new HostPort(said.host(), said.port()));
   }
 
-  private static Optional<ConnectorVersion> version(Declared declared, Draft draft) {
-    Optional<Integer> number =
-        declared
-            .connectorVersion()
-            .or(() ->
-                declared
-                    .vllmVersion()
-                    .or(() -> draft.version)
-                    .flatMap(VllmReleases::connectorVersion));
+  private static Optional<ConnectorVersion> connectorVersion(Worker worker, Draft draft) {
+    Optional<Integer> number = Profiles.connectorVersion(worker, draft.version);
     if (number.isEmpty()) {
       draft.gaps.add(
           "the connector version of vLLM %s is not known, so its side channel was not asked; declare connector-version"

@@ -94,6 +94,32 @@ public record Sighting(
         .toList();
   }
 
+  /**
+   * This, and where the engine gave no answer what it said before, if it still is the same process.
+   */
+  public Sighting or(Sighting before) {
+    if (startSeconds.isEmpty() || !startSeconds.equals(before.startSeconds)) {
+      return this;
+    }
+    return new Sighting(
+        version.or(before::version),
+        models.isEmpty() ? before.models : models,
+        cache.or(before::cache),
+        startSeconds,
+        told.or(before::told),
+        handshake.or(before::handshake),
+        gaps);
+  }
+
+  /** Whether it says the same of the engine; what was not answered this time does not matter. */
+  public boolean saysTheSame(Sighting other) {
+    return withoutGaps().equals(other.withoutGaps());
+  }
+
+  private Sighting withoutGaps() {
+    return new Sighting(version, models, cache, startSeconds, told, handshake, List.of());
+  }
+
   /** It in one line. */
   public String words() {
     return "vLLM %s, engine %s, tp %s, block %s%s"
