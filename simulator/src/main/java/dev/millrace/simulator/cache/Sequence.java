@@ -2,7 +2,8 @@ package dev.millrace.simulator.cache;
 
 import dev.millrace.layout.BlockTable;
 import dev.millrace.simulator.model.KvFunction;
-import dev.millrace.simulator.model.Vocabulary;
+import dev.millrace.simulator.model.Prediction;
+import dev.millrace.simulator.model.Spoken;
 import java.util.Arrays;
 import java.util.List;
 
@@ -136,16 +137,16 @@ public final class Sequence {
   }
 
   /** Says {@code count} more tokens and returns them. */
-  public int[] decode(int count) {
-    int[] said = new int[count];
+  public Spoken decode(int count) {
+    long[] states = new long[count];
     for (int i = 0; i < count; i++) {
       compute();
       memory.digest(this, digested, size, digest);
       digested = size;
-      said[i] = Vocabulary.wordFor(KvFunction.fold(digest.state(), choice));
-      append(said[i]);
+      states[i] = digest.state();
+      append(Prediction.said(states[i], choice));
     }
-    return said;
+    return Spoken.in(choice, states);
   }
 
   /** The prefix hashes of the full blocks whose vectors are in memory. */

@@ -6,6 +6,7 @@ import dev.millrace.simulator.cache.CacheShape;
 import dev.millrace.simulator.cache.GroupBlocks;
 import dev.millrace.simulator.cache.KvMemory;
 import dev.millrace.simulator.cache.Sequence;
+import dev.millrace.simulator.model.Spoken;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
@@ -323,10 +324,10 @@ public final class Scheduler implements Generator {
         });
   }
 
-  private void heard(Generation generation, int[] tokens) {
-    generation.said += tokens.length;
-    counters.generationTokens.addAndGet(tokens.length);
-    Future<Void> taken = generation.listener.onTokens(tokens);
+  private void heard(Generation generation, Spoken said) {
+    generation.said += said.count();
+    counters.generationTokens.addAndGet(said.count());
+    Future<Void> taken = generation.listener.onTokens(said);
     if (generation.stage == Generation.Stage.ENDED) {
       return;
     }

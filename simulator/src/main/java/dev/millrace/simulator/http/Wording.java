@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import dev.millrace.simulator.core.HandOff;
+import dev.millrace.simulator.model.Prediction.Candidate;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
@@ -32,8 +33,17 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
     static final Finish LENGTH = new Finish("length", null);
   }
 
-  /** One finished choice. */
-  record Said(int index, String text, List<Integer> tokens, Finish finish) {}
+  /**
+   * One finished choice.
+   *
+   * @param likelihoods per token, itself and the likeliest; empty lists where nobody asked
+   */
+  record Said(
+      int index,
+      String text,
+      List<Integer> tokens,
+      List<List<Candidate>> likelihoods,
+      Finish finish) {}
 
   /** Token counts of all choices together. */
   record Usage(int promptTokens, int completionTokens) {}
@@ -59,7 +69,7 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
 
   /** The event of one token. */
   final String token(Piece piece) {
-    if (piece.isFirst() || piece.finish().isPresent() || returnsTokenIds()) {
+    if (piece.isFirst() || piece.finish().isPresent() || returnsTokenIds() || returnsLogprobs()) {
       return tokenEvent(piece);
     }
     if (template == null || template.index() != piece.index()) {
@@ -85,14 +95,26 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
     }
   }
 
-  /** One token on its way into a stream. */
-  record Piece(int index, int position, String text, int token, Optional<Finish> finish) {
+  /**
+   * One token on its way into a stream.
+   *
+   * @param offset characters of the choice's text that went before
+   * @param candidates the token itself and the likeliest; empty where nobody asked
+   */
+  record Piece(
+      int index,
+      int position,
+      int offset,
+      String text,
+      int token,
+      List<Candidate> candidates,
+      Optional<Finish> finish) {
     boolean isFirst() {
       return position == 0;
     }
 
     Piece withText(String other) {
-      return new Piece(index, position, other, token, finish);
+      return new Piece(index, position, offset, other, token, candidates, finish);
     }
   }
 
@@ -122,6 +144,30 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
   final boolean returnsTokenIds() {
     return head.request().tokenIds() == CompletionRequest.TokenIds.RETURN;
   }
+
+  final boolean returnsLogprobs() {
+    return head.request().alternatives().isPresent();
+  }
+
+  /**
+   * The value of {@code logprobs}: null if nobody asked.
+   *
+   * @param offset characters of the choice's text before the first of these tokens
+   * @param likelihoods per token, itself and the likeliest
+   */
+  final void writeLogprobs(JsonGenerator json, int offset, List<List<Candidate>> likelihoods)
+      throws IOException {
+    if (!returnsLogprobs()) {
+      json.writeNullField("logprobs");
+      return;
+    }
+    json.writeObjectFieldStart("logprobs");
+    writeLikelihoods(json, offset, likelihoods);
+    json.writeEndObject();
+  }
+
+  abstract void writeLikelihoods(JsonGenerator json, int offset, List<List<Candidate>> likelihoods)
+      throws IOException;
 
   final void writeHead(JsonGenerator json, String object) throws IOException {
     json.writeStringField("id", head.id());

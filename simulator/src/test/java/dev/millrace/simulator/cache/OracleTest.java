@@ -62,7 +62,7 @@ class OracleTest {
 
   /** What is said by a sequence that somebody else has computed. */
   private static int next(KvMemory memory) {
-    return sequence(memory, PROMPT.length).decode(1)[0];
+    return sequence(memory, PROMPT.length).decode(1).token(0);
   }
 
   @ParameterizedTest
@@ -126,10 +126,10 @@ class OracleTest {
   void nextToken_saidBitByBit_isTheSame(GeometrySpec spec) {
     KvMemory memory = new KvMemory(spec);
     Sequence atOnce = sequence(memory, 0);
-    int[] expected = atOnce.decode(3);
+    int[] expected = atOnce.decode(3).tokens();
     Sequence slowly = sequence(memory, 0);
     for (int token : expected) {
-      assertThat(slowly.decode(1)).containsExactly(token);
+      assertThat(slowly.decode(1).tokens()).containsExactly(token);
     }
     assertThat(memory.free()).isPositive();
   }
