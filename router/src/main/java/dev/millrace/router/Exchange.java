@@ -6,6 +6,7 @@ import dev.millrace.router.choose.Choice;
 import dev.millrace.router.choose.Chooser;
 import dev.millrace.router.choose.Reservation;
 import dev.millrace.router.edges.Edge;
+import dev.millrace.router.edges.RouteEdges;
 import dev.millrace.router.handoff.HandOff;
 import dev.millrace.router.handoff.Outcome;
 import dev.millrace.router.handoff.Parameters.Found;
@@ -17,6 +18,7 @@ import dev.millrace.router.http.Classified;
 import dev.millrace.router.http.ClientRequest;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.RequestId;
+import dev.millrace.router.pools.TransferReport;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.telemetry.Waterfall;
 import dev.millrace.router.telemetry.Waterfall.Part;
@@ -25,6 +27,8 @@ import io.vertx.core.http.HttpServerRequest;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -337,6 +341,7 @@ final class Exchange {
   private Mono<Ending> decodeLeg(Service to, Buffer body) {
     Worker worker = Objects.requireNonNull(places.decodeWorker(), "no place on a decode worker");
     waterfall.decodeOn(worker.url());
+    waterfall.handsOver(handOff != null);
     if (handOff != null) {
       handOff.readBy(worker);
     }
@@ -350,7 +355,7 @@ final class Exchange {
             requestId,
             body,
             this::decodeProgress,
-            waterfall::transferred);
+            transferListener(to));
     Mono<DecodeLeg.Decoded> inTime =
         switch (to.client().answer()) {
           // The first byte of a whole answer is its last: only the total counts.
@@ -381,6 +386,19 @@ final class Exchange {
                 () -> waterfall.ended(Part.STREAM, lane.now()));
           }
         });
+  }
+
+  /** Takes what the decode worker's counters say, after the exchange, on another event loop. */
+  private Consumer<TransferReport> transferListener(Service to) {
+    Edge used = handOff == null ? null : edge;
+    RouteEdges edges = to.chooser().edges();
+    LongSupplier clock = lane.house.nanoClock;
+    return report -> {
+      waterfall.transferred(report);
+      if (used != null) {
+        edges.transferred(used, report, clock.getAsLong());
+      }
+    };
   }
 
   private void decodeProgress(DecodeLeg.Sent progress) {

@@ -48,6 +48,11 @@ public final class Chooser {
     return route;
   }
 
+  /** The pairs among which it chooses. */
+  public RouteEdges edges() {
+    return edges;
+  }
+
   /** Picks the workers for a request. */
   public Choice choose(Stages stages, Blame blame) {
     return switch (stages) {

@@ -11,12 +11,14 @@ public final class Bandwidth {
 
   private volatile double bytesPerSecond;
 
-  /** Takes a transfer into account. */
-  public synchronized void transferred(long bytes, double seconds) {
-    if (bytes >= SMALLEST_BYTES && seconds > 0) {
-      double now = bytes / seconds;
-      bytesPerSecond = bytesPerSecond == 0 ? now : bytesPerSecond + (now - bytesPerSecond) / 4;
+  /** Takes a transfer into account; false if it is too small to tell. */
+  synchronized boolean transferred(long bytes, double seconds) {
+    if (bytes < SMALLEST_BYTES || seconds <= 0) {
+      return false;
     }
+    double now = bytes / seconds;
+    bytesPerSecond = bytesPerSecond == 0 ? now : bytesPerSecond + (now - bytesPerSecond) / 4;
+    return true;
   }
 
   /** The mean; 0 where nothing has been measured. */

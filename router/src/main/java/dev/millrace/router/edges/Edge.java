@@ -1,7 +1,8 @@
 package dev.millrace.router.edges;
 
+import dev.millrace.config.OnRecompute;
+import dev.millrace.router.pools.TransferReport;
 import dev.millrace.router.pools.Worker;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.atomic.LongAdder;
 
@@ -14,17 +15,16 @@ public final class Edge {
     void changed(Edge edge, EdgeState before);
   }
 
-  /**
-   * A single failure may be the request's own; three in a row, with successes setting the count
-   * back, are the edge's.
-   */
-  static final int FAILURES_TO_BREAK = 3;
+  /** A transfer is slow if others of the route are this many times faster. */
+  private static final double SLOW = 10;
 
   private final Worker prefill;
   private final Worker decode;
   private final Listener listener;
   private final AtomicReference<EdgeState> state;
-  private final AtomicInteger failuresInARow = new AtomicInteger();
+  private final Streak failed = new Streak();
+  private final Streak computedAgain = new Streak();
+  private final Streak slow = new Streak();
   private final LongAdder handOffs = new LongAdder();
   private final LongAdder failures = new LongAdder();
   private final LongAdder recomputed = new LongAdder();
@@ -61,7 +61,9 @@ public final class Edge {
     EdgeState before = state.getAndSet(next);
     if (!before.equals(next)) {
       if (next instanceof EdgeState.Usable) {
-        failuresInARow.set(0);
+        failed.end();
+        computedAgain.end();
+        slow.end();
       }
       listener.changed(this, before);
     }
@@ -70,7 +72,7 @@ public final class Edge {
   /** A decode worker answered with blocks that went over it. */
   public void handedOff() {
     handOffs.increment();
-    failuresInARow.set(0);
+    failed.end();
   }
 
   /**
@@ -80,19 +82,46 @@ public final class Edge {
    */
   public void failed(String why, long nowNanos) {
     failures.increment();
-    strike(why, nowNanos);
-  }
-
-  /** The decode worker computed a prompt whose blocks it was handed. */
-  public void recomputed() {
-    recomputed.increment();
-  }
-
-  /** Counts something against the edge that its exchange did not suffer from. */
-  public void strike(String why, long nowNanos) {
-    if (failuresInARow.incrementAndGet() < FAILURES_TO_BREAK) {
-      return;
+    if (failed.longer()) {
+      breakOff(why, nowNanos);
     }
+  }
+
+  /**
+   * Takes what its decode worker's counters prove of an exchange that it carried.
+   *
+   * @param fastest bytes per second over the fastest edge of the route, 0 if not known
+   */
+  void transferred(TransferReport report, OnRecompute onRecompute, double fastest, long nowNanos) {
+    switch (report.outcome()) {
+      case TRANSFERRED -> computedAgain.end();
+      case PARTIAL, UNKNOWN -> {}
+      case RECOMPUTED -> {
+        recomputed.increment();
+        switch (onRecompute) {
+          case COUNT -> {}
+          case FAIL -> {
+            if (computedAgain.longer()) {
+              breakOff(decode + " computes prompts whose blocks it was handed", nowNanos);
+            }
+          }
+        }
+      }
+    }
+    if (report instanceof TransferReport.Measured(long bytes, double seconds, _)
+        && bandwidth.transferred(bytes, seconds)) {
+      if (bytes / seconds * SLOW >= fastest) {
+        slow.end();
+      } else if (slow.longer()) {
+        breakOff(
+            "blocks go over it at %.0f MB/s, over another edge at %.0f MB/s"
+                .formatted(bytes / seconds / 1e6, fastest / 1e6),
+            nowNanos);
+      }
+    }
+  }
+
+  private void breakOff(String why, long nowNanos) {
     EdgeState present = state.get();
     if (present instanceof EdgeState.Usable
         && state.compareAndSet(

@@ -1,6 +1,7 @@
 package dev.millrace.router.edges;
 
 import dev.millrace.config.Route;
+import dev.millrace.router.pools.TransferReport;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
 import java.util.ArrayList;
@@ -83,6 +84,13 @@ public final class RouteEdges {
     Map<Worker, Edge> row = all.get(prefill);
     Edge edge = row == null ? null : row.get(decode);
     return Objects.requireNonNull(edge, () -> prefill + " and " + decode + " are of no one route");
+  }
+
+  /** Takes what a decode worker's counters prove of an exchange that an edge carried. */
+  public void transferred(Edge edge, TransferReport report, long nowNanos) {
+    double fastest =
+        inOrder.stream().mapToDouble(one -> one.bandwidth().bytesPerSecond()).max().orElse(0);
+    edge.transferred(report, route.pairing().onRecompute(), fastest, nowNanos);
   }
 
   /** Whether the state of one is still being found out. */

@@ -1,6 +1,7 @@
 package dev.millrace.router.pools;
 
 import dev.millrace.router.http.Body;
+import dev.millrace.router.http.MetricsText;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
@@ -8,9 +9,9 @@ import io.vertx.core.http.HttpClient;
 import io.vertx.core.http.HttpClientResponse;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.RequestOptions;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.Arrays;
+import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.TimeUnit;
@@ -26,8 +27,9 @@ public final class EvidenceCollector {
   private static final Duration PAUSE = Duration.ofMillis(250);
   private static final Duration ANSWER_WITHIN = Duration.ofSeconds(2);
   private static final int MOST_METRICS_BYTES = 8 << 20;
-  private static final byte[] BYTES = ascii("vllm:nixl_bytes_transferred_sum");
-  private static final byte[] SECONDS = ascii("vllm:nixl_xfer_time_seconds_sum");
+  private static final String BYTES = "vllm:nixl_bytes_transferred_sum";
+  private static final String SECONDS = "vllm:nixl_xfer_time_seconds_sum";
+  private static final String TOKENS = "vllm:prompt_tokens_by_source_total";
 
   private final Vertx vertx;
   private final Context context;
@@ -78,48 +80,23 @@ public final class EvidenceCollector {
 
   /** The sums over all label sets, or null if there are none. */
   static TransferEvidence.@Nullable Counters countersIn(byte[] text, int length) {
-    double bytes = 0;
-    double seconds = 0;
-    boolean found = false;
-    for (int from = 0; from < length; ) {
-      int to = from;
-      while (to < length && text[to] != '\n') {
-        to++;
-      }
-      if (isSample(text, from, to, BYTES)) {
-        bytes += valueOf(text, from, to);
-        found = true;
-      } else if (isSample(text, from, to, SECONDS)) {
-        seconds += valueOf(text, from, to);
-      }
-      from = to + 1;
-    }
-    return found && !Double.isNaN(bytes) && !Double.isNaN(seconds)
-        ? new TransferEvidence.Counters(bytes, seconds)
-        : null;
+    MetricsText page = new MetricsText(text, length);
+    Optional<Double> bytes = page.sum(BYTES);
+    return bytes.isEmpty()
+        ? null
+        : new TransferEvidence.Counters(
+            bytes.get(),
+            page.sum(SECONDS).orElse(0.0),
+            tokens(page, "external_kv_transfer"),
+            tokens(page, "local_compute"));
   }
 
-  private static boolean isSample(byte[] text, int from, int to, byte[] name) {
-    int end = from + name.length;
-    return end < to
-        && (text[end] == '{' || text[end] == ' ')
-        && Arrays.equals(text, from, end, name, 0, name.length);
-  }
-
-  private static double valueOf(byte[] text, int from, int to) {
-    int space = to - 1;
-    while (space > from && text[space] != ' ') {
-      space--;
-    }
-    try {
-      return Double.parseDouble(
-          new String(text, space + 1, to - space - 1, StandardCharsets.US_ASCII));
-    } catch (NumberFormatException e) {
-      return Double.NaN;
-    }
-  }
-
-  private static byte[] ascii(String text) {
-    return text.getBytes(StandardCharsets.US_ASCII);
+  /** Negative where the engine does not count it. */
+  private static double tokens(MetricsText page, String source) {
+    List<MetricsText.Sample> samples =
+        page.samples(TOKENS).stream()
+            .filter(sample -> sample.label("source").filter(source::equals).isPresent())
+            .toList();
+    return samples.isEmpty() ? -1 : samples.stream().mapToDouble(MetricsText.Sample::value).sum();
   }
 }

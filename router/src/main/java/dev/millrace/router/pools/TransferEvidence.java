@@ -1,16 +1,19 @@
 package dev.millrace.router.pools;
 
+import java.util.Optional;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What a decode worker's own counters prove about single exchanges.
  *
- * <p>vLLM counts the bytes its connector has read and the time the reads took, for the engine as a
- * whole ({@code vllm:nixl_bytes_transferred_sum}, {@code vllm:nixl_xfer_time_seconds_sum}; seen
- * with 0.32.0). The difference between two looks at the counters belongs to an exchange only if its
- * decode leg was the only one that was open at any time between the first look's begin and the
- * second look's end, and it ended before the second look began. Otherwise nothing is claimed.
+ * <p>vLLM counts the bytes its connector has read, the time the reads took, and where the tokens of
+ * prompts came from, for the engine as a whole ({@code vllm:nixl_bytes_transferred_sum}, {@code
+ * vllm:nixl_xfer_time_seconds_sum}, {@code vllm:prompt_tokens_by_source_total}; seen with 0.32.0).
+ * Its {@code external_prefix_cache_hits} are no evidence: they count what was promised. The
+ * difference between two looks at the counters belongs to an exchange only if its decode leg was
+ * the only one that was open at any time between the first look's begin and the second look's end,
+ * and it ended before the second look began. Otherwise nothing is claimed.
  *
  * <p>A look is asked for when a leg has ended, and one look serves all legs that ended before it.
  * Event loops report legs from their own threads, so the few fields are guarded by this object's
@@ -32,8 +35,14 @@ public final class TransferEvidence {
    *
    * @param bytes bytes read since the engine's start
    * @param seconds time the reads took since then
+   * @param loadedTokens of prompts, from other engines; negative where that is not counted
+   * @param computedTokens of prompts, by itself; negative where that is not counted
    */
-  public record Counters(double bytes, double seconds) {}
+  public record Counters(double bytes, double seconds, double loadedTokens, double computedTokens) {
+    private boolean countsTokens() {
+      return loadedTokens >= 0 && computedTokens >= 0;
+    }
+  }
 
   private static final TransferReport NOT_ALONE =
       new TransferReport.Unknown(TransferReport.Why.NOT_ALONE);
@@ -105,7 +114,15 @@ public final class TransferEvidence {
     if (before == null || now == null || now.bytes < before.bytes) {
       return new TransferReport.Unknown(TransferReport.Why.NOT_REPORTED);
     }
+    boolean tokens = before.countsTokens() && now.countsTokens();
     return new TransferReport.Measured(
-        Math.round(now.bytes - before.bytes), now.seconds - before.seconds);
+        Math.round(now.bytes - before.bytes),
+        now.seconds - before.seconds,
+        tokens
+            ? Optional.of(
+                new TransferReport.Tokens(
+                    Math.round(now.loadedTokens - before.loadedTokens),
+                    Math.round(now.computedTokens - before.computedTokens)))
+            : Optional.empty());
   }
 }

@@ -3,6 +3,7 @@ package dev.millrace.router.probe;
 import dev.millrace.config.HostPort;
 import dev.millrace.router.handoff.Parameters;
 import dev.millrace.router.handoff.Pinned;
+import dev.millrace.router.http.MetricsText;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.probe.EngineCalls.Answer;
 import dev.millrace.router.probe.Sighting.CacheConfig;

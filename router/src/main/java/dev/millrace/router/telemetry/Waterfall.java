@@ -68,6 +68,7 @@ public final class Waterfall {
   private int status;
   private String ending = "open";
   private int retries;
+  private boolean handedOver;
   private long totalNanos;
   private volatile TransferReport transfer = NO_LEG;
 
@@ -122,6 +123,14 @@ public final class Waterfall {
     transfer = NOT_ASKED_YET;
   }
 
+  /**
+   * Notes whether the decode leg names blocks; if not, the decode worker computes the prompt and
+   * nothing is to be said of a transfer.
+   */
+  public void handsOver(boolean blocks) {
+    handedOver = blocks;
+  }
+
   /** Notes what the decode worker reports about its reads; from any thread. */
   public void transferred(TransferReport report) {
     transfer = report;
@@ -173,12 +182,17 @@ public final class Waterfall {
 
   private JsonObject transferJson() {
     return switch (transfer) {
-      case TransferReport.Measured(long bytes, double seconds) ->
-          new JsonObject().put("bytes", bytes).put("seconds", seconds);
+      case TransferReport.Measured(long bytes, double seconds, var tokens) -> {
+        JsonObject json = new JsonObject().put("bytes", bytes).put("seconds", seconds);
+        tokens.ifPresent(from ->
+            json.put("tokens_loaded", from.loaded()).put("tokens_computed", from.computed()));
+        yield json.put("outcome", handedOver ? transfer.outcome().word() : "none");
+      }
       case TransferReport.Unknown(TransferReport.Why why) ->
           new JsonObject()
               .put("bytes", "unknown")
               .put("seconds", "unknown")
+              .put("outcome", handedOver ? transfer.outcome().word() : "none")
               .put("why", why.words());
     };
   }

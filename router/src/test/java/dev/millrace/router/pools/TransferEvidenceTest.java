@@ -8,6 +8,7 @@ import dev.millrace.router.pools.TransferReport.Unknown;
 import dev.millrace.router.pools.TransferReport.Why;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
 /** To whom the counters' rise belongs. */
@@ -18,7 +19,7 @@ final class TransferEvidenceTest {
 
   private void look(double bytes) {
     assertThat(evidence.lookBegins()).isTrue();
-    evidence.lookEnded(new Counters(bytes, bytes / 2));
+    evidence.lookEnded(new Counters(bytes, bytes / 2, -1, -1));
   }
 
   @Test
@@ -27,7 +28,7 @@ final class TransferEvidenceTest {
     evidence.end(evidence.begin(first::add));
     look(350);
 
-    assertThat(first).containsExactly(new Measured(250, 125));
+    assertThat(first).containsExactly(new Measured(250, 125, Optional.empty()));
   }
 
   @Test
@@ -61,7 +62,7 @@ final class TransferEvidenceTest {
     evidence.end(evidence.begin(first::add));
     assertThat(evidence.lookBegins()).isTrue();
     TransferEvidence.Leg during = evidence.begin(second::add);
-    evidence.lookEnded(new Counters(350, 1));
+    evidence.lookEnded(new Counters(350, 1, -1, -1));
     evidence.end(during);
     look(500);
 

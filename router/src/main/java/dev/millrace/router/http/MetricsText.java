@@ -1,4 +1,4 @@
-package dev.millrace.router.probe;
+package dev.millrace.router.http;
 
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
