@@ -29,6 +29,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       DemoCommand.class,
       ServeCommand.class,
       PlanCommand.class,
+      MatrixCommand.class,
       SimulateCommand.class,
       AgentCommand.class,
       ConfigCommand.class,
