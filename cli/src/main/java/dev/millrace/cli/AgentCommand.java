@@ -32,6 +32,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -54,6 +55,8 @@ final class AgentCommand implements Callable<Integer> {
       description = "The agent's configuration.")
   private Path file = Path.of("");
 
+  @Mixin private ParentOption parent = new ParentOption();
+
   AgentCommand(StopSignal stop) {
     this.stop = stop;
   }
@@ -61,6 +64,7 @@ final class AgentCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     AgentConfig config = read(file);
+    parent.watch(stop);
     AgentOptions options = options(config);
     Token token = token(config.tokenFile());
     AgentServerOptions listen =

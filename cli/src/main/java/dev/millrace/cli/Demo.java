@@ -1,8 +1,8 @@
 package dev.millrace.cli;
 
 import dev.millrace.config.Admin;
+import dev.millrace.config.AgentAddress;
 import dev.millrace.config.EngineKind;
-import dev.millrace.config.HostPort;
 import dev.millrace.config.Listen;
 import dev.millrace.config.Pool;
 import dev.millrace.config.Role;
@@ -14,57 +14,67 @@ import dev.millrace.layout.GeometrySpec;
 import dev.millrace.router.Router;
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.EngineRole;
-import dev.millrace.simulator.EngineStats;
 import dev.millrace.simulator.SimulatedEngine;
 import dev.millrace.simulator.Timing;
 import io.vertx.core.Vertx;
+import java.io.PrintWriter;
 import java.net.URI;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 
 /**
  * Simulated prefill and decode engines, the router in front of them, and one aggregated engine that
- * says what the answers should be; all in this process and on the loopback address.
+ * says what the answers should be, on the loopback address. Router and aggregated engine run in
+ * this process, the others where their transport is at home.
  */
 final class Demo implements AutoCloseable {
-  private static final String LOOPBACK = "127.0.0.1";
+  static final String LOOPBACK = "127.0.0.1";
   private static final int ROUTER_EVENT_LOOPS = 2;
 
   private final DemoSetup setup;
   private final Vertx vertx = Router.vertx();
-  private final List<SimulatedEngine> prefill = new ArrayList<>();
-  private final List<SimulatedEngine> decode = new ArrayList<>();
+  private final DemoEngines engines;
   private final SimulatedEngine aggregated;
   private final Router router;
 
-  private Demo(DemoSetup setup) {
+  private Demo(DemoSetup setup, PrintWriter childrenOutput) {
     this.setup = setup;
     try {
-      for (int i = 0; i < setup.prefillCount(); i++) {
-        prefill.add(engine(EngineRole.PREFILL, setup.prefill(), Duration.ZERO));
-      }
-      for (int i = 0; i < setup.decodeCount(); i++) {
-        decode.add(engine(EngineRole.DECODE, setup.decode(), setup.interToken()));
-      }
-      aggregated = engine(EngineRole.BOTH, setup.prefill(), Duration.ZERO);
+      engines =
+          switch (setup.transport()) {
+            case TCP -> new EnginesHere(vertx, setup);
+            case NIXL -> new EnginesApart(setup, childrenOutput);
+          };
+    } catch (RuntimeException e) {
+      Startup.closed(vertx.close());
+      throw e;
+    }
+    try {
+      aggregated = engine(vertx, EngineRole.BOTH, setup.prefill(), Duration.ZERO);
       router =
           Startup.started(
               "the router (port %d, admin port %d)".formatted(setup.port(), setup.adminPort()),
               Router.start(vertx, table(), System::nanoTime));
       var _ = Startup.started("judging the pairs of workers", router.settled());
     } catch (RuntimeException e) {
+      engines.close();
       Startup.closed(vertx.close());
       throw e;
     }
   }
 
-  /** Starts everything; it is ready when this returns. */
-  static Demo start(DemoSetup setup) {
-    return new Demo(setup);
+  /**
+   * Starts everything; it is ready when this returns.
+   *
+   * @param childrenOutput takes what engines in other processes print
+   */
+  static Demo start(DemoSetup setup, PrintWriter childrenOutput) {
+    return new Demo(setup, childrenOutput);
   }
 
-  private SimulatedEngine engine(EngineRole role, GeometrySpec geometry, Duration interToken) {
+  /** Starts an engine in this process. */
+  static SimulatedEngine engine(
+      Vertx vertx, EngineRole role, GeometrySpec geometry, Duration interToken) {
     EngineConfig config =
         EngineConfig.builder()
             .role(role)
@@ -81,34 +91,29 @@ final class Demo implements AutoCloseable {
     Listen listen = Listen.defaults().withPort(setup.port()).withEventLoops(ROUTER_EVENT_LOOPS);
     Admin admin = Admin.defaults().withPort(setup.adminPort());
     List<Pool> pools =
-        List.of(pool("prefill", Role.PREFILL, prefill), pool("decode", Role.DECODE, decode));
+        List.of(
+            pool("prefill", Role.PREFILL, engines.prefill()),
+            pool("decode", Role.DECODE, engines.decode()));
+    List<AgentAddress> agents = engines.agent().stream().toList();
     Route route =
         Route.of(DemoSetup.MODEL, Stage.roundRobin("prefill"), Stage.leastActive("decode"));
-    return RoutingTable.of(listen, admin, pools, List.of(route));
+    return RoutingTable.of(listen, admin, pools, agents, List.of(route));
   }
 
-  private static Pool pool(String name, Role role, List<SimulatedEngine> engines) {
-    List<WorkerAddress> workers = engines.stream().map(Demo::address).toList();
+  private static Pool pool(String name, Role role, List<DemoEngine> engines) {
+    List<WorkerAddress> workers =
+        engines.stream()
+            .map(engine -> WorkerAddress.of(engine.uri(), engine.sideChannel()))
+            .toList();
     return Pool.of(name, role, DemoSetup.MODEL, EngineKind.MILLRACE_SIM, workers);
-  }
-
-  private static WorkerAddress address(SimulatedEngine engine) {
-    int port = engine.sideChannelPort();
-    return port == 0
-        ? WorkerAddress.of(engine.uri())
-        : WorkerAddress.of(engine.uri(), new HostPort(LOOPBACK, port));
   }
 
   DemoSetup setup() {
     return setup;
   }
 
-  List<SimulatedEngine> prefill() {
-    return List.copyOf(prefill);
-  }
-
-  List<SimulatedEngine> decode() {
-    return List.copyOf(decode);
+  DemoEngines engines() {
+    return engines;
   }
 
   SimulatedEngine aggregated() {
@@ -127,24 +132,15 @@ final class Demo implements AutoCloseable {
     return URI.create("http://%s:%d".formatted(LOOPBACK, router.adminPort()));
   }
 
-  /** Bytes that all decode engines have read from prefill engines so far. */
-  long bytesRead() {
-    return decode.stream()
-        .map(SimulatedEngine::stats)
-        .mapToLong(EngineStats::bytesTransferred)
-        .sum();
-  }
-
-  /** Runs in which all decode engines have read them. */
-  long runsRead() {
-    return decode.stream().map(SimulatedEngine::stats).mapToLong(EngineStats::runs).sum();
+  /** What all decode engines have read from prefill engines so far. */
+  BlocksRead blocksRead(HttpJson http) {
+    return BlocksRead.of(http, engines.decode());
   }
 
   @Override
   public void close() {
     Startup.closed(router.close());
-    prefill.forEach(engine -> Startup.closed(engine.close()));
-    decode.forEach(engine -> Startup.closed(engine.close()));
+    engines.close();
     Startup.closed(aggregated.close());
     Startup.closed(vertx.close());
   }

@@ -1,13 +1,8 @@
 package dev.millrace.cli;
 
-import dev.millrace.layout.ElementType;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.GeometryText;
 import dev.millrace.layout.IncompatibleGeometry;
-import dev.millrace.layout.Layout;
-import dev.millrace.layout.ModelShape;
-import dev.millrace.layout.Parallelism;
-import dev.millrace.simulator.SimulatedEngine;
 import java.io.PrintWriter;
 import java.time.Duration;
 import java.util.List;
@@ -15,6 +10,7 @@ import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -71,20 +67,7 @@ final class DemoCommand implements Callable<Integer> {
   @Option(names = "--decode-layout", paramLabel = "NAME", description = "Layout of decode caches.")
   private String decodeLayout = "hnd";
 
-  @Option(names = "--layers", paramLabel = "N", description = "Layers of the model.")
-  private int layers = 4;
-
-  @Option(names = "--kv-heads", paramLabel = "N", description = "KV heads of the model.")
-  private int kvHeads = 4;
-
-  @Option(
-      names = "--head-size",
-      paramLabel = "N",
-      description = "Elements per head; with --mla, of the latent.")
-  private int headSize = 32;
-
-  @Option(names = "--mla", description = "Multi-head latent attention.")
-  private boolean mla;
+  @Mixin private ShapeOptions shape = new ShapeOptions();
 
   @Option(names = "--prefill-count", paramLabel = "N", description = "Number of prefill engines.")
   private int prefillCount = 1;
@@ -111,8 +94,12 @@ final class DemoCommand implements Callable<Integer> {
       description = "Its port for operators; by default 9090, or any if it is taken.")
   private @Nullable Integer adminPort;
 
-  @Option(names = "--transport", description = "How blocks travel: tcp.")
-  private String transport = "tcp";
+  @Option(
+      names = "--transport",
+      description =
+          "How blocks travel: ${COMPLETION-CANDIDATES}; with nixl (scripts/fetch-nixl.sh gets it)"
+              + " engines and a KV agent are processes of their own.")
+  private TransportChoice transport = TransportChoice.TCP;
 
   @Option(names = "--transfer", description = "Who moves them: engine.")
   private String transfer = "engine";
@@ -133,11 +120,10 @@ final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    requireOnly("--transport", transport, "tcp", List.of("nixl"));
     requireOnly("--transfer", transfer, "engine", List.of("bridge", "relay", "auto"));
     PrintWriter out = spec.commandLine().getOut();
     DemoSetup setup = setup(out);
-    try (Demo demo = Demo.start(setup)) {
+    try (Demo demo = Demo.start(setup, spec.commandLine().getErr())) {
       whenStarted.accept(demo);
       describe(demo, out);
       if (prompt != null) {
@@ -162,6 +148,7 @@ final class DemoCommand implements Callable<Integer> {
     int operatorsPort = port("--admin-port", adminPort, DEFAULT_ADMIN_PORT, out);
     atLeast("--max-tokens", 1, maxTokens);
     return new DemoSetup(
+        transport,
         geometry("prefill", prefillTp, prefillBlock, prefillLayout),
         geometry("decode", decodeTp, decodeBlock, decodeLayout),
         (int) atLeast("--prefill-count", 1, prefillCount),
@@ -173,17 +160,13 @@ final class DemoCommand implements Callable<Integer> {
 
   private GeometrySpec geometry(String stage, int tensorParallel, int block, String layout) {
     try {
-      ModelShape shape =
-          mla
-              ? ModelShape.mla(layers, headSize, ElementType.BFLOAT16)
-              : ModelShape.dense(layers, kvHeads, headSize, ElementType.BFLOAT16);
       GeometrySpec geometry =
-          new GeometrySpec(
-              shape,
-              Parallelism.tensor(tensorParallel),
+          shape.geometry(
+              tensorParallel,
               block,
-              Layout.parse(layout),
-              Math.ceilDiv(CACHED_TOKENS, Math.max(1, block)) + 1);
+              layout,
+              Math.ceilDiv(CACHED_TOKENS, Math.max(1, block)) + 1,
+              shape.dtype());
       // Building it once finds what does not go together.
       geometry.geometry();
       return geometry;
@@ -229,16 +212,19 @@ final class DemoCommand implements Callable<Integer> {
   }
 
   private static void describe(Demo demo, PrintWriter out) {
-    demo.prefill().forEach(engine -> out.println(engineLine("prefill", engine)));
-    demo.decode().forEach(engine -> out.println(engineLine("decode", engine)));
-    out.println(engineLine("aggregated", demo.aggregated()) + ", for comparison");
+    DemoEngines engines = demo.engines();
+    engines.prefill().forEach(engine -> out.println(engineLine("prefill", engine)));
+    engines.decode().forEach(engine -> out.println(engineLine("decode", engine)));
+    engines.agent().ifPresent(agent -> out.println("%-11s %s".formatted("agent", agent.url())));
+    String geometry = GeometryText.format(demo.setup().prefill());
+    out.println(
+        "%-11s %s  %s, for comparison".formatted("aggregated", demo.aggregated().uri(), geometry));
     out.println("%-11s %s".formatted("router", demo.routerUrl()));
     out.println("%-11s %s".formatted("admin", demo.adminUrl()));
   }
 
-  private static String engineLine(String name, SimulatedEngine engine) {
-    String geometry = GeometryText.format(engine.config().geometry());
-    return "%-11s %s  %s".formatted(name, engine.uri(), geometry);
+  private static String engineLine(String name, DemoEngine engine) {
+    return "%-11s %s  %s".formatted(name, engine.uri(), GeometryText.format(engine.geometry()));
   }
 
   private static int prove(Demo demo, String prompt, int maxTokens, PrintWriter out) {
@@ -252,8 +238,22 @@ final class DemoCommand implements Callable<Integer> {
     out.println(
         "moved: %d bytes in %d runs for %d prompt tokens (planned: %d bytes)"
             .formatted(
-                proof.bytesMoved(), proof.runs(), proof.promptTokens(), proof.bytesPlanned()));
-    if (proof.bytesMoved() == 0) {
+                proof.moved().bytes(),
+                proof.moved().runs(),
+                proof.promptTokens(),
+                proof.bytesPlanned()));
+    proof
+        .moved()
+        .byLibrary()
+        .ifPresent(counted ->
+            out.println(
+                "%s by its own telemetry: %d bytes in %d descriptors, %d requests"
+                    .formatted(
+                        counted.library(),
+                        counted.bytes(),
+                        counted.descriptors(),
+                        counted.requests())));
+    if (proof.moved().bytes() == 0) {
       out.println("nothing was moved: the decode engine has computed the prompt itself");
     }
     proof

@@ -6,6 +6,7 @@ import java.time.Duration;
 /**
  * What a demo consists of.
  *
+ * @param transport how blocks travel, which also decides where the engines run
  * @param prefill geometry of every prefill engine
  * @param decode geometry of every decode engine
  * @param prefillCount number of prefill engines
@@ -15,6 +16,7 @@ import java.time.Duration;
  * @param interToken time between two tokens of a decode engine
  */
 record DemoSetup(
+    TransportChoice transport,
     GeometrySpec prefill,
     GeometrySpec decode,
     int prefillCount,

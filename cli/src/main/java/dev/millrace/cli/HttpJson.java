@@ -39,13 +39,28 @@ final class HttpJson implements AutoCloseable {
     return send(HttpRequest.newBuilder(url));
   }
 
+  /** A page of text, which must be there. */
+  String text(URI url) {
+    HttpResponse<String> response = answer(HttpRequest.newBuilder(url).timeout(LONGEST).build());
+    if (response.statusCode() != 200) {
+      throw Failure.unreachable("%s answered %d".formatted(url, response.statusCode()));
+    }
+    return response.body();
+  }
+
   private Answer send(HttpRequest.Builder request) {
     HttpRequest built = request.timeout(LONGEST).build();
+    HttpResponse<String> response = answer(built);
     try {
-      HttpResponse<String> response = client.send(built, HttpResponse.BodyHandlers.ofString());
       return new Answer(response.statusCode(), new JsonObject(response.body()));
     } catch (DecodeException e) {
       throw Failure.unreachable("%s did not answer in JSON".formatted(built.uri()));
+    }
+  }
+
+  private HttpResponse<String> answer(HttpRequest built) {
+    try {
+      return client.send(built, HttpResponse.BodyHandlers.ofString());
     } catch (IOException e) {
       throw Failure.unreachable("%s does not answer: %s".formatted(built.uri(), e));
     } catch (InterruptedException e) {

@@ -28,6 +28,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
     subcommands = {
       DemoCommand.class,
       ServeCommand.class,
+      CheckCommand.class,
       PlanCommand.class,
       MatrixCommand.class,
       SimulateCommand.class,

@@ -12,8 +12,7 @@ import java.util.Optional;
  * @param answer what came through the router
  * @param expected what the aggregated engine answers to the same request
  * @param promptTokens tokens of the prompt
- * @param bytesMoved bytes that the decode engines have read for it
- * @param runs runs in which they have read them
+ * @param moved what the decode engines have read for it
  * @param bytesPlanned bytes that a plan for the two geometries moves
  * @param waterfall where the router says the time went
  */
@@ -21,8 +20,7 @@ record Proof(
     String answer,
     String expected,
     int promptTokens,
-    long bytesMoved,
-    long runs,
+    BlocksRead moved,
     long bytesPlanned,
     Optional<JsonObject> waterfall) {
   private static final String REQUEST_ID = "demo-once";
@@ -34,9 +32,14 @@ record Proof(
     return answer.equals(expected);
   }
 
-  /** Whether that proves anything: a decode engine that computes the prompt itself is right too. */
+  /**
+   * Whether that proves anything: a decode engine that computes the prompt itself is right too. A
+   * library that moves blocks must have counted the same bytes.
+   */
   boolean holds() {
-    return isEqual() && bytesMoved > 0;
+    return isEqual()
+        && moved.bytes() > 0
+        && moved.byLibrary().map(counted -> counted.bytes() == moved.bytes()).orElse(true);
   }
 
   /** Sends one chat request to the aggregated engine, and the same through the router. */
@@ -44,11 +47,9 @@ record Proof(
     JsonObject request = DemoRequest.chat(prompt, maxTokens);
     try (HttpJson http = new HttpJson()) {
       JsonObject expected = ask(http, demo.aggregated().uri(), request);
-      long bytesBefore = demo.bytesRead();
-      long runsBefore = demo.runsRead();
+      BlocksRead before = demo.blocksRead(http);
       JsonObject answer = ask(http, demo.routerUrl(), request);
-      long bytes = demo.bytesRead() - bytesBefore;
-      long runs = demo.runsRead() - runsBefore;
+      BlocksRead moved = demo.blocksRead(http).since(before);
       int promptTokens = answer.getJsonObject("usage").getInteger("prompt_tokens");
       PlanReport plan =
           PlanReport.of(
@@ -57,8 +58,7 @@ record Proof(
           DemoRequest.text(answer),
           DemoRequest.text(expected),
           promptTokens,
-          bytes,
-          runs,
+          moved,
           plan.bytesMoved(),
           waterfall(http, demo.adminUrl()));
     }

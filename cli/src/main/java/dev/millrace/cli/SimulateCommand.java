@@ -3,9 +3,6 @@ package dev.millrace.cli;
 import dev.millrace.layout.ElementType;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.IncompatibleGeometry;
-import dev.millrace.layout.Layout;
-import dev.millrace.layout.ModelShape;
-import dev.millrace.layout.Parallelism;
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.EngineRole;
 import dev.millrace.simulator.Pairing;
@@ -15,7 +12,9 @@ import io.vertx.core.Vertx;
 import java.io.PrintWriter;
 import java.time.Duration;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -63,25 +62,12 @@ final class SimulateCommand implements Callable<Integer> {
           "Layout of the cache: hnd, nhd, cross-layer and others (a wrong one lists them).")
   private String layout = "hnd";
 
-  @Option(names = "--layers", paramLabel = "N", description = "Layers of the model.")
-  private int layers = 4;
-
-  @Option(names = "--kv-heads", paramLabel = "N", description = "KV heads of the model.")
-  private int kvHeads = 4;
+  @Mixin private ShapeOptions shape = new ShapeOptions();
 
   @Option(
-      names = "--head-size",
+      names = "--blocks",
       paramLabel = "N",
-      description = "Elements per head; with --mla, of the latent.")
-  private int headSize = 32;
-
-  @Option(names = "--mla", description = "Multi-head latent attention.")
-  private boolean mla;
-
-  @Option(names = "--dtype", description = "Element type of the cache.")
-  private String dtype = "bf16";
-
-  @Option(names = "--blocks", paramLabel = "N", description = "Blocks per rank.")
+      description = "Blocks per rank, or a few more where a state needs several.")
   private int blocks = 512;
 
   @Option(
@@ -99,15 +85,19 @@ final class SimulateCommand implements Callable<Integer> {
   @Option(
       names = "--pairing",
       description =
-          "From whom it loads: any engine that a plan can serve, or those that vLLM accepts:"
-              + " ${COMPLETION-CANDIDATES}.")
+          "From whom it loads: any engine that a plan can serve, or those that vLLM accepts, with or"
+              + " without a look at the hash: ${COMPLETION-CANDIDATES}.")
   private Pairing pairing = Pairing.ANY;
 
   @Option(
       names = "--lease",
       paramLabel = "SECONDS",
-      description = "How long blocks stay pinned for a decode engine that gives no sign.")
-  private long leaseSeconds = 30;
+      description =
+          "How long blocks stay pinned for a decode engine that gives no sign; by default as in the"
+              + " vLLM that is played.")
+  private @Nullable Long leaseSeconds;
+
+  @Mixin private VllmOptions vllm = new VllmOptions();
 
   @Option(
       names = "--transport",
@@ -121,6 +111,8 @@ final class SimulateCommand implements Callable<Integer> {
       description = "Answer canned tokens as fast as possible, without any KV cache.")
   private boolean plain;
 
+  @Mixin private ParentOption parent = new ParentOption();
+
   SimulateCommand(StopSignal stop) {
     this.stop = stop;
   }
@@ -128,6 +120,7 @@ final class SimulateCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     EngineConfig config = config();
+    parent.watch(stop);
     Vertx vertx = Vertx.vertx();
     try {
       String what = "the simulated engine at %s:%d".formatted(host, port);
@@ -156,31 +149,29 @@ final class SimulateCommand implements Callable<Integer> {
         .orElse(sideChannel);
   }
 
-  private EngineConfig config() {
+  /** What the flags say. */
+  EngineConfig config() {
     try {
-      ElementType element = ElementType.parse(dtype);
-      ModelShape shape =
-          mla
-              ? ModelShape.mla(layers, headSize, element)
-              : ModelShape.dense(layers, kvHeads, headSize, element);
+      ElementType dtype = shape.dtype();
       GeometrySpec geometry =
-          new GeometrySpec(
-              shape, Parallelism.tensor(tensorParallel), blockSize, Layout.parse(layout), blocks);
+          shape.geometry(tensorParallel, blockSize, layout, blocks, vllm.element(dtype));
       // Building it once finds what does not go together.
       geometry.geometry();
-      return EngineConfig.builder()
-          .role(role)
-          .model(model)
-          .host(host)
-          .port(inRange("--port", port))
-          .sideChannelPort(inRange("--side-channel-port", sideChannelPort))
-          .geometry(geometry)
-          .pairing(pairing)
-          .timing(new Timing(prefillTokensPerSecond, Duration.ofMillis(interTokenMillis)))
-          .lease(Duration.ofSeconds(leaseSeconds))
-          .transport(transport.engineTransport())
-          .plain(plain)
-          .build();
+      EngineConfig.Builder engine =
+          EngineConfig.builder()
+              .role(role)
+              .model(model)
+              .host(host)
+              .port(inRange("--port", port))
+              .sideChannelPort(inRange("--side-channel-port", sideChannelPort))
+              .timing(new Timing(prefillTokensPerSecond, Duration.ofMillis(interTokenMillis)))
+              .transport(transport.engineTransport())
+              .plain(plain);
+      vllm.apply(engine, geometry, dtype, pairing);
+      if (leaseSeconds != null) {
+        engine.lease(Duration.ofSeconds(leaseSeconds));
+      }
+      return engine.build();
     } catch (IllegalArgumentException | IncompatibleGeometry e) {
       throw new ParameterException(spec.commandLine(), String.valueOf(e.getMessage()), e);
     }

@@ -40,6 +40,18 @@ final class StopSignal {
     given.countDown();
   }
 
+  /** The same, and ends this process all the same if the command takes too long to end. */
+  void giveFinally() {
+    give();
+    try {
+      if (!ended.await(CLOSING_SECONDS, TimeUnit.SECONDS)) {
+        Runtime.getRuntime().halt(exitCode);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
   /** Waits until somebody asks the command to end. */
   void await() {
     try {

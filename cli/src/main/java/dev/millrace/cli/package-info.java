@@ -6,6 +6,8 @@
  * flags and says what it did; the work is done by the modules. Long-running commands wait for a
  * {@link dev.millrace.cli.StopSignal}, which Ctrl-C, SIGTERM or a test gives, and then close what
  * they opened.
+ *
+ * <p>A demo over NIXL runs engines and agent as {@link dev.millrace.cli.Child}ren of its process.
  */
 @NullMarked
 package dev.millrace.cli;

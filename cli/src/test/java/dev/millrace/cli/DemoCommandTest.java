@@ -11,6 +11,7 @@ import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
 
 class DemoCommandTest {
@@ -55,11 +56,22 @@ class DemoCommandTest {
         .assertDone();
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"--window=20", "--state=mamba2:8:4:4:8"})
+  void once_severalCacheGroups_provesTheAnswer(String groups) {
+    String out =
+        CommandLineRun.of(demo("--once", "Hello", "--max-tokens", "30", groups)).assertDone().out();
+
+    assertThat(out).containsPattern("moved: ([1-9]\\d*) bytes");
+  }
+
   @Test
   void once_oneByteIsWrong_isNotSo() {
     CommandLineRun run =
-        tamperedWith(
-            demo -> demo.decode().forEach(e -> e.misbehave(new Misbehaviour.CorruptByte())));
+        tamperedWith(demo ->
+            TestDemos.engines(demo)
+                .simulatedDecode()
+                .forEach(e -> e.misbehave(new Misbehaviour.CorruptByte())));
 
     assertThat(run.exitCode()).isEqualTo(ExitCode.NOT_SO);
     assertThat(run.out())
@@ -70,7 +82,10 @@ class DemoCommandTest {
   @Test
   void once_engineRefuses_isNotSoWithItsAnswer() {
     CommandLineRun run =
-        tamperedWith(demo -> demo.decode().forEach(e -> e.misbehave(new Misbehaviour.Refuse(418))));
+        tamperedWith(demo ->
+            TestDemos.engines(demo)
+                .simulatedDecode()
+                .forEach(e -> e.misbehave(new Misbehaviour.Refuse(418))));
 
     run.assertFailed(ExitCode.NOT_SO);
     assertThat(run.err()).contains("answered 418");
@@ -120,8 +135,7 @@ class DemoCommandTest {
 
   @ParameterizedTest
   @CsvSource({
-    "--transport, nixl, is not there yet; use tcp",
-    "--transport, smoke, is not known; use tcp",
+    "--transport, smoke, '[TCP, NIXL]'",
     "--transfer, relay, is not there yet; use engine",
     "--prefill-layout, hmd, is not a layout",
     "--decode-tp, 3, 4 KV heads do not divide among 3",

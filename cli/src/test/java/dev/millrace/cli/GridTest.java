@@ -55,7 +55,7 @@ class GridTest {
     DemoSetup setup() {
       GeometrySpec prefill = spec(tp.prefill(), blocks.prefill(), layout);
       GeometrySpec decode = spec(tp.decode(), blocks.decode(), Layout.HND);
-      return new DemoSetup(prefill, decode, 1, 1, 0, 0, Duration.ZERO);
+      return new DemoSetup(TransportChoice.TCP, prefill, decode, 1, 1, 0, 0, Duration.ZERO);
     }
 
     private GeometrySpec spec(int tensorParallel, int blockSize, Layout order) {
@@ -108,7 +108,7 @@ class GridTest {
   }
 
   private static void prove(Cell cell) throws Exception {
-    try (Demo demo = Demo.start(cell.setup())) {
+    try (Demo demo = TestDemos.start(cell.setup())) {
       // Prompts of one token, of two blocks and a bit, and of many; none is another's prefix.
       for (int tokens : new int[] {1, 33, 100}) {
         String prompt = "%c".formatted('a' + tokens % 26) + "x".repeat(tokens - 1);
@@ -133,9 +133,9 @@ class GridTest {
   /** Asks both, compares the answers, and counts what the decode engine has read. */
   private static long bytesMovedFor(Demo demo, String prompt) throws Exception {
     String expected = complete(demo.aggregated().uri(), prompt);
-    long before = demo.bytesRead();
+    BlocksRead before = TestDemos.blocksRead(demo);
     assertThat(complete(demo.routerUrl(), prompt)).isEqualTo(expected).isNotBlank();
-    return demo.bytesRead() - before;
+    return TestDemos.blocksRead(demo).since(before).bytes();
   }
 
   private static String complete(URI server, String prompt) throws Exception {

@@ -30,12 +30,12 @@ class JavaScriptClientTest {
     requireTool("node");
     requireTool("npm");
     install();
-    try (Demo demo = Demo.start(TestDemos.small())) {
+    try (Demo demo = TestDemos.start(TestDemos.small())) {
       Ran client = run(60, "node", "client.mjs", demo.routerUrl() + "/v1", DemoSetup.MODEL);
 
       assertThat(client.exitCode()).as(client.output()).isZero();
       assertThat(client.output().lines().filter(line -> line.startsWith("ok "))).hasSize(5);
-      assertThat(demo.bytesRead()).isPositive();
+      assertThat(TestDemos.blocksRead(demo).bytes()).isPositive();
       TestDemos.assertNothingIsLeft(demo, Instant.now().plus(Duration.ofSeconds(10)));
     }
   }

@@ -2,10 +2,17 @@ package dev.millrace.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.millrace.layout.GeometrySpec;
+import dev.millrace.layout.GeometryText;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import picocli.CommandLine;
 
 class SimulateCommandTest {
   @Test
@@ -86,5 +93,26 @@ class SimulateCommandTest {
         CommandLineRun.of("simulate", "--role", "both", "--transport", "smoke").assertFailed(2);
 
     assertThat(run.err()).contains("TCP, NIXL").contains("smoke");
+  }
+
+  /** What the demo starts engines with says the same geometry again. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "tp=2,block=32,layout=nhd,blocks=9,layers=3,heads=2,head-size=8,dtype=fp16",
+        "block=16,blocks=9,layers=3,latent=24",
+        "block=16,blocks=9,layers=3,heads=2,head-size=8,window=7",
+        "block=16,blocks=12,layers=1,heads=2,head-size=8,state=gdn:2:2:8:8,state-layers=2,state-dtype=fp32,conv=2"
+      })
+  void flags_ofAGeometry_makeItAgain(String text) {
+    GeometrySpec spec = GeometryText.parse(text);
+    SimulateCommand command = new SimulateCommand(new StopSignal());
+    CommandLine line = new CommandLine(command);
+    List<String> flags = new ArrayList<>(ShapeOptions.flags(spec));
+    flags.add("--role=both");
+    line.setCaseInsensitiveEnumValuesAllowed(true);
+    line.parseArgs(flags.toArray(String[]::new));
+
+    assertThat(command.config().geometry()).isEqualTo(spec);
   }
 }

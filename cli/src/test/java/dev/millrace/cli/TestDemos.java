@@ -9,6 +9,8 @@ import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Parallelism;
 import dev.millrace.simulator.EngineStats;
 import dev.millrace.simulator.SimulatedEngine;
+import java.io.PrintWriter;
+import java.io.Writer;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.function.BooleanSupplier;
@@ -24,13 +26,32 @@ final class TestDemos {
     ModelShape model = ModelShape.dense(2, 2, 8, ElementType.BFLOAT16);
     GeometrySpec prefill = new GeometrySpec(model, Parallelism.tensor(1), 16, Layout.HND, 257);
     GeometrySpec decode = new GeometrySpec(model, Parallelism.tensor(2), 32, Layout.HND, 129);
-    return new DemoSetup(prefill, decode, 1, 1, 0, 0, Duration.ZERO);
+    return new DemoSetup(TransportChoice.TCP, prefill, decode, 1, 1, 0, 0, Duration.ZERO);
+  }
+
+  /** Starts a demo whose engines are in this process. */
+  static Demo start(DemoSetup setup) {
+    return Demo.start(setup, new PrintWriter(Writer.nullWriter()));
+  }
+
+  /** The engines of a demo that has them in this process. */
+  static EnginesHere engines(Demo demo) {
+    return (EnginesHere) demo.engines();
+  }
+
+  /** What the decode engines have read so far. */
+  static BlocksRead blocksRead(Demo demo) {
+    try (HttpJson http = new HttpJson()) {
+      return demo.blocksRead(http);
+    }
   }
 
   /** No open request, no held block, no place taken. */
   static void assertNothingIsLeft(Demo demo, Instant deadline) throws InterruptedException {
     for (SimulatedEngine engine :
-        Stream.concat(demo.prefill().stream(), demo.decode().stream()).toList()) {
+        Stream.concat(
+                engines(demo).simulatedPrefill().stream(), engines(demo).simulatedDecode().stream())
+            .toList()) {
       await(
           deadline,
           () -> isIdle(engine.stats()),

@@ -13,10 +13,16 @@ import dev.millrace.router.pools.Workers;
 import dev.millrace.router.probe.EngineCalls;
 import io.vertx.core.Future;
 import java.time.Duration;
+import java.util.HashSet;
+import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.LongSupplier;
 
-/** The blocks that engines hold after prompts of the router's own, on the books like any other. */
+/**
+ * The blocks that engines hold after prompts of the router's own, on the books like any other.
+ * Belongs to one event loop.
+ */
 final class Leftovers {
   private static final Duration ANSWER_WITHIN = Duration.ofSeconds(5);
 
@@ -25,6 +31,7 @@ final class Leftovers {
   private final Agents agents;
   private final EngineCalls calls;
   private final LongSupplier nanoClock;
+  private final Set<Future<Outcome>> open = new HashSet<>();
 
   Leftovers(
       Workers workers, Ledger ledger, Agents agents, EngineCalls calls, LongSupplier nanoClock) {
@@ -56,8 +63,17 @@ final class Leftovers {
                 .release(agent.get(), pinned)
                 .<Outcome>map(done -> new Outcome.Released(Outcome.By.AGENT))
                 .recover(failure -> byRequest(blocks));
-    freed.onComplete(
-        outcome -> blocks.end(outcome.succeeded() ? outcome.result() : new Outcome.Expired()));
+    Future<Outcome> outcome = freed.otherwise(failure -> new Outcome.Expired());
+    open.add(outcome);
+    outcome.onSuccess(how -> {
+      open.remove(outcome);
+      blocks.end(how);
+    });
+  }
+
+  /** Completes when everything that is being freed now is free, or cannot be. */
+  Future<?> settled() {
+    return Future.join(List.copyOf(open));
   }
 
   /** Roles are not enforced by vLLM (0.32.0): a prefill engine refuses like a decode engine. */

@@ -15,7 +15,6 @@ import dev.millrace.transfer.tcp.TcpTransport;
 import dev.millrace.transfer.tcp.TcpTransportOptions;
 import io.vertx.core.Vertx;
 import java.net.URI;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -43,8 +42,7 @@ final class TestAgent implements AutoCloseable {
   static TestAgent reaching(Vertx vertx, Path folder, SimulatedEngine... engines) throws Exception {
     List<AgentOptions.SideChannel> channels =
         Arrays.stream(engines).map(TestAgent::channel).toList();
-    EngineTransport.Tcp tcp = (EngineTransport.Tcp) engines[0].config().transport();
-    SharedSecret secret = SharedSecret.of(tcp.secret().getBytes(StandardCharsets.UTF_8));
+    SharedSecret secret = ((EngineTransport.Tcp) engines[0].config().transport()).secret();
     KvAgent agent =
         KvAgent.start(
             new AgentOptions(channels, 64 << 20, 8 << 20, Duration.ofSeconds(60), LONG, LONG, 32),

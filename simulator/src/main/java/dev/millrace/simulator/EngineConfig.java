@@ -1,12 +1,17 @@
 package dev.millrace.simulator;
 
+import dev.millrace.layout.CompatibilityHash;
+import dev.millrace.layout.CompatibilityHash.Speculation;
 import dev.millrace.layout.ElementType;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.Layout;
 import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Parallelism;
+import dev.millrace.layout.compatibility.TransferMode;
+import dev.millrace.simulator.cache.CacheShape;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.Optional;
 
 /**
  * What a simulated engine is.
@@ -18,13 +23,13 @@ import java.time.Duration;
  * @param host address to listen on, also told to decode engines
  * @param port HTTP port, 0 for any free one
  * @param sideChannelPort port of the handshake listener, 0 for any free one
+ * @param release of vLLM that it plays
  * @param pairing from which prefill engines it loads
  * @param timing how long it pretends to compute
- * @param lease how long blocks stay pinned for a decode engine that gives no sign (vLLM: {@code
- *     kv_lease_duration}, 30 s)
+ * @param lease how long blocks stay pinned for a decode engine that gives no sign
  * @param heartbeat how often it asks others to keep blocks pinned that it waits for (vLLM: 5 s)
  * @param transport how its blocks travel to and from other engines
- * @param attentionBackend name of the attention backend in the handshake
+ * @param flags what goes into its compatibility hash beside its geometry
  * @param maxModelLength most tokens of prompt and answer together
  * @param maxRunning most generations at the same time
  * @param maxWaiting most generations that wait; more are refused with 503
@@ -40,12 +45,13 @@ public record EngineConfig(
     String host,
     int port,
     int sideChannelPort,
+    VllmRelease release,
     Pairing pairing,
     Timing timing,
     Duration lease,
     Duration heartbeat,
     EngineTransport transport,
-    String attentionBackend,
+    LaunchFlags flags,
     int maxModelLength,
     int maxRunning,
     int maxWaiting,
@@ -62,6 +68,11 @@ public record EngineConfig(
       throw new IllegalArgumentException(
           "port=%d, sideChannelPort=%d (each 0 to 65535)".formatted(port, sideChannelPort));
     }
+    if (geometry.model().groups().size() > 1 && !flags.hybridCaches()) {
+      throw new IllegalArgumentException(
+          "%d KV-cache groups need the hybrid KV-cache manager, which is off (vLLM %s)"
+              .formatted(geometry.model().groups().size(), release.version()));
+    }
     if (maxModelLength < 2 || maxRunning < 1 || maxWaiting < 1 || defaultChatTokens < 1) {
       throw new IllegalArgumentException(
           "maxModelLength=%d (>= 2), maxRunning=%d, maxWaiting=%d, defaultChatTokens=%d (each >= 1)"
@@ -76,29 +87,6 @@ public record EngineConfig(
     return new Builder();
   }
 
-  /** A builder that starts from this configuration. */
-  public Builder toBuilder() {
-    return new Builder()
-        .role(role)
-        .model(model)
-        .geometry(geometry)
-        .host(host)
-        .port(port)
-        .sideChannelPort(sideChannelPort)
-        .pairing(pairing)
-        .timing(timing)
-        .lease(lease)
-        .heartbeat(heartbeat)
-        .transport(transport)
-        .attentionBackend(attentionBackend)
-        .maxModelLength(maxModelLength)
-        .maxRunning(maxRunning)
-        .maxWaiting(maxWaiting)
-        .defaultChatTokens(defaultChatTokens)
-        .plain(plain)
-        .clock(clock);
-  }
-
   /** Without the secret. */
   @Override
   public String toString() {
@@ -107,10 +95,26 @@ public record EngineConfig(
 
   /** What {@code /version} answers and the compatibility hash contains. */
   public String version() {
-    return switch (pairing) {
-      case ANY -> "0.32.0+millrace-sim";
-      case VLLM -> "0.32.0";
-    };
+    return pairing.isVllm() ? release.version() : release.version() + "+millrace-sim";
+  }
+
+  /** What the handshake says that must be equal on both sides. */
+  public CompatibilityHash hash() {
+    ModelShape shape = geometry.model();
+    return new CompatibilityHash(
+        version(),
+        release.connector().number(),
+        flags.modelPath(),
+        flags.dtype(),
+        shape.kvHeads(),
+        shape.headSize(),
+        shape.layers(),
+        flags.attentionBackend(),
+        flags.cacheDtype(),
+        geometry.layout().isCrossLayer(),
+        flags.hybridCaches(),
+        flags.speculation().orElse(null),
+        flags.transferMode().toString());
   }
 
   /** Puts a configuration together; every value has a default. */
@@ -127,12 +131,19 @@ public record EngineConfig(
     private String host = "127.0.0.1";
     private int port;
     private int sideChannelPort;
+    private VllmRelease release = VllmRelease.RECORDED;
     private Pairing pairing = Pairing.ANY;
     private Timing timing = Timing.ZERO;
-    private Duration lease = Duration.ofSeconds(30);
+    private Optional<Duration> lease = Optional.empty();
     private Duration heartbeat = Duration.ofSeconds(5);
     private EngineTransport transport = EngineTransport.tcp();
-    private String attentionBackend = "";
+    private Optional<String> modelPath = Optional.empty();
+    private Optional<String> dtype = Optional.empty();
+    private Optional<String> attentionBackend = Optional.empty();
+    private String cacheDtype = "auto";
+    private Optional<Boolean> hybridCaches = Optional.empty();
+    private Optional<Speculation> speculation = Optional.empty();
+    private TransferMode transferMode = TransferMode.PULL;
     private int maxModelLength = Integer.MAX_VALUE;
     private int maxRunning = 256;
     private int maxWaiting = 1024;
@@ -178,6 +189,12 @@ public record EngineConfig(
       return this;
     }
 
+    /** The vLLM that it plays; 0.32.0 by default. */
+    public Builder release(VllmRelease release) {
+      this.release = release;
+      return this;
+    }
+
     /** From which engines it loads; {@code ANY} by default. */
     public Builder pairing(Pairing pairing) {
       this.pairing = pairing;
@@ -190,9 +207,9 @@ public record EngineConfig(
       return this;
     }
 
-    /** How long blocks stay pinned; 30 s by default. */
+    /** How long blocks stay pinned; by default as in its release. */
     public Builder lease(Duration lease) {
-      this.lease = lease;
+      this.lease = Optional.of(lease);
       return this;
     }
 
@@ -208,9 +225,45 @@ public record EngineConfig(
       return this;
     }
 
-    /** Name in the handshake; by default FLASH_ATTN, or CPU_ATTN with layout {@code cpu}. */
+    /** The model as its command line has it; by default the name that it serves. */
+    public Builder modelPath(String modelPath) {
+      this.modelPath = Optional.of(modelPath);
+      return this;
+    }
+
+    /** PyTorch's name of the model's type; by default that of the cache's elements. */
+    public Builder dtype(String dtype) {
+      this.dtype = Optional.of(dtype);
+      return this;
+    }
+
+    /** Attention backend; by default FLASH_ATTN, or CPU_ATTN with layout {@code cpu}. */
     public Builder attentionBackend(String attentionBackend) {
-      this.attentionBackend = attentionBackend;
+      this.attentionBackend = Optional.of(attentionBackend);
+      return this;
+    }
+
+    /** {@code --kv-cache-dtype}; {@code auto} by default. */
+    public Builder cacheDtype(String cacheDtype) {
+      this.cacheDtype = cacheDtype;
+      return this;
+    }
+
+    /** Whether the hybrid KV-cache manager is on; by default as in its release. */
+    public Builder hybridCaches(boolean on) {
+      this.hybridCaches = Optional.of(on);
+      return this;
+    }
+
+    /** A draft model; none by default. */
+    public Builder speculation(Speculation speculation) {
+      this.speculation = Optional.of(speculation);
+      return this;
+    }
+
+    /** Who is said to move the blocks; decode engines by default. */
+    public Builder transferMode(TransferMode transferMode) {
+      this.transferMode = transferMode;
       return this;
     }
 
@@ -252,24 +305,34 @@ public record EngineConfig(
 
     /** The configuration. */
     public EngineConfig build() {
-      String backend = attentionBackend;
-      if (backend.isEmpty()) {
-        backend = geometry.layout() == Layout.CPU_ATTENTION ? "CPU_ATTN" : "FLASH_ATTN";
-      }
-      long capacity = (long) (geometry.blocks() - 1) * geometry.blockSize();
+      String backend =
+          attentionBackend.orElseGet(
+              () -> geometry.layout() == Layout.CPU_ATTENTION ? "CPU_ATTN" : "FLASH_ATTN");
+      GeometrySpec inEffect = release.inEffect(geometry, backend);
+      LaunchFlags flags =
+          new LaunchFlags(
+              modelPath.orElse(model),
+              dtype.orElseGet(() -> geometry.model().element().vllmName()),
+              backend,
+              cacheDtype,
+              hybridCaches.orElseGet(release::keepsHybridCaches),
+              speculation,
+              transferMode);
+      long capacity = new CacheShape(inEffect).capacity();
       return new EngineConfig(
           role,
           model,
-          geometry,
+          inEffect,
           host,
           port,
           sideChannelPort,
+          release,
           pairing,
           timing,
-          lease,
+          lease.orElseGet(release::lease),
           heartbeat,
           transport,
-          backend,
+          flags,
           plain ? maxModelLength : (int) Math.min(maxModelLength, capacity),
           maxRunning,
           maxWaiting,

@@ -1,24 +1,21 @@
 package dev.millrace.simulator;
 
+import dev.millrace.transfer.SharedSecret;
+import java.nio.charset.StandardCharsets;
+
 /** How blocks travel between engines. */
 public sealed interface EngineTransport {
 
   /**
    * Millrace's own transport.
    *
-   * @param secret what all who read from each other share, at least 16 bytes
+   * @param secret what all who read from each other share
    */
-  record Tcp(String secret) implements EngineTransport {
-    /** Without the secret. */
-    @Override
-    public String toString() {
-      return "Tcp";
-    }
-  }
+  record Tcp(SharedSecret secret) implements EngineTransport {}
 
   /** Millrace's own, for engines that are nobody's secret: all on one host, or all in a test. */
   static EngineTransport tcp() {
-    return new Tcp("millrace-simulator");
+    return new Tcp(SharedSecret.of("millrace-simulator".getBytes(StandardCharsets.UTF_8)));
   }
 
   /**

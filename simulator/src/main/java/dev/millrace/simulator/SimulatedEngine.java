@@ -1,6 +1,7 @@
 package dev.millrace.simulator;
 
 import dev.millrace.simulator.cache.BlockPool;
+import dev.millrace.simulator.cache.CacheShape;
 import dev.millrace.simulator.cache.KvMemory;
 import dev.millrace.simulator.connector.EngineConnector;
 import dev.millrace.simulator.core.CannedGenerator;
@@ -222,9 +223,7 @@ public final class SimulatedEngine {
 
     @Override
     public Future<?> start() {
-      Generator generator =
-          new CannedGenerator(
-              vertx, config.timing(), engineId, config.host(), config.sideChannelPort());
+      Generator generator = new CannedGenerator(vertx, config, engineId);
       FrontDoor opened = frontDoor(generator, remote -> {}, openRequests::get);
       door = opened;
       return listen(opened);
@@ -256,7 +255,7 @@ public final class SimulatedEngine {
     }
 
     private Future<Parts> connect(KvMemory memory) {
-      BlockPool pool = new BlockPool(config.geometry().blocks());
+      BlockPool pool = new BlockPool(new CacheShape(config.geometry()).ids());
       return EngineConnector.start(
               vertx,
               config,
@@ -293,7 +292,7 @@ public final class SimulatedEngine {
     }
 
     private void coreFailed(String reason) {
-      if (config.pairing() == Pairing.VLLM) {
+      if (config.pairing().isVllm()) {
         die(reason);
       } else {
         LOG.warn("engine at {} would have ended were it a real one: {}", uri(), reason);

@@ -33,7 +33,6 @@ import dev.millrace.transfer.tcp.TcpTransport;
 import dev.millrace.transfer.tcp.TcpTransportOptions;
 import io.vertx.core.Future;
 import java.lang.foreign.ValueLayout;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -88,8 +87,7 @@ class AgentTest {
             engine.config().geometry().model(),
             ConnectorVersion.V14,
             Optional.empty());
-    EngineTransport.Tcp tcp = (EngineTransport.Tcp) engine.config().transport();
-    SharedSecret secret = SharedSecret.of(tcp.secret().getBytes(StandardCharsets.UTF_8));
+    SharedSecret secret = ((EngineTransport.Tcp) engine.config().transport()).secret();
     KvAgent agent =
         KvAgent.start(
             new AgentOptions(

@@ -3,6 +3,7 @@ package dev.millrace.simulator;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.layout.Layout;
+import dev.millrace.transfer.SharedSecret;
 import java.io.InputStream;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
@@ -167,7 +168,8 @@ class AggregatedEngineTest {
 
   @Test
   void config_asText_hasNoSecret() {
-    EngineTransport transport = new EngineTransport.Tcp("of nobody else");
+    SharedSecret secret = SharedSecret.of("of nobody else but us".getBytes(StandardCharsets.UTF_8));
+    EngineTransport transport = new EngineTransport.Tcp(secret);
     assertThat(EngineConfig.builder().transport(transport).build().toString())
         .contains("127.0.0.1")
         .doesNotContain("nobody");

@@ -156,9 +156,9 @@ class RecordedShapesTest {
   }
 
   @Test
-  void refusal_logprobs_namesThem() {
+  void refusal_promptLogprobs_namesThem() {
     SimulatedEngine engine = engines.start(c -> c);
-    for (String key : new String[] {"logprobs", "prompt_logprobs", "echo"}) {
+    for (String key : new String[] {"prompt_logprobs", "echo"}) {
       HttpResponse<String> answer =
           Caller.complete(
               engine, Legs.with(Legs.body("x", 8), key, key.equals("echo") ? "true" : "1"));

@@ -33,6 +33,11 @@ public final class Signals {
     }
   }
 
+  /** What a terminal sends when it goes. */
+  public static void hangUp(Process process) {
+    send("HUP", process);
+  }
+
   /** Lets it go on. */
   public static void thaw(Process process) {
     send("CONT", process);

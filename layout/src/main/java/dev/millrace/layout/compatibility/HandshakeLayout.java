@@ -24,11 +24,32 @@ public final class HandshakeLayout {
     return switch (name) {
       case "HND" ->
           AttentionBackends.usualLayout(backend, release).or(() -> packed(release, Layout.HND));
-      case "NHD" -> packed(release, Layout.NHD);
+      case "NHD" ->
+          AttentionBackends.usualLayout(backend, release)
+              .flatMap(HandshakeLayout::tokensOutermost)
+              .or(() -> packed(release, Layout.NHD));
       default ->
           Arrays.stream(Layout.values())
               .filter(layout -> layout != Layout.CPU_ATTENTION && layout.wireName().equals(name))
               .findFirst();
+    };
+  }
+
+  /** The layout that keeps K and V as this one does and has tokens outside heads. */
+  private static Optional<Layout> tokensOutermost(Layout layout) {
+    return switch (layout) {
+      case HND -> Optional.of(Layout.NHD);
+      case HND_SPLIT -> Optional.of(Layout.NHD_SPLIT);
+      case HND_SEPARATE -> Optional.of(Layout.NHD_SEPARATE);
+      case NHD,
+          NHD_SPLIT,
+          NHD_SEPARATE,
+          CROSS_LAYER,
+          CROSS_LAYER_LHN,
+          CROSS_LAYER_LNH,
+          HEAD_MAJOR,
+          CPU_ATTENTION ->
+          Optional.empty();
     };
   }
 

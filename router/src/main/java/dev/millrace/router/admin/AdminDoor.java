@@ -58,7 +58,7 @@ public final class AdminDoor {
         case "/livez" -> answer(request, new JsonObject().put("status", "alive"));
         case "/readyz" -> answer(request, new JsonObject().put("status", "ready"));
         case "/pd/workers" -> answer(request, WorkersPage.of(workers, gauges, ledger));
-        case "/pd/matrix" -> answer(request, MatrixPage.of(watch));
+        case "/pd/matrix" -> answer(request, MatrixPage.of(watch, nanoClock.getAsLong()));
         case "/pd/agents" -> answer(request, AgentsPage.of(agents));
         case "/pd/handoffs" -> answer(request, HandOffsPage.of(ledger, nanoClock.getAsLong()));
         case "/pd/requests" -> answer(request, requests());

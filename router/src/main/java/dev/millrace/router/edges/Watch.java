@@ -142,6 +142,17 @@ public final class Watch {
     return List.copyOf(all);
   }
 
+  /** All workers that are asked. */
+  public List<Worker> workers() {
+    return List.copyOf(watched.keySet());
+  }
+
+  /** When a worker was asked last. */
+  public long askedNanos(Worker worker) {
+    Watched one = watched.get(worker);
+    return one == null ? 0 : one.askedNanos;
+  }
+
   /** What was last learnt of a worker. */
   public Optional<Sighting> sighting(Worker worker) {
     Watched one = watched.get(worker);

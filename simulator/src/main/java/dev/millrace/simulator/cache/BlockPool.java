@@ -1,5 +1,7 @@
 package dev.millrace.simulator.cache;
 
+import dev.millrace.simulator.model.KvFunction;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
@@ -8,13 +10,13 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * The block ids of an engine, as vLLM keeps them: one pool for all tensor-parallel ranks, block 0
- * is the null block and never handed out.
+ * The block ids of an engine, as vLLM keeps them: one pool for all tensor-parallel ranks and
+ * KV-cache groups, block 0 is the null block and never handed out.
  *
- * <p>A full block is published under the hash of the whole prefix that it ends. It stays findable
- * after its last user has released it, until the block is handed out anew; free blocks are handed
- * out in the order in which they became free. A sequence's blocks are freed last block first, so
- * that the start of a prefix outlives its end.
+ * <p>A full block is published under the hash of the whole prefix that it ends, in its group. It
+ * stays findable after its last user has released it, until the block is handed out anew; free
+ * blocks are handed out in the order in which they became free. A sequence's blocks are freed last
+ * block first, so that the start of a prefix outlives its end.
  *
  * <p>Belongs to the engine's event loop; only the counts may be asked from elsewhere.
  */
@@ -29,16 +31,20 @@ public final class BlockPool {
   private volatile int freeBlocks;
 
   /**
+   * What a sequence wants in one KV-cache group.
+   *
+   * @param total blocks for all that it will ever hold
+   * @param lookBack how many blocks before a token must be there for it: all, or those that a
+   *     sliding window reaches
+   */
+  public record Wanted(int total, int lookBack) {}
+
+  /**
    * Blocks for one sequence.
    *
-   * @param ids in the order of the sequence
-   * @param hits how many of them, from the start, already hold their tokens
+   * @param hits how many blocks, from the start, already hold their tokens
    */
-  public record Granted(List<Integer> ids, int hits) {
-    public Granted {
-      ids = List.copyOf(ids);
-    }
-  }
+  public record Granted(GroupBlocks blocks, int hits) {}
 
   /** A pool of ids 1 to {@code blocks - 1}. */
   public BlockPool(int blocks) {
@@ -55,47 +61,96 @@ public final class BlockPool {
   }
 
   /**
-   * Takes {@code total} blocks, as many as possible of them from the cache.
+   * Takes blocks, as many as possible of them from the cache.
    *
+   * @param groups what is wanted of each
    * @param prefixes hashes of the prefixes that end with the sequence's 1st, 2nd, … full block
-   * @param maxHits most blocks to take from the cache
+   * @param maxHits most blocks of each group to take from the cache
    * @return empty if there are too few free blocks; then nothing has changed
    */
-  public Optional<Granted> acquire(long[] prefixes, int maxHits, int total) {
-    int[] ids = new int[total];
-    int hits = 0;
+  public Optional<Granted> acquire(List<Wanted> groups, long[] prefixes, int maxHits) {
+    int hits = hits(groups, prefixes, maxHits);
+    List<int[]> ids = new ArrayList<>();
+    int fresh = 0;
     int revived = 0;
-    while (hits < Math.min(maxHits, Math.min(total, prefixes.length))) {
-      Integer id = byHash.get(prefixes[hits]);
-      if (id == null) {
-        break;
+    for (int group = 0; group < groups.size(); group++) {
+      Wanted wanted = groups.get(group);
+      int[] own = new int[wanted.total()];
+      for (int i = firstNeeded(hits, wanted); i < hits; i++) {
+        own[i] = cached(group, prefixes[i]);
+        revived += users[own[i]] == 0 ? 1 : 0;
       }
-      revived += users[id] == 0 ? 1 : 0;
-      ids[hits++] = id;
+      fresh += wanted.total() - hits;
+      ids.add(own);
     }
-    if (total - hits > free.size() - revived) {
+    if (fresh > free.size() - revived) {
       return Optional.empty();
     }
-    for (int i = 0; i < hits; i++) {
-      if (users[ids[i]]++ == 0) {
-        free.remove(ids[i]);
+    for (int[] own : ids) {
+      for (int i = 0; i < hits; i++) {
+        if (own[i] != 0 && users[own[i]]++ == 0) {
+          free.remove(own[i]);
+        }
       }
     }
-    for (int i = hits; i < total; i++) {
-      int id = free.removeFirst();
-      unpublish(id);
-      users[id] = 1;
-      ids[i] = id;
+    for (int[] own : ids) {
+      for (int i = hits; i < own.length; i++) {
+        int id = free.removeFirst();
+        unpublish(id);
+        users[id] = 1;
+        own[i] = id;
+      }
     }
     freeBlocks = free.size();
-    return Optional.of(new Granted(Arrays.stream(ids).boxed().toList(), hits));
+    return Optional.of(new Granted(GroupBlocks.of(ids.toArray(int[][]::new)), hits));
   }
 
-  /** Makes a full block findable by the prefix that it ends; the first one published stays. */
-  public void publish(int id, long prefix) {
-    if (!published[id] && byHash.putIfAbsent(prefix, id) == null) {
+  /** The longest start of a sequence of which every group has what is needed to go on. */
+  private int hits(List<Wanted> groups, long[] prefixes, int maxHits) {
+    int most = Math.min(maxHits, prefixes.length);
+    for (Wanted wanted : groups) {
+      most = Math.min(most, wanted.total());
+    }
+    for (int hits = most; hits > 0; hits--) {
+      if (areCached(groups, prefixes, hits)) {
+        return hits;
+      }
+    }
+    return 0;
+  }
+
+  private boolean areCached(List<Wanted> groups, long[] prefixes, int hits) {
+    for (int group = 0; group < groups.size(); group++) {
+      for (int i = firstNeeded(hits, groups.get(group)); i < hits; i++) {
+        if (cached(group, prefixes[i]) == 0) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  private static int firstNeeded(int hits, Wanted wanted) {
+    return Math.max(0, hits - wanted.lookBack());
+  }
+
+  private int cached(int group, long prefix) {
+    return byHash.getOrDefault(key(group, prefix), 0);
+  }
+
+  private static long key(int group, long prefix) {
+    return KvFunction.fold(prefix, group);
+  }
+
+  /**
+   * Makes a full block of a group findable by the prefix that it ends; the first one published
+   * stays.
+   */
+  public void publish(int id, int group, long prefix) {
+    long key = key(group, prefix);
+    if (id != 0 && !published[id] && byHash.putIfAbsent(key, id) == null) {
       published[id] = true;
-      hashes[id] = prefix;
+      hashes[id] = key;
     }
   }
 

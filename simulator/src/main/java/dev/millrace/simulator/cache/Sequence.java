@@ -2,20 +2,24 @@ package dev.millrace.simulator.cache;
 
 import dev.millrace.layout.BlockTable;
 import dev.millrace.simulator.model.KvFunction;
-import dev.millrace.simulator.model.Vocabulary;
+import dev.millrace.simulator.model.Prediction;
+import dev.millrace.simulator.model.Spoken;
 import java.util.Arrays;
+import java.util.List;
 
 /**
- * A sequence of tokens and the blocks that hold their KV vectors.
+ * A sequence of tokens and the blocks that hold what layers keep of them.
  *
- * <p>Three marks move along it: tokens below {@link #computed} have their vectors in memory, tokens
- * below {@code digested} have been read back. The next token follows from the digest of all tokens.
+ * <p>Three marks move along it: tokens below {@link #computed} have their vectors in memory and are
+ * in the states, tokens below {@code digested} have been read back. The next token follows from the
+ * digest of all that attention may see.
  *
  * <p>Used by one thread at a time, the event loop or the worker that it handed the sequence to.
  */
 public final class Sequence {
   private final KvMemory memory;
-  private final int[] blocks;
+  private final CacheShape shape;
+  private final GroupBlocks blocks;
   private final int choice;
   private final SequenceDigest digest;
   private int[] tokens;
@@ -33,9 +37,15 @@ public final class Sequence {
    * @param choice which of several answers to the prompt this is, from 0
    */
   public Sequence(
-      KvMemory memory, int[] prompt, long[] prefixes, int[] blocks, int computed, int choice) {
+      KvMemory memory,
+      int[] prompt,
+      long[] prefixes,
+      GroupBlocks blocks,
+      int computed,
+      int choice) {
     this.memory = memory;
-    this.blocks = blocks.clone();
+    this.shape = new CacheShape(memory.spec());
+    this.blocks = blocks;
     this.choice = choice;
     this.tokens = prompt.clone();
     this.prefixes = prefixes.clone();
@@ -75,42 +85,43 @@ public final class Sequence {
   }
 
   /** All blocks of the sequence, filled or not. */
-  public int[] blocks() {
-    return blocks.clone();
+  public GroupBlocks blocks() {
+    return blocks;
   }
 
-  /** The blocks that hold the first {@code tokens} tokens. */
-  public int[] blocksFor(int tokens) {
-    return Arrays.copyOf(blocks, Math.ceilDiv(tokens, memory.spec().blockSize()));
+  /**
+   * Per KV-cache group, the blocks that a decode engine needs of the first {@code tokens} tokens.
+   */
+  public List<List<Integer>> exported(int tokens) {
+    return shape.exported(blocks, tokens);
   }
 
-  /** The table of the blocks that hold tokens {@code [from, to)}; {@code from} starts a block. */
-  public BlockTable tableBetween(int from, int to) {
-    int first = from / memory.spec().blockSize();
-    int end = Math.max(first, Math.ceilDiv(to, memory.spec().blockSize()));
-    return BlockTable.startingAt(first, Arrays.copyOfRange(blocks, first, end));
+  /**
+   * Per KV-cache group, the table of the blocks into which tokens {@code [from, to)} are loaded.
+   */
+  public List<BlockTable> tablesBetween(int from, int to) {
+    return shape.tables(blocks, from, to);
   }
 
-  /** Computes the vectors of all tokens that have none. */
+  /** Computes all tokens that have not been. */
   public void compute() {
     memory.compute(this, computed, size);
     computed = size;
   }
 
-  /** Takes note that somebody else has written the vectors of all tokens. */
-  public void loaded() {
-    computed = size;
+  /** Takes note that somebody else has computed the first {@code tokens} tokens. */
+  public void loaded(int tokens) {
+    computed = Math.max(computed, tokens);
   }
 
   /** Whether somebody may still write to a rank's share of the sequence's blocks. */
   public boolean mayBeWritten(int rank, Writers writers) {
-    return memory.mayBeWritten(rank, blocks, writers);
+    return memory.mayBeWritten(rank, blocks.all(), writers);
   }
 
   /** Zeroes everything from token {@code from} on, to the end of the last token's block. */
   public void zeroFrom(int from) {
-    int blockSize = memory.spec().blockSize();
-    memory.zero(this, from, Math.ceilDiv(size, blockSize) * blockSize);
+    memory.zero(this, from, Math.ceilDiv(size, shape.idTokens()) * shape.idTokens());
   }
 
   /** Flips a bit of one KV byte of a token. */
@@ -126,29 +137,41 @@ public final class Sequence {
   }
 
   /** Says {@code count} more tokens and returns them. */
-  public int[] decode(int count) {
-    int[] said = new int[count];
+  public Spoken decode(int count) {
+    long[] states = new long[count];
     for (int i = 0; i < count; i++) {
       compute();
       memory.digest(this, digested, size, digest);
       digested = size;
-      said[i] = Vocabulary.wordFor(KvFunction.fold(digest.state(), choice));
-      append(said[i]);
+      states[i] = digest.state();
+      append(Prediction.said(states[i], choice));
     }
-    return said;
+    return Spoken.in(choice, states);
   }
 
   /** The prefix hashes of the full blocks whose vectors are in memory. */
   public long[] fullBlockPrefixes() {
-    return blockPrefixes(prefixes, computed, memory.spec().blockSize());
+    return blockPrefixes(prefixes, computed, shape.idTokens());
   }
 
   long prefix(int token) {
     return prefixes[token];
   }
 
-  int block(int token) {
-    return blocks[token / memory.spec().blockSize()];
+  /** Whether the block that a token belongs to is there. */
+  boolean has(int group, int token) {
+    return blocks.id(group, token / shape.idTokens()) != 0;
+  }
+
+  /** The block, as the attention kernel counts them, that a token belongs to. */
+  long kernelBlock(int group, int token) {
+    long id = blocks.id(group, token / shape.idTokens());
+    return id * memory.spec().blocksPerId() + token % shape.idTokens() / memory.spec().blockSize();
+  }
+
+  /** The block that holds the states of a state-space group. */
+  long stateBlock(int group) {
+    return blocks.id(group, 0);
   }
 
   private void append(int token) {

@@ -3,8 +3,8 @@ package dev.millrace.simulator.connector;
 import dev.millrace.layout.Layout;
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.Misbehaviour;
-import dev.millrace.simulator.Pairing;
 import dev.millrace.simulator.cache.BlockPool;
+import dev.millrace.simulator.cache.CacheShape;
 import dev.millrace.simulator.cache.KvMemory;
 import dev.millrace.simulator.cache.Sequence;
 import dev.millrace.simulator.core.Connector;
@@ -17,7 +17,6 @@ import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -69,7 +68,14 @@ public final class EngineConnector implements Connector {
     this.pool = pool;
     this.misbehaviours = misbehaviours;
     this.onBlocksFreed = onBlocksFreed;
-    this.holds = new Holds(memory.ranks(), config.lease(), config.clock(), counters, this::freed);
+    this.holds =
+        new Holds(
+            memory.ranks(),
+            config.release(),
+            config.lease(),
+            config.clock(),
+            counters,
+            this::freed);
     this.transports =
         new RankTransports(
             config,
@@ -80,7 +86,7 @@ public final class EngineConnector implements Connector {
     this.loader =
         new Loader(
             memory.geometry().ranks(),
-            config.geometry().blockSize(),
+            new CacheShape(config.geometry()),
             transports,
             context,
             histograms);
@@ -141,10 +147,10 @@ public final class EngineConnector implements Connector {
   }
 
   @Override
-  public Future<Load> load(RemotePrefill remote, Sequence sequence, int from) {
+  public Future<Load> load(RemotePrefill remote, Sequence sequence, int from, int to) {
     return introductions
         .meet(remote)
-        .compose(engine -> load(engine, remote, sequence, from))
+        .compose(engine -> load(engine, remote, sequence, from, to))
         .otherwise(failure -> {
           notifier.forget(remote);
           LOG.info("{} cannot be loaded: {}", remote.requestId(), failure.getMessage());
@@ -153,24 +159,21 @@ public final class EngineConnector implements Connector {
   }
 
   private Future<Load> load(
-      RemoteEngine engine, RemotePrefill remote, Sequence sequence, int from) {
-    long promised = (long) remote.blockIds().getFirst().size() * engine.geometry().blockSize();
-    if (promised < sequence.size()) {
+      RemoteEngine engine, RemotePrefill remote, Sequence sequence, int from, int to) {
+    Optional<String> lacking = engine.shape().lacking(remote.blockIds(), from, to);
+    if (lacking.isPresent()) {
       notifier.forget(remote);
-      return Future.succeededFuture(
-          new Load.Fatal(
-              "the prompt has %d tokens, remote_block_ids holds %d"
-                  .formatted(sequence.size(), promised)));
+      return Future.succeededFuture(new Load.Fatal(lacking.get()));
     }
     return loader
-        .load(engine, remote, sequence, from, faults(engine))
+        .load(engine, remote, sequence, from, to, faults(engine))
         .map(loaded -> {
           notifier.done(engine, remote);
           return (Load) new Load.Done();
         })
         .onFailure(failure -> {
           // With vLLM blocks stay pinned where a read failed, but not where ids are wrong.
-          if (config.pairing() == Pairing.ANY || failure instanceof IllegalArgumentException) {
+          if (!config.pairing().isVllm() || failure instanceof IllegalArgumentException) {
             notifier.done(engine, remote);
           }
         });
@@ -183,7 +186,7 @@ public final class EngineConnector implements Connector {
    */
   private List<Misbehaviour> faults(RemoteEngine engine) {
     List<Misbehaviour> faults = new ArrayList<>(misbehaviours.get());
-    if (config.pairing() == Pairing.VLLM
+    if (config.pairing().isVllm()
         && config.geometry().layout() == Layout.CPU_ATTENTION
         && engine.geometry().blockSize() != config.geometry().blockSize()) {
       faults.add(new Misbehaviour.CorruptByte());
@@ -197,8 +200,11 @@ public final class EngineConnector implements Connector {
   }
 
   @Override
-  public Optional<HandOff> hold(String requestId, int[] blocks, int tokens, int cachedTokens) {
-    if (closed || blocks.length == 0) {
+  public Optional<HandOff> hold(
+      String requestId, List<List<Integer>> blocks, int tokens, int cachedTokens) {
+    int[] pinned =
+        blocks.stream().flatMap(List::stream).filter(id -> id != 0).mapToInt(id -> id).toArray();
+    if (closed || pinned.length == 0) {
       return Optional.empty();
     }
     boolean forgets = false;
@@ -206,12 +212,13 @@ public final class EngineConnector implements Connector {
       forgets |= misbehaviour instanceof Misbehaviour.ForgetLease;
     }
     if (!forgets) {
-      pool.retain(blocks);
-      holds.add(requestId, blocks);
+      pool.retain(pinned);
+      holds.add(requestId, pinned);
     }
     return Optional.of(
         new HandOff(
-            List.of(Arrays.stream(blocks).boxed().toList()),
+            config.release(),
+            blocks,
             engineId,
             requestId,
             config.host(),

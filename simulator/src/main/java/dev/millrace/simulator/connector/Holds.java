@@ -1,5 +1,6 @@
 package dev.millrace.simulator.connector;
 
+import dev.millrace.simulator.VllmRelease;
 import dev.millrace.simulator.core.Counters;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -16,13 +17,14 @@ import java.util.function.Consumer;
 
 /**
  * The hand-offs of a prefill engine: blocks that stay pinned until their readers have come or their
- * lease ends (vLLM 0.32.0, connector version 14).
+ * lease ends.
  *
  * <ul>
  *   <li>A lease begins when the answer leaves and lasts {@code kv_lease_duration}.
- *   <li>{@code HB:id1,id2} extends those leases to at least two thirds of that from now on.
- *   <li>{@code id:n} says that one reader is done with this rank and that {@code n} will come to
- *       it. When {@code n} have come to every rank, the blocks are free.
+ *   <li>{@code HB:id1,id2} extends those leases to at least two thirds of that from now on, in
+ *       releases that have heartbeats.
+ *   <li>{@code id:n} says that one reader is done with this rank; from {@code n} follows how many
+ *       will come to it. When that many have come to every rank, the blocks are free.
  * </ul>
  *
  * <p>Belongs to the engine's event loop, but for {@link #heldBlocks}.
@@ -34,10 +36,11 @@ final class Holds {
   private static final int REMEMBERED = 1024;
 
   private final int ranks;
+  private final VllmRelease release;
   private final Duration lease;
   private final InstantSource clock;
   private final Counters counters;
-  private final Consumer<int[]> release;
+  private final Consumer<int[]> freed;
   private final Map<String, Hold> holds = new HashMap<>();
   private final SequencedSet<String> expired = new LinkedHashSet<>();
   private volatile int heldBlocks;
@@ -60,15 +63,22 @@ final class Holds {
    * No hand-offs yet.
    *
    * @param ranks tensor-parallel ranks, each of which is notified
-   * @param release takes the blocks of a hand-off that has ended
+   * @param release that the engine plays
+   * @param freed takes the blocks of a hand-off that has ended
    */
   Holds(
-      int ranks, Duration lease, InstantSource clock, Counters counters, Consumer<int[]> release) {
+      int ranks,
+      VllmRelease release,
+      Duration lease,
+      InstantSource clock,
+      Counters counters,
+      Consumer<int[]> freed) {
     this.ranks = ranks;
+    this.release = release;
     this.lease = lease;
     this.clock = clock;
     this.counters = counters;
-    this.release = release;
+    this.freed = freed;
   }
 
   /** Pins blocks; the caller has retained them in the pool. */
@@ -80,7 +90,7 @@ final class Holds {
   /** Takes a notification that came to a rank. */
   void notified(int rank, byte[] payload) {
     String message = new String(payload, StandardCharsets.UTF_8);
-    if (message.startsWith(HEARTBEAT)) {
+    if (message.startsWith(HEARTBEAT) && release.hasHeartbeats()) {
       Instant until = clock.instant().plus(lease.multipliedBy(2).dividedBy(3));
       for (String id : message.substring(HEARTBEAT.length()).split(",", -1)) {
         Hold hold = holds.get(id);
@@ -98,7 +108,7 @@ final class Holds {
     read(rank, message.substring(0, colon), message.substring(colon + 1));
   }
 
-  private void read(int rank, String id, String expectedReaders) {
+  private void read(int rank, String id, String number) {
     Hold hold = holds.get(id);
     if (hold == null) {
       if (expired.contains(id)) {
@@ -108,7 +118,7 @@ final class Holds {
     }
     int expected;
     try {
-      expected = Integer.parseInt(expectedReaders);
+      expected = release.awaited(Integer.parseInt(number), ranks);
     } catch (NumberFormatException e) {
       return;
     }
@@ -158,7 +168,7 @@ final class Holds {
   private void end(String id, Hold hold) {
     holds.remove(id);
     count();
-    release.accept(Arrays.copyOf(hold.blocks, hold.blocks.length));
+    freed.accept(Arrays.copyOf(hold.blocks, hold.blocks.length));
   }
 
   private void count() {

@@ -7,6 +7,7 @@ import dev.millrace.layout.SourceRead;
 import dev.millrace.layout.TokenSpan;
 import dev.millrace.layout.TransferPlan;
 import dev.millrace.simulator.Misbehaviour;
+import dev.millrace.simulator.cache.CacheShape;
 import dev.millrace.simulator.cache.Sequence;
 import dev.millrace.simulator.core.TransferHistograms;
 import dev.millrace.simulator.core.TransferParams.RemotePrefill;
@@ -33,7 +34,7 @@ final class Loader {
   private static final Duration BETWEEN_LOOKS = Duration.ofMillis(20);
 
   private final List<Rank> ownRanks;
-  private final int blockSize;
+  private final CacheShape shape;
   private final RankTransports transports;
   private final Context context;
   private final TransferHistograms histograms;
@@ -47,12 +48,12 @@ final class Loader {
 
   Loader(
       List<Rank> ownRanks,
-      int blockSize,
+      CacheShape shape,
       RankTransports transports,
       Context context,
       TransferHistograms histograms) {
     this.ownRanks = List.copyOf(ownRanks);
-    this.blockSize = blockSize;
+    this.shape = shape;
     this.transports = transports;
     this.context = context;
     this.histograms = histograms;
@@ -64,7 +65,7 @@ final class Loader {
   }
 
   /**
-   * Loads tokens {@code [from, size)}.
+   * Loads tokens {@code [from, to)}.
    *
    * @return fails with the reason if not everything arrived, {@link IllegalArgumentException} if
    *     the block ids are wrong
@@ -74,9 +75,10 @@ final class Loader {
       RemotePrefill remote,
       Sequence sequence,
       int from,
+      int to,
       List<Misbehaviour> misbehaviours) {
     return context
-        .executeBlocking(() -> plan(engine, remote, sequence, from, misbehaviours), false)
+        .executeBlocking(() -> plan(engine, remote, sequence, from, to, misbehaviours), false)
         .map(Objects::requireNonNull)
         .compose(readings -> {
           List<Future<Void>> reads = new ArrayList<>();
@@ -91,7 +93,7 @@ final class Loader {
         .compose(end ->
             context.executeBlocking(
                 () -> {
-                  settle(sequence, from, end, misbehaviours);
+                  settle(sequence, from, to, end, misbehaviours);
                   return end;
                 },
                 false))
@@ -121,39 +123,42 @@ final class Loader {
       RemotePrefill remote,
       Sequence sequence,
       int from,
+      int to,
       List<Misbehaviour> misbehaviours) {
-    List<Integer> ids = new ArrayList<>(remote.blockIds().getFirst());
-    int end = sequence.size();
+    List<List<Integer>> ids = new ArrayList<>(remote.blockIds());
+    int end = to;
     for (Misbehaviour misbehaviour : misbehaviours) {
       if (misbehaviour instanceof Misbehaviour.SwapBlocks) {
-        int first = from / engine.geometry().blockSize();
-        if (first + 1 < ids.size()) {
-          Collections.swap(ids, first, first + 1);
-        }
-      } else if (misbehaviour instanceof Misbehaviour.DropLastBlock) {
-        end = Math.max(from, (sequence.size() - 1) / blockSize * blockSize);
+        int first = from / engine.shape().idTokens();
+        ids.replaceAll(group -> swapped(group, first));
+      } else if (misbehaviour instanceof Misbehaviour.DropLastBlock && !shape.hasWindows()) {
+        end = Math.max(from, (to - 1) / shape.idTokens() * shape.idTokens());
       }
     }
-    BlockTable source = BlockTable.of(ids.stream().mapToInt(Integer::intValue).toArray());
-    BlockTable target = sequence.tableBetween(from, end);
+    List<BlockTable> source = engine.shape().handedOut(ids, to);
+    List<BlockTable> target = sequence.tablesBetween(from, end);
     List<Reading> readings = new ArrayList<>();
     if (from < end) {
       for (Rank rank : ownRanks) {
         TransferPlan plan =
             engine
                 .planner()
-                .plan(
-                    rank,
-                    List.of(source),
-                    List.of(target),
-                    new TokenSpan(from, end),
-                    Rounding.WHOLE_BLOCKS);
+                .plan(rank, source, target, new TokenSpan(from, end), Rounding.WHOLE_BLOCKS);
         for (SourceRead read : plan.reads()) {
           readings.add(new Reading(rank.tensor(), read));
         }
       }
     }
     return new Readings(readings, end);
+  }
+
+  private static List<Integer> swapped(List<Integer> ids, int first) {
+    List<Integer> swapped = new ArrayList<>(ids);
+    int at = Math.min(first, ids.size() - 2);
+    if (at >= 0) {
+      Collections.swap(swapped, at, at + 1);
+    }
+    return swapped;
   }
 
   private Future<Void> read(RemoteEngine engine, Reading reading) {
@@ -187,9 +192,10 @@ final class Loader {
     };
   }
 
-  private void settle(Sequence sequence, int from, int end, List<Misbehaviour> misbehaviours) {
+  private void settle(
+      Sequence sequence, int from, int to, int end, List<Misbehaviour> misbehaviours) {
     sequence.zeroFrom(end);
-    if (from == sequence.size()) {
+    if (from == to) {
       return;
     }
     for (Misbehaviour misbehaviour : misbehaviours) {
@@ -197,6 +203,9 @@ final class Loader {
         sequence.corrupt(from);
       } else if (misbehaviour instanceof Misbehaviour.ShiftByOneToken) {
         sequence.shift(from);
+      } else if (misbehaviour instanceof Misbehaviour.DropLastBlock && shape.hasWindows()) {
+        // A plan for less would not have the window's start.
+        sequence.zeroFrom((to - 1) / shape.idTokens() * shape.idTokens());
       }
     }
   }

@@ -53,7 +53,7 @@ final class Notifier {
     engines.forEach((engineId, remote) -> {
       Future<RemoteEngine> meeting = introductions.meet(remote);
       // The first beat only starts the handshake, as vLLM's does.
-      if (meeting.succeeded()) {
+      if (meeting.succeeded() && meeting.result().release().hasHeartbeats()) {
         RemoteEngine engine = meeting.result();
         String message = String.valueOf(messages.get(engineId));
         for (int rank = 0; rank < engine.ranks(); rank++) {
@@ -66,13 +66,13 @@ final class Notifier {
   /** Tells all ranks of the prefill engine that this engine is done with these blocks. */
   void done(RemoteEngine engine, RemotePrefill remote) {
     forget(remote);
-    List<Readers.Notice> notices = Readers.notices(ownRanks, engine.ranks());
+    List<Readers.Notice> notices = Readers.notices(ownRanks, engine.ranks(), engine.release());
     for (Readers.Notice notice : notices) {
       send(
           engine,
           notice.decodeRank(),
           notice.prefillRank(),
-          remote.requestId() + ":" + notice.expectedReaders());
+          remote.requestId() + ":" + notice.said());
     }
   }
 

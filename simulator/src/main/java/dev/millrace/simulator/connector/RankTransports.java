@@ -6,6 +6,7 @@ import dev.millrace.simulator.cache.KvMemory;
 import dev.millrace.simulator.core.NativeTransfers;
 import dev.millrace.transfer.NotificationHandler;
 import dev.millrace.transfer.Registration;
+import dev.millrace.transfer.SharedSecret;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -47,7 +48,7 @@ final class RankTransports {
 
   private static RankTransport open(EngineConfig config, String name) {
     return switch (config.transport()) {
-      case EngineTransport.Tcp(String secret) -> TcpRank.open(name, config.host(), secret);
+      case EngineTransport.Tcp(SharedSecret secret) -> TcpRank.open(name, config.host(), secret);
       case EngineTransport.Nixl() -> NixlRank.open(name);
     };
   }

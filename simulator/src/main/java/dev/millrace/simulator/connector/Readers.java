@@ -1,5 +1,6 @@
 package dev.millrace.simulator.connector;
 
+import dev.millrace.simulator.VllmRelease;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -11,29 +12,43 @@ import java.util.List;
  * decode and {@code P} prefill ranks, decode rank <i>r</i> notifies rank <i>r&middot;P/D</i> if
  * {@code D >= P}, and then every prefill rank expects {@code D/P}; otherwise it notifies its {@code
  * P/D} ranks, each of which expects one (vLLM 0.32.0, {@code handshake_target_ranks} and {@code
- * local_consumers}). Sizes of which neither divides the other do not exist in vLLM; there, all
- * notify all.
+ * local_consumers}). Sizes of which neither divides the other do not exist in vLLM; there, as many
+ * ranks notify each as it waits for.
  */
 final class Readers {
-  /** One notification to send. */
-  record Notice(int decodeRank, int prefillRank, int expectedReaders) {}
+  /**
+   * One notification to send.
+   *
+   * @param said the number in it
+   */
+  record Notice(int decodeRank, int prefillRank, int said) {}
 
   private Readers() {}
 
-  static List<Notice> notices(int decodeRanks, int prefillRanks) {
+  /**
+   * The notifications for one hand-off.
+   *
+   * @param release that the prefill engine plays
+   */
+  static List<Notice> notices(int decodeRanks, int prefillRanks, VllmRelease release) {
     List<Notice> notices = new ArrayList<>();
-    for (int r = 0; r < decodeRanks; r++) {
-      if (decodeRanks % prefillRanks == 0) {
-        int ratio = decodeRanks / prefillRanks;
-        notices.add(new Notice(r, r / ratio, ratio));
-      } else if (prefillRanks % decodeRanks == 0) {
-        int ratio = prefillRanks / decodeRanks;
-        for (int i = 0; i < ratio; i++) {
-          notices.add(new Notice(r, r * ratio + i, 1));
-        }
-      } else {
+    if (decodeRanks % prefillRanks == 0) {
+      int ratio = decodeRanks / prefillRanks;
+      int said = release.said(decodeRanks, ratio);
+      for (int r = 0; r < decodeRanks; r++) {
+        notices.add(new Notice(r, r / ratio, said));
+      }
+    } else if (prefillRanks % decodeRanks == 0) {
+      int ratio = prefillRanks / decodeRanks;
+      int said = release.said(decodeRanks, 1);
+      for (int q = 0; q < prefillRanks; q++) {
+        notices.add(new Notice(q / ratio, q, said));
+      }
+    } else {
+      int said = release.said(decodeRanks, decodeRanks);
+      for (int r = 0; r < release.awaited(said, prefillRanks); r++) {
         for (int q = 0; q < prefillRanks; q++) {
-          notices.add(new Notice(r, q, decodeRanks));
+          notices.add(new Notice(r, q, said));
         }
       }
     }

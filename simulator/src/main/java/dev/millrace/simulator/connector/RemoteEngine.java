@@ -1,7 +1,10 @@
 package dev.millrace.simulator.connector;
 
 import dev.millrace.layout.Geometry;
+import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.TransferPlanner;
+import dev.millrace.simulator.VllmRelease;
+import dev.millrace.simulator.cache.CacheShape;
 import dev.millrace.transfer.Peer;
 import dev.millrace.transfer.sidechannel.AgentMetadata;
 import io.vertx.core.Context;
@@ -20,7 +23,9 @@ final class RemoteEngine {
   private static final Duration CONNECT = Duration.ofSeconds(5);
 
   private final String engineId;
+  private final VllmRelease release;
   private final TransferPlanner planner;
+  private final CacheShape shape;
   private final List<AgentMetadata> ranks;
   private final RankTransports transports;
   private final Context context;
@@ -29,17 +34,21 @@ final class RemoteEngine {
   /**
    * An engine that has introduced itself.
    *
+   * @param release that it plays
    * @param planner from its geometry to ours
    * @param ranks what each of its ranks said
    */
   RemoteEngine(
       String engineId,
+      VllmRelease release,
       TransferPlanner planner,
       List<AgentMetadata> ranks,
       RankTransports transports,
       Context context) {
     this.engineId = engineId;
+    this.release = release;
     this.planner = planner;
+    this.shape = new CacheShape(specOf(planner.source()));
     this.ranks = List.copyOf(ranks);
     this.transports = transports;
     this.context = context;
@@ -49,12 +58,32 @@ final class RemoteEngine {
     return engineId;
   }
 
+  private static GeometrySpec specOf(Geometry geometry) {
+    return new GeometrySpec(
+        geometry.model(),
+        geometry.parallelism(),
+        geometry.blockSize(),
+        geometry.layout(),
+        geometry.blocksPerId(),
+        geometry.blocksPerId());
+  }
+
+  /** The words that it understands. */
+  VllmRelease release() {
+    return release;
+  }
+
   TransferPlanner planner() {
     return planner;
   }
 
   Geometry geometry() {
     return planner.source();
+  }
+
+  /** How it deals out blocks. */
+  CacheShape shape() {
+    return shape;
   }
 
   int ranks() {

@@ -4,12 +4,11 @@ import dev.millrace.layout.AddressBook;
 import dev.millrace.layout.Geometry;
 import dev.millrace.layout.TransferPlanner;
 import dev.millrace.simulator.EngineConfig;
+import dev.millrace.simulator.VllmRelease;
 import dev.millrace.simulator.cache.KvMemory;
 import dev.millrace.simulator.core.TransferParams.RemotePrefill;
-import dev.millrace.transfer.TransferException;
 import dev.millrace.transfer.sidechannel.AgentMetadata;
 import dev.millrace.transfer.sidechannel.Blob;
-import dev.millrace.transfer.sidechannel.ConnectorVersion;
 import dev.millrace.transfer.sidechannel.EngineGeometry;
 import dev.millrace.transfer.sidechannel.Handshake;
 import dev.millrace.transfer.sidechannel.HandshakeCodec;
@@ -25,8 +24,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Handshakes, asked and answered, as connector version 14 has them: an engine tells where its
- * memory is and how it is laid out, rank by rank.
+ * Handshakes, asked and answered: an engine tells where its memory is and how it is laid out, rank
+ * by rank. Questions are put in the form of the engine's own release.
  */
 final class SideChannel {
   /** vLLM's {@code RCVTIMEO} for an answer (0.32.0). */
@@ -65,7 +64,15 @@ final class SideChannel {
     this.transports = transports;
     this.rules = rules;
     this.server =
-        SideChannelServer.start(config.host(), config.sideChannelPort(), handshakes(Honesty.TRUE));
+        SideChannelServer.start(
+            config.host(),
+            config.sideChannelPort(),
+            handshakes(Honesty.TRUE),
+            config.release().connector(),
+            config.pairing().isVllm()
+                ? SideChannelServer.Temper.AS_VLLM
+                : SideChannelServer.Temper.FORGIVING,
+            System::nanoTime);
   }
 
   /** Port on which it answers. */
@@ -87,7 +94,13 @@ final class SideChannel {
     for (int rank = 0; rank < remote.tensorParallel(); rank++) {
       asked.add(
           Future.fromCompletionStage(
-              client.ask(remote.host(), remote.port(), 0, rank, TIMEOUT), context));
+              client.ask(
+                  remote.host(),
+                  remote.port(),
+                  new RankId(0, rank),
+                  config.release().connector(),
+                  TIMEOUT),
+              context));
     }
     return Future.all(asked).map(all -> introduce(remote, all.list(), context));
   }
@@ -102,31 +115,31 @@ final class SideChannel {
       RemotePrefill remote, List<Handshake> handshakes, Context context) {
     List<AgentMetadata> ranks = new ArrayList<>();
     Map<RankId, AgentMetadata> byRank = new HashMap<>();
+    VllmRelease release = config.release();
     for (Handshake handshake : handshakes) {
-      rules.refuseHash(handshake.compatibilityHash()).ifPresent(SideChannel::refuse);
-      AgentMetadata metadata =
-          HandshakeCodec.decodeMetadata(handshake.metadata(), ConnectorVersion.V14);
-      if (!metadata.engineId().equals(remote.engineId())) {
-        refuse(
+      PairingRules.Said said = rules.read(handshake);
+      if (!said.metadata().engineId().equals(remote.engineId())) {
+        throw new RefusedEngine(
             "Remote NIXL agent engine ID mismatch. Expected %s, received %s."
-                .formatted(remote.engineId(), metadata.engineId()));
+                .formatted(remote.engineId(), said.metadata().engineId()));
       }
-      byRank.put(new RankId(0, ranks.size()), metadata);
-      ranks.add(metadata);
+      release = said.release();
+      byRank.put(new RankId(0, ranks.size()), said.metadata());
+      ranks.add(said.metadata());
     }
-    String hash = handshakes.getFirst().compatibilityHash();
-    rules.refuse(hash, describe(0, Honesty.TRUE), ranks).ifPresent(SideChannel::refuse);
-    Geometry geometry = EngineGeometry.of(config.geometry().model(), byRank);
+    rules
+        .refuse(describe(0, Honesty.TRUE), ranks)
+        .ifPresent(reason -> {
+          throw new RefusedEngine(reason);
+        });
+    Geometry geometry = EngineGeometry.of(config.geometry().model(), byRank, release.connector());
     return new RemoteEngine(
         remote.engineId(),
+        release,
         new TransferPlanner(geometry, memory.geometry()),
         ranks,
         transports,
         context);
-  }
-
-  private static void refuse(String reason) {
-    throw new TransferException(reason);
   }
 
   private Map<RankId, Handshake> handshakes(Honesty honesty) {
@@ -136,7 +149,7 @@ final class SideChannel {
           new RankId(0, rank),
           new Handshake(
               rules.ownHash(),
-              HandshakeCodec.encode(describe(rank, honesty), ConnectorVersion.V14)));
+              HandshakeCodec.encode(describe(rank, honesty), config.release().connector())));
     }
     return handshakes;
   }
@@ -160,7 +173,8 @@ final class SideChannel {
         id,
         told,
         engineId,
-        config.attentionBackend(),
-        Blob.of(transports.of(rank).describe()));
+        config.flags().attentionBackend(),
+        Blob.of(transports.of(rank).describe()),
+        config.release().connector());
   }
 }

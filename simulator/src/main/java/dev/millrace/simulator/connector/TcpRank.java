@@ -8,7 +8,6 @@ import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.sidechannel.AgentMetadata;
 import dev.millrace.transfer.tcp.TcpTransport;
 import dev.millrace.transfer.tcp.TcpTransportOptions;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
@@ -17,9 +16,8 @@ import java.util.concurrent.CompletableFuture;
 record TcpRank(BlockTransport blocks) implements RankTransport {
 
   /** Starts to listen. */
-  static TcpRank open(String name, String host, String secret) {
-    SharedSecret shared = SharedSecret.of(secret.getBytes(StandardCharsets.UTF_8));
-    return new TcpRank(TcpTransport.start(TcpTransportOptions.on(name, host, 0, shared)));
+  static TcpRank open(String name, String host, SharedSecret secret) {
+    return new TcpRank(TcpTransport.start(TcpTransportOptions.on(name, host, 0, secret)));
   }
 
   @Override

@@ -1,8 +1,9 @@
 package dev.millrace.simulator.core;
 
+import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.Timing;
 import dev.millrace.simulator.model.KvFunction;
-import dev.millrace.simulator.model.Vocabulary;
+import dev.millrace.simulator.model.Spoken;
 import io.vertx.core.Vertx;
 import java.time.Duration;
 import java.util.List;
@@ -18,18 +19,28 @@ public final class CannedGenerator implements Generator {
   /** What hand-offs name when no port is configured: vLLM's default. */
   private static final int SIDE_CHANNEL_PORT = 5600;
 
-  private static final int[] WORDS = words();
+  private static final long[] STATES = states();
 
   private final Vertx vertx;
   private final Timing timing;
   private final HandOff handOff;
 
   /** A generator that runs on whichever event loop it is called on. */
-  public CannedGenerator(Vertx vertx, Timing timing, String engineId, String host, int port) {
+  public CannedGenerator(Vertx vertx, EngineConfig config, String engineId) {
     this.vertx = vertx;
-    this.timing = timing;
-    int told = port == 0 ? SIDE_CHANNEL_PORT : port;
-    this.handOff = new HandOff(List.of(List.of(1, 2, 3)), engineId, "", host, told, 1, 0, 0);
+    this.timing = config.timing();
+    int port = config.sideChannelPort() == 0 ? SIDE_CHANNEL_PORT : config.sideChannelPort();
+    this.handOff =
+        new HandOff(
+            config.release(),
+            List.of(List.of(1, 2, 3)),
+            engineId,
+            "",
+            config.host(),
+            port,
+            1,
+            0,
+            0);
   }
 
   @Override
@@ -49,14 +60,14 @@ public final class CannedGenerator implements Generator {
   private void say(Generation generation) {
     int left = generation.maxTokens - generation.said;
     Duration delay = timing.interTokenDelay();
-    int[] tokens = new int[delay.isZero() ? Math.min(left, WORDS.length) : 1];
-    for (int i = 0; i < tokens.length; i++) {
-      tokens[i] = WORDS[(generation.said + i) % WORDS.length];
+    long[] states = new long[delay.isZero() ? Math.min(left, STATES.length) : 1];
+    for (int i = 0; i < states.length; i++) {
+      states[i] = STATES[(generation.said + i) % STATES.length];
     }
-    generation.said += tokens.length;
+    generation.said += states.length;
     generation
         .listener
-        .onTokens(tokens)
+        .onTokens(Spoken.in(0, states))
         .onComplete(taken -> {
           if (generation.said == generation.maxTokens) {
             end(generation, new Ending.Length(handOff(generation)));
@@ -72,6 +83,7 @@ public final class CannedGenerator implements Generator {
     }
     return Optional.of(
         new HandOff(
+            handOff.release(),
             handOff.blockIds(),
             handOff.engineId(),
             generation.requestId,
@@ -96,13 +108,13 @@ public final class CannedGenerator implements Generator {
         });
   }
 
-  private static int[] words() {
-    int[] words = new int[64];
+  private static long[] states() {
+    long[] states = new long[64];
     long state = 0;
-    for (int i = 0; i < words.length; i++) {
+    for (int i = 0; i < states.length; i++) {
       state = KvFunction.extend(state, i);
-      words[i] = Vocabulary.wordFor(state);
+      states[i] = state;
     }
-    return words;
+    return states;
   }
 }

@@ -3,6 +3,7 @@ package dev.millrace.simulator.core;
 import dev.millrace.simulator.cache.Sequence;
 import dev.millrace.simulator.core.TransferParams.RemotePrefill;
 import io.vertx.core.Future;
+import java.util.List;
 import java.util.Optional;
 
 /** How the scheduler gets blocks from other engines and leaves them to others. */
@@ -24,11 +25,11 @@ public interface Connector {
   void expect(RemotePrefill remote);
 
   /**
-   * Loads tokens {@code [from, size)} of a sequence and lets the prefill engine free its blocks.
+   * Loads tokens {@code [from, to)} of a sequence and lets the prefill engine free its blocks.
    *
    * @return never fails
    */
-  Future<Load> load(RemotePrefill remote, Sequence sequence, int from);
+  Future<Load> load(RemotePrefill remote, Sequence sequence, int from, int to);
 
   /** Lets the prefill engine free blocks that nobody will load. */
   void release(RemotePrefill remote);
@@ -36,9 +37,11 @@ public interface Connector {
   /**
    * Pins blocks for a decode engine; the connector releases them to the pool.
    *
+   * @param blocks per KV-cache group, null blocks among them
    * @return empty if they must be released at once
    */
-  Optional<HandOff> hold(String requestId, int[] blocks, int tokens, int cachedTokens);
+  Optional<HandOff> hold(
+      String requestId, List<List<Integer>> blocks, int tokens, int cachedTokens);
 
   /** The engine has been told to do other things wrong. May be called from any thread. */
   void misbehavioursChanged();

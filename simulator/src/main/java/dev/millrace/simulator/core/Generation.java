@@ -1,6 +1,7 @@
 package dev.millrace.simulator.core;
 
 import dev.millrace.simulator.cache.Sequence;
+import dev.millrace.simulator.model.Spoken;
 import io.vertx.core.Future;
 import org.jspecify.annotations.Nullable;
 
@@ -13,7 +14,7 @@ public final class Generation {
      *
      * @return completes when more may come
      */
-    Future<Void> onTokens(int[] tokens);
+    Future<Void> onTokens(Spoken said);
 
     /** Takes the end, however it came about; nothing comes after it. */
     void onEnd(Ending ending);

@@ -1,10 +1,12 @@
 package dev.millrace.simulator.core;
 
+import dev.millrace.simulator.VllmRelease;
 import java.util.List;
 
 /**
  * Blocks that are pinned for a decode engine, as {@code kv_transfer_params} of an answer say it.
  *
+ * @param release whose words it is said in
  * @param blockIds per KV-cache group
  * @param engineId this engine
  * @param requestId what readers name when they notify
@@ -15,6 +17,7 @@ import java.util.List;
  * @param cachedTokens prompt tokens that were found in the prefix cache
  */
 public record HandOff(
+    VllmRelease release,
     List<List<Integer>> blockIds,
     String engineId,
     String requestId,

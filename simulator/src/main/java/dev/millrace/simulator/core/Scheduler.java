@@ -2,13 +2,18 @@ package dev.millrace.simulator.core;
 
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.cache.BlockPool;
+import dev.millrace.simulator.cache.CacheShape;
+import dev.millrace.simulator.cache.GroupBlocks;
 import dev.millrace.simulator.cache.KvMemory;
 import dev.millrace.simulator.cache.Sequence;
+import dev.millrace.simulator.model.Spoken;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Queue;
@@ -39,6 +44,7 @@ public final class Scheduler implements Generator {
   private final Context context;
   private final EngineConfig config;
   private final KvMemory memory;
+  private final CacheShape shape;
   private final BlockPool pool;
   private final Connector connector;
   private final Counters counters;
@@ -65,6 +71,7 @@ public final class Scheduler implements Generator {
     this.context = vertx.getOrCreateContext();
     this.config = config;
     this.memory = memory;
+    this.shape = new CacheShape(memory.spec());
     this.pool = pool;
     this.connector = connector;
     this.counters = counters;
@@ -172,30 +179,58 @@ public final class Scheduler implements Generator {
   }
 
   private boolean acquire(Generation generation) {
-    int blockSize = memory.spec().blockSize();
-    int prompt = generation.prompt.length;
-    long[] prefixes = Sequence.prefixes(config.model(), generation.prompt);
+    int[] tokens = prompt(generation);
+    int prompt = tokens.length;
+    long[] prefixes = Sequence.prefixes(config.model(), tokens);
     // The last token said needs no vector: nothing is said after it.
-    int blocks = Math.ceilDiv(prompt + generation.maxTokens - 1, blockSize);
+    List<BlockPool.Wanted> wanted = shape.wanted(prompt + limit(generation) - 1);
     // The last prompt token is computed even if the cache has it, unless all comes from elsewhere.
     int findable = generation.params instanceof TransferParams.RemotePrefill ? prompt : prompt - 1;
-    long[] ends = Sequence.blockPrefixes(prefixes, prompt, blockSize);
-    Optional<BlockPool.Granted> granted = pool.acquire(ends, findable / blockSize, blocks);
+    // A state cannot be had for a part of a prefix (vLLM 0.32.0: no prefix caching by default).
+    int maxHits = shape.hasStates() ? 0 : findable / shape.idTokens();
+    long[] ends = Sequence.blockPrefixes(prefixes, prompt, shape.idTokens());
+    Optional<BlockPool.Granted> granted = pool.acquire(wanted, ends, maxHits);
     if (granted.isEmpty()) {
       return false;
     }
     int hits = granted.get().hits();
     generation.publishedBlocks = hits;
-    generation.cachedTokens = hits * blockSize;
+    generation.cachedTokens = hits * shape.idTokens();
     generation.sequence =
         new Sequence(
             memory,
-            generation.prompt,
+            tokens,
             prefixes,
-            granted.get().ids().stream().mapToInt(Integer::intValue).toArray(),
-            hits * blockSize,
+            granted.get().blocks(),
+            generation.cachedTokens,
             generation.choice);
     return true;
+  }
+
+  /**
+   * The tokens to compute. With states a prefill engine leaves the last one to the decode engine,
+   * which cannot take it back out of a state (vLLM 0.32.0, {@code
+   * _truncate_mamba_request_for_prefill}).
+   */
+  private int[] prompt(Generation generation) {
+    int[] prompt = generation.prompt;
+    return leavesLastToken(generation) && prompt.length > 1
+        ? Arrays.copyOf(prompt, prompt.length - 1)
+        : prompt;
+  }
+
+  /** Tokens to say; then a state is that of the prompt only if no second one is computed. */
+  private int limit(Generation generation) {
+    return leavesLastToken(generation) ? 1 : generation.maxTokens;
+  }
+
+  private boolean leavesLastToken(Generation generation) {
+    return shape.hasStates() && generation.params instanceof TransferParams.RemoteDecode;
+  }
+
+  /** Tokens of the prompt that the prefix cache does not have. */
+  private static int missing(Generation generation) {
+    return generation.sequence().size() - generation.cachedTokens;
   }
 
   private void start(Generation generation) {
@@ -203,7 +238,7 @@ public final class Scheduler implements Generator {
       load(generation, remote);
       return;
     }
-    int missing = generation.prompt.length - generation.cachedTokens;
+    int missing = missing(generation);
     after(config.timing().prefill(missing))
         .onComplete(waited -> {
           if (generation.stage == Generation.Stage.RUNNING) {
@@ -227,11 +262,14 @@ public final class Scheduler implements Generator {
   }
 
   private void load(Generation generation, TransferParams.RemotePrefill remote) {
-    int missing = generation.prompt.length - generation.cachedTokens;
+    int missing = missing(generation);
+    // Behind a loaded state the last token of the prompt is still to be computed.
+    int end = shape.hasStates() ? generation.prompt.length - 1 : generation.prompt.length;
+    int promised = Math.max(0, end - generation.cachedTokens);
     generation.busy = true;
-    counters.promisedTokens.addAndGet(missing);
+    counters.promisedTokens.addAndGet(promised);
     connector
-        .load(remote, generation.sequence(), generation.cachedTokens)
+        .load(remote, generation.sequence(), generation.cachedTokens, end)
         .onComplete(result -> {
           generation.busy = false;
           if (result.failed()) {
@@ -240,8 +278,9 @@ public final class Scheduler implements Generator {
           }
           switch (result.result()) {
             case Connector.Load.Done done -> {
-              generation.sequence().loaded();
-              counters.loadedTokens.addAndGet(missing);
+              generation.sequence().loaded(end);
+              counters.loadedTokens.addAndGet(promised);
+              counters.computedTokens.addAndGet(missing - promised);
               promptReady(generation);
             }
             case Connector.Load.Failed failed -> {
@@ -285,14 +324,14 @@ public final class Scheduler implements Generator {
         });
   }
 
-  private void heard(Generation generation, int[] tokens) {
-    generation.said += tokens.length;
-    counters.generationTokens.addAndGet(tokens.length);
-    Future<Void> taken = generation.listener.onTokens(tokens);
+  private void heard(Generation generation, Spoken said) {
+    generation.said += said.count();
+    counters.generationTokens.addAndGet(said.count());
+    Future<Void> taken = generation.listener.onTokens(said);
     if (generation.stage == Generation.Stage.ENDED) {
       return;
     }
-    int left = generation.maxTokens - generation.said;
+    int left = limit(generation) - generation.said;
     if (left == 0) {
       retire(generation, new Ending.Length(Optional.empty()));
       return;
@@ -323,7 +362,7 @@ public final class Scheduler implements Generator {
             case Ending.Overloaded overloaded -> overloaded;
           };
     }
-    pool.release(sequence.blocks());
+    pool.release(sequence.blocks().all());
     finish(generation, result);
     schedule();
   }
@@ -331,8 +370,8 @@ public final class Scheduler implements Generator {
   private Optional<HandOff> hold(Generation generation) {
     Sequence sequence = generation.sequence();
     int tokens = sequence.computed();
-    int[] blocks = sequence.blocksFor(tokens);
-    return connector.hold(generation.requestId, blocks, tokens, generation.cachedTokens);
+    return connector.hold(
+        generation.requestId, sequence.exported(tokens), tokens, generation.cachedTokens);
   }
 
   private void finish(Generation generation, Ending ending) {
@@ -369,10 +408,16 @@ public final class Scheduler implements Generator {
   private void publish(Generation generation) {
     Sequence sequence = generation.sequence();
     long[] prefixes = sequence.fullBlockPrefixes();
-    int[] blocks = sequence.blocks();
-    for (; generation.publishedBlocks < prefixes.length; generation.publishedBlocks++) {
-      pool.publish(blocks[generation.publishedBlocks], prefixes[generation.publishedBlocks]);
+    if (shape.hasStates()) {
+      return;
     }
+    GroupBlocks blocks = sequence.blocks();
+    for (int i = generation.publishedBlocks; i < prefixes.length; i++) {
+      for (int group = 0; group < blocks.groups(); group++) {
+        pool.publish(blocks.of(group)[i], group, prefixes[i]);
+      }
+    }
+    generation.publishedBlocks = Math.max(generation.publishedBlocks, prefixes.length);
   }
 
   private static Callable<Integer> computation(Sequence sequence) {

@@ -9,12 +9,16 @@ import dev.millrace.simulator.http.Wording.Finish;
 import dev.millrace.simulator.http.Wording.Piece;
 import dev.millrace.simulator.http.Wording.Said;
 import dev.millrace.simulator.http.Wording.Usage;
+import dev.millrace.simulator.model.Prediction;
+import dev.millrace.simulator.model.Prediction.Candidate;
+import dev.millrace.simulator.model.Spoken;
 import dev.millrace.simulator.model.Vocabulary;
 import io.vertx.core.Future;
 import io.vertx.core.http.HttpServerResponse;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,6 +41,7 @@ abstract class Answer implements Generation.Listener {
   private StopStrings stops;
   private StringBuilder text = new StringBuilder();
   private List<Integer> tokens = new ArrayList<>();
+  private List<List<Candidate>> likelihoods = new ArrayList<>();
 
   /**
    * An answer that has not begun.
@@ -87,12 +92,13 @@ abstract class Answer implements Generation.Listener {
   abstract void fail(int choice, ErrorBody error);
 
   @Override
-  public final Future<Void> onTokens(int[] said) {
+  public final Future<Void> onTokens(Spoken said) {
     Future<Void> ready = Future.succeededFuture();
-    for (int token : said) {
+    for (int i = 0; i < said.count(); i++) {
       if (settled) {
         return Future.succeededFuture();
       }
+      int token = said.token(i);
       completionTokens++;
       String piece = stops.push(Vocabulary.text(token));
       Optional<Finish> finish = stops.found().map(stop -> new Finish("stop", stop));
@@ -100,9 +106,12 @@ abstract class Answer implements Generation.Listener {
         finish = Optional.of(Finish.LENGTH);
         piece += stops.flush();
       }
-      Piece next = new Piece(choices.size(), tokens.size(), piece, token, finish);
+      List<Candidate> candidates = candidates(said.prediction(i));
+      Piece next =
+          new Piece(choices.size(), tokens.size(), text.length(), piece, token, candidates, finish);
       text.append(piece);
       tokens.add(token);
+      likelihoods.add(candidates);
       // A listener that wants no more for now has a future that is not complete; the rest of the
       // burst is at most a few hundred bytes and is written all the same.
       Future<Void> taken = say(next);
@@ -116,6 +125,11 @@ abstract class Answer implements Generation.Listener {
       }
     }
     return ready;
+  }
+
+  private List<Candidate> candidates(Prediction prediction) {
+    OptionalInt alternatives = wording.request().alternatives();
+    return alternatives.isPresent() ? prediction.candidates(alternatives.getAsInt()) : List.of();
   }
 
   @Override
@@ -158,11 +172,12 @@ abstract class Answer implements Generation.Listener {
   }
 
   private void choiceEnds(Finish finish, Optional<HandOff> handOff) {
-    choices.add(new Said(choices.size(), text.toString(), tokens, finish));
+    choices.add(new Said(choices.size(), text.toString(), tokens, likelihoods, finish));
     if (choices.size() < wording.request().choices()) {
       stops = new StopStrings(wording.request().stop());
       text = new StringBuilder();
       tokens = new ArrayList<>();
+      likelihoods = new ArrayList<>();
       next();
       return;
     }

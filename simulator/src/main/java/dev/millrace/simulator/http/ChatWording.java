@@ -1,6 +1,11 @@
 package dev.millrace.simulator.http;
 
+import com.fasterxml.jackson.core.JsonGenerator;
 import dev.millrace.simulator.core.HandOff;
+import dev.millrace.simulator.model.Prediction.Candidate;
+import dev.millrace.simulator.model.Vocabulary;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
 
@@ -49,7 +54,7 @@ final class ChatWording extends Wording {
       json.writeObjectFieldStart("delta");
       json.writeStringField("content", piece.text());
       json.writeEndObject();
-      json.writeNullField("logprobs");
+      writeLogprobs(json, piece.offset(), List.of(piece.candidates()));
       writeFinish(json, piece.finish());
       if (piece.finish().isPresent()) {
         writeStopReason(json, piece.finish());
@@ -81,7 +86,7 @@ final class ChatWording extends Wording {
         json.writeNullField("function_call");
         json.writeNullField("reasoning");
         json.writeEndObject();
-        json.writeNullField("logprobs");
+        writeLogprobs(json, 0, said.likelihoods());
         writeFinish(json, Optional.of(said.finish()));
         writeStopReason(json, Optional.of(said.finish()));
         if (returnsTokenIds()) {
@@ -104,5 +109,37 @@ final class ChatWording extends Wording {
       json.writeNullField("prompt_text");
       writeTransfer(json, handOff);
     });
+  }
+
+  @Override
+  void writeLikelihoods(JsonGenerator json, int offset, List<List<Candidate>> likelihoods)
+      throws IOException {
+    int alternatives = request().alternatives().orElse(0);
+    json.writeArrayFieldStart("content");
+    for (List<Candidate> candidates : likelihoods) {
+      json.writeStartObject();
+      writeCandidate(json, candidates.getFirst());
+      json.writeArrayFieldStart("top_logprobs");
+      // Where the token is none of the likeliest, it takes the place of the last of them.
+      for (Candidate candidate : candidates.subList(0, alternatives)) {
+        json.writeStartObject();
+        writeCandidate(json, candidate);
+        json.writeEndObject();
+      }
+      json.writeEndArray();
+      json.writeEndObject();
+    }
+    json.writeEndArray();
+  }
+
+  private static void writeCandidate(JsonGenerator json, Candidate candidate) throws IOException {
+    String text = Vocabulary.text(candidate.token());
+    json.writeStringField("token", text);
+    json.writeNumberField("logprob", candidate.logProbability());
+    json.writeArrayFieldStart("bytes");
+    for (byte b : text.getBytes(StandardCharsets.UTF_8)) {
+      json.writeNumber(b & 0xFF);
+    }
+    json.writeEndArray();
   }
 }

@@ -3,6 +3,7 @@ package dev.millrace.simulator.http;
 import dev.millrace.simulator.core.TransferParams;
 import dev.millrace.simulator.model.Tokens;
 import java.util.List;
+import java.util.OptionalInt;
 
 /**
  * A request for an answer, as far as the simulated engine minds it.
@@ -14,6 +15,8 @@ import java.util.List;
  * @param maxTokens most tokens of each answer
  * @param stop strings that end an answer
  * @param tokenIds whether the answer carries token ids, {@code return_token_ids}
+ * @param alternatives how many of the likeliest tokens come with each token, {@code logprobs};
+ *     empty where no log-probabilities are wanted
  * @param params what to do with blocks
  */
 record CompletionRequest(
@@ -24,6 +27,7 @@ record CompletionRequest(
     int maxTokens,
     List<String> stop,
     TokenIds tokenIds,
+    OptionalInt alternatives,
     TransferParams params) {
 
   enum Api {

@@ -1,6 +1,10 @@
 package dev.millrace.simulator.http;
 
+import com.fasterxml.jackson.core.JsonGenerator;
 import dev.millrace.simulator.core.HandOff;
+import dev.millrace.simulator.model.Prediction.Candidate;
+import dev.millrace.simulator.model.Vocabulary;
+import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 
@@ -28,7 +32,7 @@ final class CompletionWording extends Wording {
       json.writeStartObject();
       json.writeNumberField("index", piece.index());
       json.writeStringField("text", piece.text());
-      json.writeNullField("logprobs");
+      writeLogprobs(json, piece.offset(), List.of(piece.candidates()));
       writeFinish(json, piece.finish());
       writeStopReason(json, piece.finish());
       if (returnsTokenIds() && piece.isFirst()) {
@@ -55,7 +59,7 @@ final class CompletionWording extends Wording {
         json.writeStartObject();
         json.writeNumberField("index", said.index());
         json.writeStringField("text", said.text());
-        json.writeNullField("logprobs");
+        writeLogprobs(json, 0, said.likelihoods());
         writeFinish(json, Optional.of(said.finish()));
         writeStopReason(json, Optional.of(said.finish()));
         if (returnsTokenIds()) {
@@ -77,5 +81,36 @@ final class CompletionWording extends Wording {
       writeServiceAndUsage(json, usage);
       writeTransfer(json, handOff);
     });
+  }
+
+  @Override
+  void writeLikelihoods(JsonGenerator json, int offset, List<List<Candidate>> likelihoods)
+      throws IOException {
+    json.writeArrayFieldStart("text_offset");
+    int next = offset;
+    for (List<Candidate> candidates : likelihoods) {
+      json.writeNumber(next);
+      next += Vocabulary.text(candidates.getFirst().token()).length();
+    }
+    json.writeEndArray();
+    json.writeArrayFieldStart("token_logprobs");
+    for (List<Candidate> candidates : likelihoods) {
+      json.writeNumber(candidates.getFirst().logProbability());
+    }
+    json.writeEndArray();
+    json.writeArrayFieldStart("tokens");
+    for (List<Candidate> candidates : likelihoods) {
+      json.writeString(Vocabulary.text(candidates.getFirst().token()));
+    }
+    json.writeEndArray();
+    json.writeArrayFieldStart("top_logprobs");
+    for (List<Candidate> candidates : likelihoods) {
+      json.writeStartObject();
+      for (Candidate candidate : candidates) {
+        json.writeNumberField(Vocabulary.text(candidate.token()), candidate.logProbability());
+      }
+      json.writeEndObject();
+    }
+    json.writeEndArray();
   }
 }

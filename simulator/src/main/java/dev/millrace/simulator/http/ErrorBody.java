@@ -10,6 +10,11 @@ record ErrorBody(int status, String type, String message, @Nullable String param
     return new ErrorBody(400, "BadRequestError", message, null);
   }
 
+  /** About one key of the body. */
+  static ErrorBody badRequest(String message, String param) {
+    return new ErrorBody(400, "BadRequestError", message, param);
+  }
+
   static ErrorBody notFound(String model) {
     return new ErrorBody(
         404, "NotFoundError", "The model `" + model + "` does not exist.", "model");

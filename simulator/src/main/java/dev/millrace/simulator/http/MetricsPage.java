@@ -2,6 +2,7 @@ package dev.millrace.simulator.http;
 
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.EngineStats;
+import dev.millrace.simulator.cache.CacheShape;
 import dev.millrace.simulator.core.Counters;
 import dev.millrace.simulator.core.NativeTransfers;
 import dev.millrace.simulator.core.TransferHistograms;
@@ -71,17 +72,16 @@ public final class MetricsPage {
     page.ended("abort", (double) counters.endedByAbort.get());
     page.ended("error", (double) counters.endedByError.get());
     page.type("cache_config_info", "gauge");
+    CacheShape shape = new CacheShape(config.geometry());
     page.page.append(
-        "vllm:cache_config_info{block_size=\"%d\",cache_dtype=\"auto\",enable_prefix_caching=\"True\",engine=\"0\",num_gpu_blocks=\"%d\"} 1.0\n"
-            .formatted(config.geometry().blockSize(), config.geometry().blocks()));
+        "vllm:cache_config_info{block_size=\"%d\",cache_dtype=\"%s\",enable_prefix_caching=\"%s\",engine=\"0\",num_gpu_blocks=\"%d\"} 1.0\n"
+            .formatted(
+                shape.idTokens(),
+                escaped(config.flags().cacheDtype()),
+                shape.hasStates() ? "False" : "True",
+                shape.ids()));
     nativeTransfers.ifPresent(page::nativeTransfers);
     return page.page.toString();
-  }
-
-  /** A metric of Python's client, not of vLLM: no prefix, no labels. */
-  private void startTime(Instant started) {
-    page.append("# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds ");
-    page.append(number(started.toEpochMilli() / 1e3)).append('\n');
   }
 
   /** What a library's own telemetry adds up to; no vLLM has these. */
@@ -97,6 +97,12 @@ public final class MetricsPage {
     String metric = "millrace_sim_" + name + "_total";
     page.append("# TYPE ").append(metric).append(" counter\n");
     page.append(metric).append(inBraces).append(number(value)).append('\n');
+  }
+
+  /** A metric of Python's client, not of vLLM: no prefix, no labels. */
+  private void startTime(Instant started) {
+    page.append("# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds ");
+    page.append(number(started.toEpochMilli() / 1e3)).append('\n');
   }
 
   private void type(String name, String type) {

@@ -15,6 +15,8 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,6 +28,9 @@ final class RequestReader {
 
   /** vLLM's default for {@code /v1/completions}. */
   private static final int DEFAULT_COMPLETION_TOKENS = 16;
+
+  /** vLLM's default for {@code --max-logprobs}. */
+  private static final int MOST_LOGPROBS = 20;
 
   private final EngineConfig config;
   private final Api api;
@@ -42,6 +47,9 @@ final class RequestReader {
   private @Nullable Integer minTokens;
   private final List<String> stop = new ArrayList<>();
   private boolean tokenIds;
+  private boolean chatLogprobs;
+  private @Nullable Integer logprobs;
+  private @Nullable Integer topLogprobs;
   private @Nullable String refused;
   private TransferParams params = new TransferParams.None();
 
@@ -83,7 +91,9 @@ final class RequestReader {
       case "min_tokens" -> minTokens = integer(parser);
       case "stop" -> stop(parser);
       case "return_token_ids" -> tokenIds = parser.getValueAsBoolean();
-      case "logprobs", "top_logprobs", "prompt_logprobs", "echo" -> unsupported(key, parser);
+      case "logprobs" -> logprobs(parser);
+      case "top_logprobs" -> topLogprobs = integer(parser);
+      case "prompt_logprobs", "echo" -> unsupported(key, parser);
       case "kv_transfer_params" -> params = TransferParamsReader.read(parser);
       default -> parser.skipChildren();
     }
@@ -99,11 +109,19 @@ final class RequestReader {
 
   private void unsupported(String key, JsonParser parser) throws IOException {
     JsonToken token = parser.currentToken();
-    boolean absent = token == JsonToken.VALUE_NULL || token == JsonToken.VALUE_FALSE;
-    if (!absent && !(key.equals("top_logprobs") && parser.getValueAsInt() == 0)) {
-      refused = "This simulated engine has no log-probabilities; leave out `" + key + "`.";
+    if (token != JsonToken.VALUE_NULL && token != JsonToken.VALUE_FALSE) {
+      refused =
+          "This simulated engine has no log-probabilities of prompts; leave out `" + key + "`.";
     }
     parser.skipChildren();
+  }
+
+  /** A number of alternatives in completions, a switch in chat. */
+  private void logprobs(JsonParser parser) throws IOException {
+    switch (api) {
+      case COMPLETIONS -> logprobs = integer(parser);
+      case CHAT -> chatLogprobs = parser.getValueAsBoolean();
+    }
   }
 
   private void prompt(JsonParser parser) throws IOException {
@@ -256,6 +274,10 @@ final class RequestReader {
     if (refused != null) {
       return refuse(ErrorBody.badRequest(refused), params);
     }
+    Optional<ErrorBody> logprobsFault = logprobsFault();
+    if (logprobsFault.isPresent()) {
+      return refuse(logprobsFault.get(), params);
+    }
     if (promptFault != null) {
       return refuse(ErrorBody.badRequest(promptFault), params);
     }
@@ -273,6 +295,39 @@ final class RequestReader {
           params);
     }
     return validateLimits(prompt, several);
+  }
+
+  /** Which key asks for log-probabilities that there are not. */
+  private Optional<ErrorBody> logprobsFault() {
+    String key = api == Api.CHAT ? "top_logprobs" : "logprobs";
+    Integer asked = api == Api.CHAT ? topLogprobs : logprobs;
+    if (asked == null) {
+      return Optional.empty();
+    }
+    if (asked < 0) {
+      return Optional.of(ErrorBody.badRequest("`" + key + "` must be a positive value.", key));
+    }
+    if (api == Api.CHAT && asked > 0 && !chatLogprobs) {
+      return Optional.of(
+          ErrorBody.badRequest("when using `" + key + "`, `logprobs` must be set to true.", key));
+    }
+    return asked <= MOST_LOGPROBS
+        ? Optional.empty()
+        : Optional.of(
+            ErrorBody.badRequest(
+                "Requested sample logprobs of %d, which is greater than max allowed: %d"
+                    .formatted(asked, MOST_LOGPROBS),
+                "logprobs"));
+  }
+
+  private OptionalInt alternatives() {
+    return switch (api) {
+      case COMPLETIONS -> logprobs == null ? OptionalInt.empty() : OptionalInt.of(logprobs);
+      case CHAT ->
+          chatLogprobs
+              ? OptionalInt.of(topLogprobs == null ? 0 : topLogprobs)
+              : OptionalInt.empty();
+    };
   }
 
   private Reading validateLimits(int[] tokens, int several) {
@@ -317,6 +372,7 @@ final class RequestReader {
             limit,
             List.copyOf(stop),
             tokenIds ? TokenIds.RETURN : TokenIds.OMIT,
+            alternatives(),
             params));
   }
 

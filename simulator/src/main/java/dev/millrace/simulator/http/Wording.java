@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import dev.millrace.simulator.core.HandOff;
+import dev.millrace.simulator.model.Prediction.Candidate;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
@@ -32,8 +33,17 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
     static final Finish LENGTH = new Finish("length", null);
   }
 
-  /** One finished choice. */
-  record Said(int index, String text, List<Integer> tokens, Finish finish) {}
+  /**
+   * One finished choice.
+   *
+   * @param likelihoods per token, itself and the likeliest; empty lists where nobody asked
+   */
+  record Said(
+      int index,
+      String text,
+      List<Integer> tokens,
+      List<List<Candidate>> likelihoods,
+      Finish finish) {}
 
   /** Token counts of all choices together. */
   record Usage(int promptTokens, int completionTokens) {}
@@ -59,7 +69,7 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
 
   /** The event of one token. */
   final String token(Piece piece) {
-    if (piece.isFirst() || piece.finish().isPresent() || returnsTokenIds()) {
+    if (piece.isFirst() || piece.finish().isPresent() || returnsTokenIds() || returnsLogprobs()) {
       return tokenEvent(piece);
     }
     if (template == null || template.index() != piece.index()) {
@@ -85,14 +95,26 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
     }
   }
 
-  /** One token on its way into a stream. */
-  record Piece(int index, int position, String text, int token, Optional<Finish> finish) {
+  /**
+   * One token on its way into a stream.
+   *
+   * @param offset characters of the choice's text that went before
+   * @param candidates the token itself and the likeliest; empty where nobody asked
+   */
+  record Piece(
+      int index,
+      int position,
+      int offset,
+      String text,
+      int token,
+      List<Candidate> candidates,
+      Optional<Finish> finish) {
     boolean isFirst() {
       return position == 0;
     }
 
     Piece withText(String other) {
-      return new Piece(index, position, other, token, finish);
+      return new Piece(index, position, offset, other, token, candidates, finish);
     }
   }
 
@@ -123,6 +145,30 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
     return head.request().tokenIds() == CompletionRequest.TokenIds.RETURN;
   }
 
+  final boolean returnsLogprobs() {
+    return head.request().alternatives().isPresent();
+  }
+
+  /**
+   * The value of {@code logprobs}: null if nobody asked.
+   *
+   * @param offset characters of the choice's text before the first of these tokens
+   * @param likelihoods per token, itself and the likeliest
+   */
+  final void writeLogprobs(JsonGenerator json, int offset, List<List<Candidate>> likelihoods)
+      throws IOException {
+    if (!returnsLogprobs()) {
+      json.writeNullField("logprobs");
+      return;
+    }
+    json.writeObjectFieldStart("logprobs");
+    writeLikelihoods(json, offset, likelihoods);
+    json.writeEndObject();
+  }
+
+  abstract void writeLikelihoods(JsonGenerator json, int offset, List<List<Candidate>> likelihoods)
+      throws IOException;
+
   final void writeHead(JsonGenerator json, String object) throws IOException {
     json.writeStringField("id", head.id());
     json.writeStringField("object", object);
@@ -143,7 +189,7 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
   final void writeTransfer(JsonGenerator json, Optional<HandOff> handOff) throws IOException {
     if (handOff.isPresent()) {
       json.writeFieldName("kv_transfer_params");
-      writeHandOff(json, handOff.get());
+      TransferParamsWriter.write(handOff.get(), json);
     } else {
       json.writeNullField("kv_transfer_params");
     }
@@ -193,32 +239,5 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
     json.writeNumberField("prompt_tokens", usage.promptTokens());
     json.writeNumberField("total_tokens", usage.promptTokens() + usage.completionTokens());
     json.writeNumberField("completion_tokens", usage.completionTokens());
-  }
-
-  private static void writeHandOff(JsonGenerator json, HandOff handOff) throws IOException {
-    json.writeStartObject();
-    json.writeBooleanField("do_remote_prefill", true);
-    json.writeBooleanField("do_remote_decode", false);
-    json.writeArrayFieldStart("remote_block_ids");
-    for (List<Integer> group : handOff.blockIds()) {
-      json.writeStartArray();
-      for (int id : group) {
-        json.writeNumber(id);
-      }
-      json.writeEndArray();
-    }
-    json.writeEndArray();
-    json.writeStringField("remote_engine_id", handOff.engineId());
-    json.writeStringField("remote_request_id", handOff.requestId());
-    json.writeStringField("remote_host", handOff.host());
-    json.writeNumberField("remote_port", handOff.port());
-    json.writeNumberField("tp_size", handOff.tensorParallel());
-    json.writeNumberField("dcp_size", 1);
-    json.writeNumberField("pp_size", 1);
-    json.writeNumberField("remote_num_tokens", handOff.tokens());
-    json.writeNullField("remote_blocks_expiry_time");
-    json.writeStringField("transfer_mode", "pull");
-    json.writeNumberField("remote_prefill_cached_tokens", handOff.cachedTokens());
-    json.writeEndObject();
   }
 }

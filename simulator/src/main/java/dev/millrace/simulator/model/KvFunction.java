@@ -11,10 +11,16 @@ import java.nio.charset.StandardCharsets;
  * absorbs its words one by one; each step is a bijection of both its inputs, so a vector with one
  * wrong word always has a wrong digest. Digests are then summed, which makes the sum independent of
  * the order in which ranks and regions are walked.
+ *
+ * <p>A state-space layer's state is changed in place by every token: {@code stateAfter} makes each
+ * element from the one before.
  */
 public final class KvFunction {
   private static final long GOLDEN = 0x9E3779B97F4A7C15L;
   private static final long ABSORB = 0xD6E8FEB86659FD93L;
+
+  /** Beside K and V: a state is neither. */
+  private static final int STATE = 2;
 
   private KvFunction() {}
 
@@ -47,6 +53,27 @@ public final class KvFunction {
     return mix(position * ABSORB + lane(layer, kv, head));
   }
 
+  /** The seed of what a token whose prefix is {@code prefix} does to a channel of a state. */
+  public static long stateSeed(long prefix, int layer, int channel) {
+    return mix(prefix ^ lane(layer, STATE, channel));
+  }
+
+  /**
+   * An element of a state after one more token; only its lowest bits count. For whatever width it
+   * has this is a bijection of {@code before}, so a wrong state stays wrong.
+   *
+   * @param seed what the token does to the channel
+   * @param index of the element in its channel
+   */
+  public static long stateAfter(long before, long seed, int index) {
+    return (before + word(seed, index)) * ABSORB;
+  }
+
+  /** Where the digest of a channel of a state starts. */
+  public static long stateDigestSeed(int layer, int channel) {
+    return mix(lane(layer, STATE, channel));
+  }
+
   /** The digest after one more word. */
   public static long absorb(long digest, long word) {
     long next = (digest ^ word) * ABSORB;
@@ -71,6 +98,6 @@ public final class KvFunction {
   }
 
   private static long lane(int layer, int kv, int head) {
-    return mix(((long) layer << 33) ^ ((long) kv << 32) ^ head ^ GOLDEN);
+    return mix(((long) layer << 34) ^ ((long) kv << 32) ^ head ^ GOLDEN);
   }
 }

@@ -3,7 +3,9 @@ package dev.millrace.simulator.connector;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.simulator.ManualClock;
+import dev.millrace.simulator.VllmRelease;
 import dev.millrace.simulator.core.Counters;
+import dev.millrace.transfer.sidechannel.ConnectorVersion;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -16,8 +18,13 @@ class HoldsTest {
   private final List<Integer> released = new ArrayList<>();
 
   private Holds holds(int ranks) {
+    return holds(ranks, VllmRelease.RECORDED);
+  }
+
+  private Holds holds(int ranks, VllmRelease release) {
     return new Holds(
         ranks,
+        release,
         Duration.ofSeconds(30),
         clock,
         counters,
@@ -105,5 +112,28 @@ class HoldsTest {
       holds.notified(0, message(text));
     }
     assertThat(released).isEmpty();
+  }
+
+  @Test
+  void readers_upToVersion7_areCountedFromTheirTensorParallelSize() {
+    Holds holds = holds(2, new VllmRelease(ConnectorVersion.V7));
+    holds.add("a", new int[] {7});
+    holds.notified(0, message("a:4"));
+    holds.notified(1, message("a:4"));
+    holds.notified(0, message("a:4"));
+    assertThat(released).isEmpty();
+    holds.notified(1, message("a:4"));
+    assertThat(released).containsExactly(7);
+  }
+
+  @Test
+  void heartbeat_beforeThereWereAny_extendsNothing() {
+    Holds holds = holds(1, new VllmRelease(ConnectorVersion.V3));
+    holds.add("a", new int[] {7});
+    after(holds, 20);
+    holds.notified(0, message("HB:a"));
+    after(holds, 10);
+    assertThat(released).containsExactly(7);
+    assertThat(counters.heartbeats).hasValue(0);
   }
 }

@@ -57,10 +57,10 @@ class IntroductionsTest {
                     new RankId(0, 0),
                     memory.addresses(),
                     id,
-                    config.attentionBackend(),
+                    config.flags().attentionBackend(),
                     Blob.of(description)))
             .toList();
-    return new RemoteEngine(id, planner, ranks, own, context);
+    return new RemoteEngine(id, config.release(), planner, ranks, own, context);
   }
 
   private Introductions introductions() {

@@ -121,7 +121,8 @@ final class Engines implements AutoCloseable {
           channel.shape(),
           new Parallelism(engine.tensorParallel(), engine.pipelineParallel(), 1),
           first,
-          metadata);
+          metadata,
+          channel.version());
       ranks.put(first, metadata);
       Map<RankId, CompletableFuture<Handshake>> asked = new HashMap<>();
       for (RankId rank : others(engine)) {
@@ -135,7 +136,7 @@ final class Engines implements AutoCloseable {
         requireEngine(engine, other);
         ranks.put(rank, other);
       });
-      Geometry geometry = EngineGeometry.of(channel.shape(), ranks);
+      Geometry geometry = EngineGeometry.of(channel.shape(), ranks, channel.version());
       return new KnownEngine(engine, channel, geometry, ranks, transport);
     } catch (IncompatibleGeometry | MalformedHandshake | IllegalArgumentException e) {
       throw new AgentRefusal(

@@ -1,5 +1,7 @@
 package dev.millrace.transfer.sidechannel;
 
+import dev.millrace.layout.AxisName;
+import dev.millrace.layout.Layout;
 import java.util.Arrays;
 import java.util.List;
 
@@ -9,18 +11,26 @@ import java.util.List;
  * pair have the same one.
  */
 public enum ConnectorVersion {
-  /** vLLM v0.21. */
-  V3(3, Fields.DENSE, RequestForm.TENSOR_RANK),
+  /** vLLM v0.19. */
+  V2(2),
+  /** vLLM v0.21: how many kernel blocks a block id means. */
+  V3(3),
   /** vLLM v0.23 and v0.24: heartbeats. */
-  V4(4, Fields.DENSE, RequestForm.TENSOR_RANK),
+  V4(4),
   /** vLLM v0.27: pipeline rank in the request, the clock as second frame of the reply. */
-  V5(5, Fields.DENSE, RequestForm.BOTH_RANKS),
+  V5(5),
   /** The speculative configuration enters the hash. */
-  V6(6, Fields.DENSE, RequestForm.BOTH_RANKS),
+  V6(6),
   /** vLLM v0.28: push and pull enter the hash. */
-  V7(7, Fields.DENSE, RequestForm.BOTH_RANKS),
-  /** vLLM v0.32: strides, regions with names, groups and memory types, packed members. */
-  V14(14, Fields.REGIONS, RequestForm.BOTH_RANKS);
+  V7(7),
+  /** vLLM v0.29: strides, context parallelism, layouts by the order of all axes. */
+  V9(9),
+  /** vLLM v0.30: regions with names, groups and memory types. */
+  V11(11),
+  /** vLLM v0.31: packed members. */
+  V13(13),
+  /** vLLM v0.32: per-layer embeddings. */
+  V14(14);
 
   /** Which ranks a request names. */
   enum RequestForm {
@@ -30,14 +40,19 @@ public enum ConnectorVersion {
     BOTH_RANKS
   }
 
+  /** The first with pipeline ranks and a clock. */
+  private static final int WITH_STAGES = 5;
+
+  /** The first that names layouts by the order of their axes, blocks among them. */
+  private static final int WITH_AXES = 9;
+
   private final int number;
   private final List<MetadataField> fields;
-  private final RequestForm requestForm;
 
-  ConnectorVersion(int number, List<MetadataField> fields, RequestForm requestForm) {
+  ConnectorVersion(int number) {
     this.number = number;
-    this.fields = fields;
-    this.requestForm = requestForm;
+    this.fields =
+        Arrays.stream(MetadataField.values()).filter(field -> field.since() <= number).toList();
   }
 
   /** vLLM's number. */
@@ -61,30 +76,31 @@ public enum ConnectorVersion {
             .formatted(number, Arrays.toString(values())));
   }
 
+  /** Whether its handshakes name layouts by the order of all axes, and not as HND or NHD only. */
+  public boolean namesAxes() {
+    return number >= WITH_AXES;
+  }
+
+  /** What a handshake calls a layout, {@code kv_cache_layout}. */
+  public String layoutName(Layout layout) {
+    if (namesAxes()) {
+      return layout.wireName();
+    }
+    List<AxisName> order = layout.order();
+    return order.indexOf(AxisName.HEAD) < order.indexOf(AxisName.TOKEN) ? "HND" : "NHD";
+  }
+
   /** The metadata's keys in the order in which vLLM writes them. */
   List<MetadataField> fields() {
     return fields;
   }
 
   RequestForm requestForm() {
-    return requestForm;
+    return number >= WITH_STAGES ? RequestForm.BOTH_RANKS : RequestForm.TENSOR_RANK;
   }
 
-  /** The schemas, apart because an enum's constants cannot refer to its static fields. */
-  private static final class Fields {
-    static final List<MetadataField> DENSE =
-        List.of(
-            MetadataField.ENGINE_ID,
-            MetadataField.AGENT_METADATA,
-            MetadataField.KV_CACHES_BASE_ADDR,
-            MetadataField.DEVICE_ID,
-            MetadataField.NUM_BLOCKS,
-            MetadataField.BLOCK_LENS,
-            MetadataField.KV_CACHE_LAYOUT,
-            MetadataField.BLOCK_SIZE,
-            MetadataField.SSM_SIZES,
-            MetadataField.ATTN_BACKEND_NAME,
-            MetadataField.PHYSICAL_BLOCKS_PER_LOGICAL_KV_BLOCK);
-    static final List<MetadataField> REGIONS = List.of(MetadataField.values());
+  /** Whether a reply ends with the answering side's clock. */
+  boolean repliesWithClock() {
+    return number >= WITH_STAGES;
   }
 }

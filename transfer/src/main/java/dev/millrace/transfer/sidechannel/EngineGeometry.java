@@ -10,6 +10,7 @@ import dev.millrace.layout.Layout;
 import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Parallelism;
 import dev.millrace.layout.StateShape;
+import dev.millrace.layout.compatibility.HandshakeLayout;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -30,17 +31,24 @@ public final class EngineGeometry {
 
   private EngineGeometry() {}
 
+  /** The geometry of an engine whose handshakes name layouts by their axes. */
+  public static Geometry of(ModelShape model, Map<RankId, AgentMetadata> ranks) {
+    return of(model, ranks, ConnectorVersion.V14);
+  }
+
   /**
    * The geometry of an engine.
    *
+   * @param version of its connector, which decides what a layout's name means
    * @param ranks what each rank said; all ranks of the engine
    * @throws IncompatibleGeometry if ranks are missing, contradict each other or the model's shape,
    *     or say something that cannot be expressed yet; the message says which
    */
-  public static Geometry of(ModelShape model, Map<RankId, AgentMetadata> ranks) {
+  public static Geometry of(
+      ModelShape model, Map<RankId, AgentMetadata> ranks, ConnectorVersion version) {
     Parallelism parallelism = parallelism(ranks);
     AgentMetadata first = rank(ranks, 0, 0);
-    GeometrySpec spec = spec(model, parallelism, first);
+    GeometrySpec spec = spec(model, parallelism, first, version);
     List<RankId> grid = grid(parallelism);
     grid.forEach(id -> checkSameEngine(id, rank(ranks, id.pipeline(), id.tensor()), first));
     grid.forEach(id -> checkShape(spec, id, rank(ranks, id.pipeline(), id.tensor())));
@@ -60,7 +68,8 @@ public final class EngineGeometry {
     }
   }
 
-  private static GeometrySpec spec(ModelShape model, Parallelism parallelism, AgentMetadata rank) {
+  private static GeometrySpec spec(
+      ModelShape model, Parallelism parallelism, AgentMetadata rank, ConnectorVersion version) {
     int perId = rank.physicalBlocksPerLogicalKvBlock();
     if (perId < 1 || rank.numBlocks() % perId != 0) {
       throw new IncompatibleGeometry(
@@ -68,7 +77,12 @@ public final class EngineGeometry {
               .formatted(rank.numBlocks(), perId));
     }
     return new GeometrySpec(
-        model, parallelism, rank.blockSize(), layout(rank), rank.numBlocks(), perId);
+        model,
+        parallelism,
+        rank.blockSize(),
+        layout(model, rank, version),
+        rank.numBlocks(),
+        perId);
   }
 
   /**
@@ -79,8 +93,23 @@ public final class EngineGeometry {
    *     expressed
    */
   public static void requireFits(
-      ModelShape model, Parallelism parallelism, RankId id, AgentMetadata rank) {
-    checkShape(spec(model, parallelism, rank), id, rank);
+      ModelShape model,
+      Parallelism parallelism,
+      RankId id,
+      AgentMetadata rank,
+      ConnectorVersion version) {
+    checkShape(spec(model, parallelism, rank, version), id, rank);
+  }
+
+  /** What a rank of an engine with this geometry and connector version 14 says. */
+  public static AgentMetadata describe(
+      GeometrySpec spec,
+      RankId rank,
+      AddressBook addresses,
+      String engineId,
+      String backend,
+      Blob agentMetadata) {
+    return describe(spec, rank, addresses, engineId, backend, agentMetadata, ConnectorVersion.V14);
   }
 
   /**
@@ -96,7 +125,8 @@ public final class EngineGeometry {
       AddressBook addresses,
       String engineId,
       String backend,
-      Blob agentMetadata) {
+      Blob agentMetadata,
+      ConnectorVersion version) {
     List<Allocation> allocations = spec.allocations(rank.pipeline(), rank.tensor());
     int regions = allocations.size();
     List<Long> base =
@@ -118,7 +148,7 @@ public final class EngineGeometry {
         spec.blocks(),
         lens,
         strides,
-        spec.layout().wireName(),
+        version.layoutName(spec.layout()),
         spec.blockSize(),
         ssmSizes(spec),
         spec.layout() == Layout.CPU_ATTENTION ? CPU_BACKEND : backend,
@@ -172,18 +202,25 @@ public final class EngineGeometry {
     return metadata;
   }
 
-  private static Layout layout(AgentMetadata metadata) {
-    if (metadata.attnBackendName().equals(CPU_BACKEND)) {
-      return Layout.CPU_ATTENTION;
+  private static Layout layout(ModelShape model, AgentMetadata metadata, ConnectorVersion version) {
+    boolean allInOne =
+        !version.namesAxes()
+            && metadata.blockLens().size() == 1
+            && model.layers() > 1
+            && model.groups().size() == 1;
+    if (allInOne) {
+      return Layout.CROSS_LAYER;
     }
-    for (Layout layout : Layout.values()) {
-      if (layout != Layout.CPU_ATTENTION && layout.wireName().equals(metadata.kvCacheLayout())) {
-        return layout;
-      }
-    }
-    throw new IncompatibleGeometry(
-        "layout \"%s\" of backend %s is not known; connector versions before 9 do not say enough in their layout names"
-            .formatted(metadata.kvCacheLayout(), metadata.attnBackendName()));
+    return HandshakeLayout.of(
+            metadata.kvCacheLayout(),
+            metadata.attnBackendName(),
+            // A latent is not divided into K and V: it lies as in the newer releases.
+            model.isMla() ? ConnectorVersion.V14.number() : version.number())
+        .orElseThrow(() ->
+            new IncompatibleGeometry(
+                "layout \"%s\" of backend %s is not known in connector version %d"
+                    .formatted(
+                        metadata.kvCacheLayout(), metadata.attnBackendName(), version.number())));
   }
 
   private static String who(RankId id) {

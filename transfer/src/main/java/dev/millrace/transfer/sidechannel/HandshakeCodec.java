@@ -35,23 +35,49 @@ public final class HandshakeCodec {
     });
   }
 
+  /**
+   * A request as it came.
+   *
+   * @param rank who is asked for; without a pipeline rank it is 0
+   * @param form which ranks it names
+   * @param meant whether it begins as a request for metadata does
+   */
+  record Request(RankId rank, ConnectorVersion.RequestForm form, boolean meant) {}
+
   /** Reads a request in either form; without a pipeline rank it is 0. */
   public static RankId decodeRequest(byte[] request) {
+    Request read = readRequest(request);
+    if (!read.meant()) {
+      throw new MalformedHandshake("request: it does not start with get_meta_msg");
+    }
+    return read.rank();
+  }
+
+  /** The same, whatever it begins with. */
+  static Request readRequest(byte[] request) {
     MsgpackReader in = reader(request, "request");
     return in.whole(() -> {
       int elements = in.arrayHeader();
       if (elements != 2 && elements != 3) {
         throw in.malformed(elements + " elements, not 2 or 3");
       }
-      if (!in.nextIsBinary() || !Arrays.equals(in.binary(), GET_META)) {
-        throw in.malformed("it does not start with get_meta_msg");
+      boolean meant = in.nextIsBinary();
+      if (meant) {
+        meant = Arrays.equals(in.binary(), GET_META);
+      } else {
+        in.skip();
       }
       int pipeline = elements == 3 ? in.number() : 0;
       int tensor = in.number();
       if (pipeline < 0 || tensor < 0) {
         throw in.malformed("a negative rank");
       }
-      return new RankId(pipeline, tensor);
+      return new Request(
+          new RankId(pipeline, tensor),
+          elements == 3
+              ? ConnectorVersion.RequestForm.BOTH_RANKS
+              : ConnectorVersion.RequestForm.TENSOR_RANK,
+          meant);
     });
   }
 

@@ -31,6 +31,30 @@ enum MetadataField {
     return name().toLowerCase(Locale.ROOT);
   }
 
+  /** The first connector version that has it. */
+  int since() {
+    return switch (this) {
+      case ENGINE_ID,
+          AGENT_METADATA,
+          KV_CACHES_BASE_ADDR,
+          DEVICE_ID,
+          NUM_BLOCKS,
+          BLOCK_LENS,
+          KV_CACHE_LAYOUT,
+          BLOCK_SIZE,
+          SSM_SIZES,
+          ATTN_BACKEND_NAME ->
+          1;
+      case PHYSICAL_BLOCKS_PER_LOGICAL_KV_BLOCK -> 3;
+      case DCP_SIZE, PCP_SIZE -> 8;
+      case BLOCK_STRIDES -> 9;
+      case REGION_NUM_BLOCKS, REGION_GROUP_IDS, REGION_NAMES, REGION_MEM_TYPES -> 11;
+      case REGION_MEMBERS -> 12;
+      case PACKED_MEMBER_LAYOUTS -> 13;
+      case PLE_BLOCK_LEN -> 14;
+    };
+  }
+
   /** Whether vLLM refuses metadata without it. */
   boolean isRequired() {
     return switch (this) {

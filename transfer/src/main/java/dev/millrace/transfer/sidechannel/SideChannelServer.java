@@ -22,11 +22,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The answering side, a ROUTER: hands out the handshakes of an engine's ranks.
- *
- * <p>vLLM's own listener ends for good on a message that it does not understand; this one counts it
- * and goes on. A question that cannot be answered stays without an answer, as there is no message
- * that would say so.
+ * The answering side, a ROUTER: hands out the handshakes of an engine's ranks. A question that
+ * cannot be answered stays without an answer, as there is no message that would say so.
  */
 public final class SideChannelServer implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(SideChannelServer.class);
@@ -43,7 +40,21 @@ public final class SideChannelServer implements AutoCloseable {
   /** Whoever has not taken an answer by then has given up: vLLM waits 5 s for it (v0.32). */
   private static final Duration ANSWER = Duration.ofSeconds(5);
 
+  /** What becomes of a listener that is asked what it does not understand. */
+  public enum Temper {
+    /** It counts the question and goes on, and understands both forms of requests. */
+    FORGIVING,
+    /**
+     * It ends for good, as vLLM's does (v0.32, {@code _nixl_handshake_listener}): connections are
+     * accepted, nothing is answered any more. It understands one form. A request that does not
+     * begin as it should is answered all the same.
+     */
+    AS_VLLM
+  }
+
   private final ServerSocket socket;
+  private final ConnectorVersion version;
+  private final Temper temper;
   private final LongSupplier nanoClock;
   private final ThreadPoolExecutor threads;
   private final ScheduledThreadPoolExecutor timer =
@@ -53,10 +64,17 @@ public final class SideChannelServer implements AutoCloseable {
   private final LongAdder answered = new LongAdder();
   private final LongAdder refused = new LongAdder();
   private volatile Map<RankId, Handshake> ranks;
+  private volatile boolean dead;
 
   private SideChannelServer(
-      ServerSocket socket, Map<RankId, Handshake> ranks, LongSupplier nanoClock) {
+      ServerSocket socket,
+      Map<RankId, Handshake> ranks,
+      ConnectorVersion version,
+      Temper temper,
+      LongSupplier nanoClock) {
     this.socket = socket;
+    this.version = version;
+    this.temper = temper;
     this.ranks = Map.copyOf(ranks);
     this.nanoClock = nanoClock;
     this.threads =
@@ -79,12 +97,22 @@ public final class SideChannelServer implements AutoCloseable {
    * @throws TransferException if the address cannot be listened on
    */
   public static SideChannelServer start(String host, int port, Map<RankId, Handshake> ranks) {
-    return start(host, port, ranks, System::nanoTime);
+    return start(host, port, ranks, ConnectorVersion.V14, Temper.FORGIVING, System::nanoTime);
   }
 
-  /** The same, with the clock whose time goes into the replies. */
+  /**
+   * The same for an engine of some version.
+   *
+   * @param version decides the form of replies
+   * @param nanoClock whose time goes into them
+   */
   public static SideChannelServer start(
-      String host, int port, Map<RankId, Handshake> ranks, LongSupplier nanoClock) {
+      String host,
+      int port,
+      Map<RankId, Handshake> ranks,
+      ConnectorVersion version,
+      Temper temper,
+      LongSupplier nanoClock) {
     try {
       ServerSocket socket = new ServerSocket();
       try {
@@ -93,7 +121,7 @@ public final class SideChannelServer implements AutoCloseable {
         socket.close();
         throw e;
       }
-      SideChannelServer server = new SideChannelServer(socket, ranks, nanoClock);
+      SideChannelServer server = new SideChannelServer(socket, ranks, version, temper, nanoClock);
       server.acceptor.start();
       return server;
     } catch (IOException | RuntimeException e) {
@@ -179,26 +207,50 @@ public final class SideChannelServer implements AutoCloseable {
   }
 
   private void answer(Zmtp connection, List<byte[]> frames) throws IOException {
+    if (dead) {
+      return;
+    }
     try {
-      if (frames.size() != 2 || frames.get(0).length != 0) {
-        throw new MalformedHandshake("a message that is not [empty, request]");
-      }
-      RankId rank = HandshakeCodec.decodeRequest(frames.get(1));
-      Handshake handshake = ranks.get(rank);
-      if (handshake == null) {
-        throw new MalformedHandshake(
-            "%s is asked for, known are %s".formatted(rank, ranks.keySet()));
-      }
+      Handshake handshake = handshake(frames);
+      byte[] payload = HandshakeCodec.encode(handshake);
       send(
           connection,
-          List.of(
-              new byte[0],
-              HandshakeCodec.encode(handshake),
-              HandshakeCodec.encodeClock(nanoClock.getAsLong() / 1e9)));
+          version.repliesWithClock()
+              ? List.of(
+                  new byte[0], payload, HandshakeCodec.encodeClock(nanoClock.getAsLong() / 1e9))
+              : List.of(new byte[0], payload));
       answered.increment();
     } catch (MalformedHandshake e) {
+      dead = temper == Temper.AS_VLLM;
       refuse(String.valueOf(e.getMessage()));
     }
+  }
+
+  private Handshake handshake(List<byte[]> frames) {
+    if (frames.size() != 2 || frames.get(0).length != 0) {
+      throw new MalformedHandshake("a message that is not [empty, request]");
+    }
+    HandshakeCodec.Request request = HandshakeCodec.readRequest(frames.get(1));
+    switch (temper) {
+      case FORGIVING -> {
+        if (!request.meant()) {
+          throw new MalformedHandshake("a request that does not start with get_meta_msg");
+        }
+      }
+      case AS_VLLM -> {
+        if (request.form() != version.requestForm()) {
+          throw new MalformedHandshake(
+              "a request of form %s, which connector version %d does not know"
+                  .formatted(request.form(), version.number()));
+        }
+      }
+    }
+    Handshake handshake = ranks.get(request.rank());
+    if (handshake == null) {
+      throw new MalformedHandshake(
+          "%s is asked for, known are %s".formatted(request.rank(), ranks.keySet()));
+    }
+    return handshake;
   }
 
   /** Sends, or closes the connection if its other end does not take what is sent. */

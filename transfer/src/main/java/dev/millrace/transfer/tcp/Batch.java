@@ -1,7 +1,7 @@
 package dev.millrace.transfer.tcp;
 
-import java.util.ArrayList;
-import java.util.List;
+import java.util.HashSet;
+import java.util.Set;
 
 /**
  * Ranges of registered memory that are filled (reader) or sent (owner) one after the other. Their
@@ -23,7 +23,7 @@ final class Batch {
   private final long[] addresses = new long[MOST_RUNS];
   private final int[] lengths = new int[MOST_RUNS];
   private final Region[] regions = new Region[MOST_RUNS];
-  private final List<Region> claimed = new ArrayList<>();
+  private final Set<Region> claimed = new HashSet<>();
   private int count;
   private int current;
   private int into;
@@ -72,11 +72,9 @@ final class Batch {
   }
 
   private Region claim(Region region) throws ReadFailure {
-    if (!claimed.contains(region)) {
-      if (!region.claim(wire)) {
-        throw ReadFailure.outOfBounds("memory at %#x was unregistered".formatted(region.address()));
-      }
-      claimed.add(region);
+    if (claimed.add(region) && !region.claim(wire)) {
+      claimed.remove(region);
+      throw ReadFailure.outOfBounds("memory at %#x was unregistered".formatted(region.address()));
     }
     return region;
   }

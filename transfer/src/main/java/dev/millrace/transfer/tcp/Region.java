@@ -33,6 +33,7 @@ final class Region implements Registration {
   private final MemoryTable table;
   private final long address;
   private final long bytes;
+  private final MemorySegment memory;
   private final ByteBuffer[] windows;
   private final List<Wire> users = new ArrayList<>();
   private volatile boolean closed;
@@ -41,6 +42,7 @@ final class Region implements Registration {
     this.table = table;
     this.address = memory.address();
     this.bytes = memory.byteSize();
+    this.memory = memory;
     this.windows = new ByteBuffer[(int) ((bytes + WINDOW_BYTES - 1) >>> WINDOW_BITS)];
     for (int i = 0; i < windows.length; i++) {
       long from = (long) i << WINDOW_BITS;
@@ -81,6 +83,16 @@ final class Region implements Registration {
     long offset = start - address;
     return windows[(int) (offset >>> WINDOW_BITS)].slice(
         (int) (offset & (WINDOW_BYTES - 1)), length);
+  }
+
+  /** Copies the bytes from {@code start}, which lie inside, to {@code out}. */
+  void copyTo(MemorySegment out, long outOffset, long start, int length) {
+    MemorySegment.copy(memory, start - address, out, outOffset, length);
+  }
+
+  /** Copies bytes of {@code in} to those from {@code start}, which lie inside. */
+  void copyFrom(MemorySegment in, long inOffset, long start, int length) {
+    MemorySegment.copy(in, inOffset, memory, start - address, length);
   }
 
   /** False if the region is closed. */

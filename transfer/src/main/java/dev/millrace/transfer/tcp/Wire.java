@@ -110,6 +110,7 @@ final class Wire implements AutoCloseable {
   }
 
   void send(FrameType type, int request, Pieces payload) throws IOException {
+    payload.gather();
     headerOut.clear();
     headerOut.putInt((int) payload.bytes()).put(type.code()).put((byte) 0).putShort((short) 0);
     headerOut.putInt(request).putInt(payload.checksum(crc));
@@ -183,6 +184,7 @@ final class Wire implements AutoCloseable {
           "the checksum of a %s frame of %d bytes is wrong"
               .formatted(header.type(), header.length()));
     }
+    payload.scatter();
   }
 
   /** The payload of a small frame. */

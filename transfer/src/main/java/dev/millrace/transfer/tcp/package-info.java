@@ -4,7 +4,8 @@
  * <p>One-sided reads are made of two ordinary sides. The owner of the memory runs a {@code
  * Listener} that answers requests out of registered memory with gathering writes; the reader's
  * {@code TcpPeer} sends requests and scatters the answers with scattering reads into registered
- * memory. Neither copies a payload through the heap.
+ * memory. Neither copies a payload through the heap; small runs take a detour through a buffer (see
+ * Pieces).
  *
  * <p>A connection carries one read at a time, and is borrowed from the peer's small set for as long
  * as the read takes. So a read that is abandoned takes its connection with it and nothing has to be

@@ -24,13 +24,17 @@ class NixlHandleTest {
   }
 
   /** An agent that knows another one, with memory on both sides. */
-  private record Two(AgentHandle reader, AgentHandle owner, Link link, Claims source, Claims target)
+  record Two(AgentHandle reader, AgentHandle owner, Link link, Claims source, Claims target)
       implements AutoCloseable {
     static Two open(Arena arena) {
+      return open(arena, 4096);
+    }
+
+    static Two open(Arena arena, long bytes) {
       AgentHandle reader = agent("reader");
       AgentHandle owner = agent("owner");
-      Region from = region(arena.allocate(4096));
-      Region to = region(arena.allocate(4096));
+      Region from = region(arena.allocate(bytes));
+      Region to = region(arena.allocate(bytes));
       owner.register(from);
       reader.register(to);
       assertThat(reader.load(owner.metadata())).isEqualTo(owner.name());
@@ -46,7 +50,12 @@ class NixlHandleTest {
 
     RequestHandle request() {
       Batch batch = new Batch(1);
-      batch.add(source, source.region().address(), target, target.region().address(), 4096);
+      batch.add(
+          source,
+          source.region().address(),
+          target,
+          target.region().address(),
+          source.region().bytes());
       return RequestHandle.create(reader, batch, link);
     }
 

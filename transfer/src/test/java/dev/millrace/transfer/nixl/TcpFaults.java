@@ -126,6 +126,24 @@ class TcpFaults {
   }
 
   @Test
+  void requestInFlight_cannotBeReleased() {
+    try (Arena arena = Arena.ofShared();
+        NixlHandleTest.Two two = NixlHandleTest.Two.open(arena, 64 * MIB)) {
+      RequestHandle request = two.request();
+      assertThat(request.post()).isEqualTo(NixlFailure.IN_PROGRESS);
+
+      // NIXL would say yes, and the bytes would go on coming.
+      assertThatThrownBy(request::release).isInstanceOf(IllegalStateException.class);
+
+      while (request.status() == NixlFailure.IN_PROGRESS) {
+        Thread.onSpinWait();
+      }
+      assertThat(request.status()).isZero();
+      request.release();
+    }
+  }
+
+  @Test
   void closeOfSource_whileAReaderHangs_isRefusedUntilItGoesOn() throws Exception {
     try (Arena arena = Arena.ofShared();
         NixlTransport owner = open("owner")) {

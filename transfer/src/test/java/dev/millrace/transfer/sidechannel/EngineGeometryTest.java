@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -214,5 +215,32 @@ final class EngineGeometryTest {
     }
 
     assertThat(EngineGeometry.of(model, ranks)).isEqualTo(spec.geometry());
+  }
+
+  /** Names of layouts mean other things in older versions, and do not say all that they mean. */
+  @ParameterizedTest
+  @CsvSource({
+    "V2, FLASH_ATTN, HND_SEPARATE, HND",
+    "V2, FLASH_ATTN, NHD_SEPARATE, NHD",
+    "V2, FLASHINFER, HND_SPLIT, HND",
+    "V2, FLASH_ATTN, CROSS_LAYER, HND",
+    "V4, FLASH_ATTN, HND_SPLIT, HND",
+    "V4, FLASH_ATTN, NHD_SPLIT, NHD",
+    "V5, FLASH_ATTN, HND, HND",
+    "V7, FLASH_ATTN, CROSS_LAYER, HND",
+    "V9, FLASH_ATTN, CROSS_LAYER, BHLNC",
+    "V11, FLASH_ATTN, NHD, LBNHC"
+  })
+  void of_whatAVersionSays_isTheGeometryThatItMeans(
+      ConnectorVersion version, String backend, Layout layout, String name) {
+    GeometrySpec spec = new GeometrySpec(BF16, Parallelism.tensor(1), 32, layout, 8);
+    AgentMetadata said =
+        EngineGeometry.describe(
+            spec, ONLY, AddressBook.IMAGINED, "e", backend, Blob.EMPTY, version);
+    Blob sent = HandshakeCodec.encode(said, version);
+    AgentMetadata heard = HandshakeCodec.decodeMetadata(sent, version);
+
+    assertThat(heard.kvCacheLayout()).isEqualTo(name);
+    assertThat(EngineGeometry.of(BF16, Map.of(ONLY, heard), version)).isEqualTo(spec.geometry());
   }
 }

@@ -5,8 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -251,5 +253,20 @@ final class HandshakeCodecTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("99")
         .hasMessageContaining("V14");
+  }
+
+  @Test
+  void schemas_growWithTheVersions() {
+    AgentMetadata recorded = Recordings.metadata(Recordings.TP1);
+    Map<ConnectorVersion, Integer> keys = new EnumMap<>(ConnectorVersion.class);
+    for (ConnectorVersion version : ConnectorVersion.values()) {
+      keys.put(version, version.fields().size());
+      AgentMetadata read =
+          HandshakeCodec.decodeMetadata(HandshakeCodec.encode(recorded, version), version);
+      assertThat(read.kvCachesBaseAddr()).isEqualTo(recorded.kvCachesBaseAddr());
+      assertThat(read.regionNames().isPresent()).isEqualTo(version.number() >= 11);
+    }
+
+    assertThat(keys.values()).containsExactly(10, 11, 11, 11, 11, 11, 14, 18, 20, 21);
   }
 }

@@ -21,6 +21,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.zeromq.SocketType;
 import org.zeromq.ZContext;
 import org.zeromq.ZMQ;
@@ -41,10 +44,17 @@ final class SideChannelTest {
   }
 
   private static SideChannelServer serve() {
+    return serve(ConnectorVersion.V14, SideChannelServer.Temper.FORGIVING);
+  }
+
+  private static SideChannelServer serve(
+      ConnectorVersion version, SideChannelServer.Temper temper) {
     return SideChannelServer.start(
         "127.0.0.1",
         0,
         Map.of(new RankId(0, 0), ZERO, new RankId(0, 1), ONE),
+        version,
+        temper,
         () -> 5_000_000_000L);
   }
 
@@ -323,5 +333,33 @@ final class SideChannelTest {
     assertThatThrownBy(() -> SideChannelServer.start("127.0.0.1", server.port(), Map.of()))
         .isInstanceOf(TransferException.class)
         .hasMessageContaining("127.0.0.1:" + server.port());
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void ask_inTheFormOfItsVersion_isAnsweredByAVllm(ConnectorVersion version) {
+    try (SideChannelServer vllm = serve(version, SideChannelServer.Temper.AS_VLLM)) {
+      Handshake answer =
+          client.ask("127.0.0.1", vllm.port(), new RankId(0, 1), version, LONG).join();
+
+      assertThat(answer).isEqualTo(ONE);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"V14, V4, 0", "V4, V14, 0", "V14, V14, 7"})
+  void ask_whatAVllmDoesNotUnderstand_endsItForGood(
+      ConnectorVersion listener, ConnectorVersion asked, int rank) {
+    Duration brief = Duration.ofMillis(300);
+    try (SideChannelServer vllm = serve(listener, SideChannelServer.Temper.AS_VLLM)) {
+      for (RankId id : new RankId[] {new RankId(0, rank), new RankId(0, 0)}) {
+        assertThatThrownBy(() -> client.ask("127.0.0.1", vllm.port(), id, asked, brief).join())
+            .hasMessageContaining("gave no answer");
+      }
+      assertThatThrownBy(
+              () -> client.ask("127.0.0.1", vllm.port(), new RankId(0, 0), listener, brief).join())
+          .hasMessageContaining("gave no answer");
+      assertThat(vllm.answered()).isZero();
+    }
   }
 }

@@ -1,0 +1,8 @@
+/**
+ * Benchmarks: what planning costs, and how fast blocks are read. How to run them is in {@code
+ * load-tests/README.md}; the budgets that they are held against stand there, too.
+ */
+@NullMarked
+package dev.millrace.bench;
+
+import org.jspecify.annotations.NullMarked;
