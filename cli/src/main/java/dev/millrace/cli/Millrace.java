@@ -30,6 +30,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       ServeCommand.class,
       CheckCommand.class,
       PlanCommand.class,
+      MatrixCommand.class,
       SimulateCommand.class,
       AgentCommand.class,
       ConfigCommand.class,

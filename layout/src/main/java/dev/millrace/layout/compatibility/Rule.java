@@ -7,104 +7,104 @@ import java.util.Locale;
  * that the first one is worth mending first.
  */
 public enum Rule {
-  /** An engine is what it is said to be. */
-  CONTRADICTION("Millrace: what is declared must be what the engine says"),
-  /**
-   * The prefill engine has a connector that hands blocks over, the decode engine one that reads.
-   */
-  NIXL_CONNECTOR("vLLM v0.32 kv_connector/factory.py"),
-  /** The model's class can be split over two engines. */
-  ARCHITECTURE("vLLM docs, NixlConnector compatibility matrix"),
-  /** The same model, by the string on the command line. */
-  MODEL(Sources.HASH),
-  /** The same weights. */
-  MODEL_REVISION("Millrace: other weights give other keys and values; vLLM does not compare them"),
-  /** The same rotary embedding and overrides. */
-  ROPE("Millrace: other positions give other keys; vLLM does not compare them"),
-  /** The same heads, head size, layers and KV-cache groups. */
-  MODEL_SHAPE(Sources.HASH),
-  /** The same element type of the model. */
-  DTYPE(Sources.HASH),
-  /** The same element type of the cache. */
-  CACHE_DTYPE(Sources.HASH),
-  /** Scales that travel with the blocks, or need not. */
-  KV_SCALES("vLLM docs, NixlConnector compatibility matrix, quantised KV cache"),
-  /** The same vLLM. */
-  VLLM_VERSION(Sources.HASH),
-  /** The same handshake and notifications. */
-  CONNECTOR_VERSION(Sources.HASH),
-  /** Releases of NIXL that were tried with each other. */
-  NIXL_VERSION("NIXL 1.5.1 with 1.4.0 and 1.0.0, block reads between processes on one host"),
-  /** The same attention backend. */
-  ATTENTION_BACKEND(Sources.HASH),
-  /** Both pull, or both push. */
-  TRANSFER_MODE("vLLM v0.28 nixl/metadata.py compute_nixl_compatibility_hash (vllm#50620)"),
-  /** The same speculative decoding. */
-  SPECULATION("vLLM docs, NixlConnector compatibility matrix, footnote 1"),
-  /** The hybrid KV-cache manager on both sides or on none. */
-  HYBRID_CACHE_MANAGER(Sources.HASH),
-  /** All layers in one block on both sides or on none. */
-  CROSS_LAYER_BLOCKS("vLLM v0.19 to v0.28 nixl/metadata.py compute_nixl_compatibility_hash"),
-  /** Equal hashes. */
-  COMPATIBILITY_HASH("vLLM v0.32 nixl/base_worker.py _nixl_handshake"),
+  CONTRADICTION(
+      "what is declared of an engine is what the engine says",
+      "Millrace: what is declared must be what the engine says"),
+  NIXL_CONNECTOR(
+      "both engines have a NIXL connector",
+      "vLLM v0.32 kv_connector/factory.py"),
+  ARCHITECTURE(
+      "a class of models that can be split over two engines",
+      "vLLM docs, NixlConnector compatibility matrix"),
+  MODEL("the same model string on the command line", Sources.HASH),
+  MODEL_REVISION(
+      "the same weights",
+      "Millrace: other weights give other keys and values; vLLM does not compare them"),
+  ROPE(
+      "the same rotary embedding and overrides",
+      "Millrace: other positions give other keys; vLLM does not compare them"),
+  MODEL_SHAPE("the same heads, head size, layers and KV-cache groups", Sources.HASH),
+  DTYPE("the same element type of the model", Sources.HASH),
+  CACHE_DTYPE("the same element type of the cache", Sources.HASH),
+  KV_SCALES(
+      "scales that are in the checkpoint or inside the blocks",
+      "vLLM docs, NixlConnector compatibility matrix, quantised KV cache"),
+  VLLM_VERSION("the same vLLM version", Sources.HASH),
+  CONNECTOR_VERSION("the same NIXL connector version", Sources.HASH),
+  NIXL_VERSION(
+      "NIXL releases that work with each other",
+      "NIXL 1.5.1 with 1.4.0 and 1.0.0, block reads between processes on one host"),
+  ATTENTION_BACKEND("the same attention backend", Sources.HASH),
+  TRANSFER_MODE(
+      "both pull, or both push",
+      "vLLM v0.28 nixl/metadata.py compute_nixl_compatibility_hash (vllm#50620)"),
+  SPECULATION(
+      "the same speculative decoding", "vLLM docs, NixlConnector compatibility matrix, footnote 1"),
+  HYBRID_CACHE_MANAGER("the hybrid KV-cache manager on both sides or on none", Sources.HASH),
+  CROSS_LAYER_BLOCKS(
+      "all layers in one block on both sides or on none",
+      "vLLM v0.19 to v0.28 nixl/metadata.py compute_nixl_compatibility_hash"),
+  COMPATIBILITY_HASH("equal compatibility hashes", "vLLM v0.32 nixl/base_worker.py _nixl_handshake"),
 
-  /** Two engines are not one. */
-  ENGINE_ID("vLLM v0.32 nixl/base_worker.py _nixl_handshake (vllm#23086)"),
-  /** The decode engine finds the prefill engine, and not itself. */
-  SIDE_CHANNEL("vLLM v0.32 nixl/base_scheduler.py _nixl_handshake_listener (vllm#27083)"),
+  ENGINE_ID(
+      "an engine id of its own for each engine", "vLLM v0.32 nixl/base_worker.py _nixl_handshake (vllm#23086)"),
+  SIDE_CHANNEL(
+      "a side channel that leads the decode engine to the prefill engine",
+      "vLLM v0.32 nixl/base_scheduler.py _nixl_handshake_listener (vllm#27083)"),
 
-  /** One tensor-parallel size divides the other. */
-  TENSOR_PARALLEL("vLLM v0.32 kv_connector/utils.py TransferTopology.tp_ratio"),
-  /** Prefill ranks that share a head are not gathered by fewer decode ranks. */
-  REPLICATED_HEADS(Sources.VALIDATE),
-  /** Decode ranks that outnumber the heads, in older releases. */
-  MORE_RANKS_THAN_HEADS("vLLM before v0.25 nixl/base_worker.py (vllm#45330, mended by #45879)"),
-  /** State-space states between unequal tensor parallelism. */
-  HYBRID_TENSOR_PARALLEL("vLLM docs, NixlConnector compatibility matrix, footnote 5"),
-  /** Pipeline stages. */
-  PIPELINE_PARALLEL("vLLM v0.32 nixl/push_worker.py: stages on the pushing side alone"),
-  /** Context parallelism. */
-  CONTEXT_PARALLEL("vLLM v0.32 nixl/base_worker.py _validate_remote_parallel_config"),
+  TENSOR_PARALLEL(
+      "tensor-parallel sizes of which one divides the other",
+      "vLLM v0.32 kv_connector/utils.py TransferTopology.tp_ratio"),
+  REPLICATED_HEADS(
+      "no more prefill ranks than KV heads, if there are fewer decode ranks", Sources.VALIDATE),
+  MORE_RANKS_THAN_HEADS(
+      "no more decode ranks than KV heads, in older releases",
+      "vLLM before v0.25 nixl/base_worker.py (vllm#45330, mended by #45879)"),
+  HYBRID_TENSOR_PARALLEL(
+      "the same tensor-parallel size for models with states, in older releases",
+      "vLLM docs, NixlConnector compatibility matrix, footnote 5"),
+  PIPELINE_PARALLEL(
+      "one pipeline stage, but on prefill engines that push", "vLLM v0.32 nixl/push_worker.py: stages on the pushing side alone"),
+  CONTEXT_PARALLEL(
+      "context parallelism of sizes that divide each other, with MLA", "vLLM v0.32 nixl/base_worker.py _validate_remote_parallel_config"),
 
-  /** The prefill engine's blocks divide the decode engine's. */
-  BLOCK_SIZE("vLLM v0.32 kv_connector/utils.py TransferTopology.block_size_ratio"),
-  /** CPU attention keeps K transposed over its block, so its size cannot change on the way. */
-  CPU_BLOCK_INTERIOR("observed: vLLM v0.32.0 on CPUs answers wrong with blocks of 32 and 64"),
-  /** A prefix hit shifts the blocks that are read if block sizes differ. */
-  PREFIX_CACHE_SHIFT("vLLM v0.28 nixl/base_worker.py _apply_prefix_caching, executed apart"),
-  /** Unequal blocks do not go together with gathering heads. */
-  BLOCK_SIZE_WITH_TENSOR_PARALLEL(Sources.VALIDATE),
-  /** Unequal blocks under the hybrid KV-cache manager. */
-  HYBRID_BLOCK_SIZE("vLLM docs, NixlConnector compatibility matrix, footnotes 3 and 6"),
-  /** Kernel blocks of hybrids with a prefix cache. */
-  HYBRID_KERNEL_BLOCKS(Sources.VALIDATE),
-  /** Unequal blocks do not go through a buffer in host memory. */
-  HOST_BUFFER_BLOCK_SIZE(Sources.VALIDATE),
-  /** Both caches in the same kind of memory, in releases that do not say which. */
+  BLOCK_SIZE(
+      "a block size of the prefill engine that divides the decode engine's",
+      "vLLM v0.32 kv_connector/utils.py TransferTopology.block_size_ratio"),
+  CPU_BLOCK_INTERIOR(
+      "the same block size with CPU attention, which keeps K transposed over a block",
+      "observed: vLLM v0.32.0 on CPUs answers wrong with blocks of 32 and 64"),
+  PREFIX_CACHE_SHIFT(
+      "the same block size, or no prefix cache on the decode engine",
+      "vLLM v0.28 nixl/base_worker.py _apply_prefix_caching, executed apart"),
+  BLOCK_SIZE_WITH_TENSOR_PARALLEL(
+      "the same block size, if there are fewer decode than prefill ranks", Sources.VALIDATE),
+  HYBRID_BLOCK_SIZE(
+      "the same block size under the hybrid KV-cache manager, in older releases",
+      "vLLM docs, NixlConnector compatibility matrix, footnotes 3 and 6"),
+  HYBRID_KERNEL_BLOCKS("as many kernel blocks per block for hybrids, or no prefix cache on the decode engine", Sources.VALIDATE),
+  HOST_BUFFER_BLOCK_SIZE(
+      "the same block size, if the decode engine has a buffer in host memory", Sources.VALIDATE),
   BUFFER_MEMORY(
+      "buffers in the same kind of memory, in older releases",
       "vLLM before v0.30 nixl/base_worker.py: remote descriptors have the local memory type"),
 
-  /** The same order of axes. */
-  LAYOUT(Sources.VALIDATE),
-  /** Heads that are contiguous where they must be split. */
-  HEADS_NOT_CONTIGUOUS(Sources.VALIDATE),
-  /** CPU attention repacks what comes from another backend. */
-  CPU_REPACKING(Sources.VALIDATE),
-  /** Convolution states that can be split. */
-  CONV_STATE_LAYOUT("vLLM v0.32 kv_connector/v1/ssm_conv_transfer_utils.py"),
-  /** As many regions on both sides, of the same names. */
-  REGIONS(Sources.VALIDATE),
-  /** Blocks of the expected lengths. */
-  REGION_LENGTHS(Sources.VALIDATE),
-  /** Ranks of one engine that have as many blocks as each other. */
-  RANK_BLOCKS(Sources.VALIDATE),
+  LAYOUT("the same order of axes inside a block", Sources.VALIDATE),
+  HEADS_NOT_CONTIGUOUS("heads outermost in a block, if tensor-parallel sizes differ", Sources.VALIDATE),
+  CPU_REPACKING("no hybrid KV-cache manager, if CPU attention reads from another backend", Sources.VALIDATE),
+  CONV_STATE_LAYOUT(
+      "VLLM_SSM_CONV_STATE_LAYOUT=DS for models with states",
+      "vLLM v0.32 kv_connector/v1/ssm_conv_transfer_utils.py"),
+  REGIONS("as many registered regions, of the same names", Sources.VALIDATE),
+  REGION_LENGTHS("blocks of the length that heads and block sizes make expect", Sources.VALIDATE),
+  RANK_BLOCKS("as many blocks on all ranks of the prefill engine", Sources.VALIDATE),
 
-  /** A bridge has words only for what is contiguous and evenly spaced. */
-  NOT_DESCRIBABLE("Millrace: what a handshake can say of memory"),
-  /** A relay lays out only what it knows the inside of. */
-  UNKNOWN_INTERIOR("Millrace: layouts that are known"),
-  /** A relay moves only what can be planned. */
-  NOT_PLANNED("Millrace: what can be planned");
+  NOT_DESCRIBABLE(
+      "by bridge: layers that are contiguous in their block, and strides in the handshake",
+      "Millrace: what a handshake can say of memory"),
+  UNKNOWN_INTERIOR(
+      "by relay: attention backends whose blocks are known inside", "Millrace: layouts that are known"),
+  NOT_PLANNED("by relay: geometries for which there are plans", "Millrace: what can be planned");
 
   /** Sources of several rules. */
   private static final class Sources {
@@ -113,10 +113,17 @@ public enum Rule {
         "vLLM v0.32 nixl/base_worker.py _validate_remote_agent_handshake";
   }
 
+  private final String asks;
   private final String source;
 
-  Rule(String source) {
+  Rule(String asks, String source) {
+    this.asks = asks;
     this.source = source;
+  }
+
+  /** What it asks for, in words that can stand in a list. */
+  public String asks() {
+    return asks;
   }
 
   /** Where the rule comes from. */
