@@ -10,9 +10,7 @@ public enum Rule {
   CONTRADICTION(
       "what is declared of an engine is what the engine says",
       "Millrace: what is declared must be what the engine says"),
-  NIXL_CONNECTOR(
-      "both engines have a NIXL connector",
-      "vLLM v0.32 kv_connector/factory.py"),
+  NIXL_CONNECTOR("both engines have a NIXL connector", "vLLM v0.32 kv_connector/factory.py"),
   ARCHITECTURE(
       "a class of models that can be split over two engines",
       "vLLM docs, NixlConnector compatibility matrix"),
@@ -44,10 +42,12 @@ public enum Rule {
   CROSS_LAYER_BLOCKS(
       "all layers in one block on both sides or on none",
       "vLLM v0.19 to v0.28 nixl/metadata.py compute_nixl_compatibility_hash"),
-  COMPATIBILITY_HASH("equal compatibility hashes", "vLLM v0.32 nixl/base_worker.py _nixl_handshake"),
+  COMPATIBILITY_HASH(
+      "equal compatibility hashes", "vLLM v0.32 nixl/base_worker.py _nixl_handshake"),
 
   ENGINE_ID(
-      "an engine id of its own for each engine", "vLLM v0.32 nixl/base_worker.py _nixl_handshake (vllm#23086)"),
+      "an engine id of its own for each engine",
+      "vLLM v0.32 nixl/base_worker.py _nixl_handshake (vllm#23086)"),
   SIDE_CHANNEL(
       "a side channel that leads the decode engine to the prefill engine",
       "vLLM v0.32 nixl/base_scheduler.py _nixl_handshake_listener (vllm#27083)"),
@@ -64,9 +64,11 @@ public enum Rule {
       "the same tensor-parallel size for models with states, in older releases",
       "vLLM docs, NixlConnector compatibility matrix, footnote 5"),
   PIPELINE_PARALLEL(
-      "one pipeline stage, but on prefill engines that push", "vLLM v0.32 nixl/push_worker.py: stages on the pushing side alone"),
+      "one pipeline stage, but on prefill engines that push",
+      "vLLM v0.32 nixl/push_worker.py: stages on the pushing side alone"),
   CONTEXT_PARALLEL(
-      "context parallelism of sizes that divide each other, with MLA", "vLLM v0.32 nixl/base_worker.py _validate_remote_parallel_config"),
+      "context parallelism of sizes that divide each other, with MLA",
+      "vLLM v0.32 nixl/base_worker.py _validate_remote_parallel_config"),
 
   BLOCK_SIZE(
       "a block size of the prefill engine that divides the decode engine's",
@@ -82,7 +84,9 @@ public enum Rule {
   HYBRID_BLOCK_SIZE(
       "the same block size under the hybrid KV-cache manager, in older releases",
       "vLLM docs, NixlConnector compatibility matrix, footnotes 3 and 6"),
-  HYBRID_KERNEL_BLOCKS("as many kernel blocks per block for hybrids, or no prefix cache on the decode engine", Sources.VALIDATE),
+  HYBRID_KERNEL_BLOCKS(
+      "as many kernel blocks per block for hybrids, or no prefix cache on the decode engine",
+      Sources.VALIDATE),
   HOST_BUFFER_BLOCK_SIZE(
       "the same block size, if the decode engine has a buffer in host memory", Sources.VALIDATE),
   BUFFER_MEMORY(
@@ -90,8 +94,10 @@ public enum Rule {
       "vLLM before v0.30 nixl/base_worker.py: remote descriptors have the local memory type"),
 
   LAYOUT("the same order of axes inside a block", Sources.VALIDATE),
-  HEADS_NOT_CONTIGUOUS("heads outermost in a block, if tensor-parallel sizes differ", Sources.VALIDATE),
-  CPU_REPACKING("no hybrid KV-cache manager, if CPU attention reads from another backend", Sources.VALIDATE),
+  HEADS_NOT_CONTIGUOUS(
+      "heads outermost in a block, if tensor-parallel sizes differ", Sources.VALIDATE),
+  CPU_REPACKING(
+      "no hybrid KV-cache manager, if CPU attention reads from another backend", Sources.VALIDATE),
   CONV_STATE_LAYOUT(
       "VLLM_SSM_CONV_STATE_LAYOUT=DS for models with states",
       "vLLM v0.32 kv_connector/v1/ssm_conv_transfer_utils.py"),
@@ -103,7 +109,8 @@ public enum Rule {
       "by bridge: layers that are contiguous in their block, and strides in the handshake",
       "Millrace: what a handshake can say of memory"),
   UNKNOWN_INTERIOR(
-      "by relay: attention backends whose blocks are known inside", "Millrace: layouts that are known"),
+      "by relay: attention backends whose blocks are known inside",
+      "Millrace: layouts that are known"),
   NOT_PLANNED("by relay: geometries for which there are plans", "Millrace: what can be planned");
 
   /** Sources of several rules. */

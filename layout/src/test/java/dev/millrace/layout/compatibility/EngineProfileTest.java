@@ -678,6 +678,8 @@ class EngineProfileTest {
       "HND, FLASH_ATTN, 4, HND_SPLIT",
       "HND, FLASH_ATTN, 7, HND",
       "HND, FLEX_ATTENTION, 7, HND",
+      "NHD, FLASH_ATTN, 3, NHD_SEPARATE",
+      "NHD, FLASH_ATTN, 4, NHD_SPLIT",
       "NHD, FLASH_ATTN, 7, NHD",
       "LBHNC, FLASH_ATTN, 14, HND",
       "LBNHC, FLASH_ATTN, 14, NHD",
@@ -693,7 +695,7 @@ class EngineProfileTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"NHD, FLASH_ATTN, 4", "HND, TRITON_ATTN, 3", "XYZ, FLASH_ATTN, 14"})
+    @CsvSource({"NHD, TRITON_ATTN, 3", "HND, TRITON_ATTN, 3", "XYZ, FLASH_ATTN, 14"})
     void layout_thatCannotBeTold_isNotGuessed(String name, String backend, int version) {
       assertThat(HandshakeLayout.of(name, backend, version)).isEmpty();
     }
