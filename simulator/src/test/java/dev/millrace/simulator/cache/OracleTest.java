@@ -117,7 +117,8 @@ class OracleTest {
         new Sequence(
             memory, PROMPT, Sequence.prefixes("tiny", PROMPT), withoutStart, PROMPT.length, 0);
 
-    assertThat(cut.decode(2)).isEqualTo(sequence(memory, PROMPT.length).decode(2));
+    assertThat(cut.decode(2).tokens())
+        .containsExactly(sequence(memory, PROMPT.length).decode(2).tokens());
     assertThat(memory.free()).isPositive();
   }
 
