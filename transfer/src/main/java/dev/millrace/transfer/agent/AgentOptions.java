@@ -15,7 +15,8 @@ import java.util.Optional;
  * @param hold how long a copy is kept for whoever it was made for
  * @param longestRead bound on the deadline of a read
  * @param shortCall deadline of a handshake or a notification
- * @param readsAtOnce reads under way; more are refused
+ * @param readsAtOnce reads and relays under way; more are refused
+ * @param serving how decode engines reach it; empty: it neither bridges nor relays
  */
 public record AgentOptions(
     List<SideChannel> sideChannels,
@@ -24,7 +25,8 @@ public record AgentOptions(
     Duration hold,
     Duration longestRead,
     Duration shortCall,
-    int readsAtOnce) {
+    int readsAtOnce,
+    Optional<ServingOptions> serving) {
 
   /**
    * A side channel that may be contacted.
@@ -43,6 +45,39 @@ public record AgentOptions(
       ModelShape shape,
       ConnectorVersion version,
       Optional<String> nixlVersion) {}
+
+  /** An agent that only reads. */
+  public AgentOptions(
+      List<SideChannel> sideChannels,
+      long budgetBytes,
+      long slabBytes,
+      Duration hold,
+      Duration longestRead,
+      Duration shortCall,
+      int readsAtOnce) {
+    this(
+        sideChannels,
+        budgetBytes,
+        slabBytes,
+        hold,
+        longestRead,
+        shortCall,
+        readsAtOnce,
+        Optional.empty());
+  }
+
+  /** The same for an agent that stands between engines. */
+  public AgentOptions with(ServingOptions between) {
+    return new AgentOptions(
+        sideChannels,
+        budgetBytes,
+        slabBytes,
+        hold,
+        longestRead,
+        shortCall,
+        readsAtOnce,
+        Optional.of(between));
+  }
 
   public AgentOptions {
     sideChannels = List.copyOf(sideChannels);

@@ -62,6 +62,29 @@ final class Engines implements AutoCloseable {
     }
   }
 
+  /** A decode engine, met now or before. One whose id is not said is asked for it. */
+  KnownEngine meet(Reader reader, Deadline deadline) {
+    Optional<String> said = reader.engineId();
+    return meet(reader.named(said.orElseGet(() -> idOf(reader, deadline))), deadline);
+  }
+
+  private String idOf(Reader reader, Deadline deadline) {
+    RemoteEngine nameless = reader.named("?");
+    AgentOptions.SideChannel channel = listed(nameless);
+    try {
+      Handshake handshake =
+          deadline.await(
+              question(nameless, channel, new RankId(0, 0), deadline),
+              Reason.UNREACHABLE,
+              "the handshake");
+      return HandshakeCodec.decodeMetadata(handshake.metadata(), channel.version()).engineId();
+    } catch (MalformedHandshake e) {
+      throw new AgentRefusal(
+          Reason.MISMATCH,
+          "the engine at %s: %s".formatted(nameless.sideChannel(), e.getMessage()));
+    }
+  }
+
   private KnownEngine introduce(
       String key,
       CompletableFuture<KnownEngine> mine,
@@ -107,15 +130,11 @@ final class Engines implements AutoCloseable {
     try {
       Map<RankId, AgentMetadata> ranks = new HashMap<>();
       RankId first = new RankId(0, 0);
+      Handshake handshake =
+          deadline.await(
+              question(engine, channel, first, deadline), Reason.UNREACHABLE, "the handshake");
       AgentMetadata metadata =
-          HandshakeCodec.decodeMetadata(
-              deadline
-                  .await(
-                      question(engine, channel, first, deadline),
-                      Reason.UNREACHABLE,
-                      "the handshake")
-                  .metadata(),
-              channel.version());
+          HandshakeCodec.decodeMetadata(handshake.metadata(), channel.version());
       requireEngine(engine, metadata);
       EngineGeometry.requireFits(
           channel.shape(),
@@ -137,7 +156,8 @@ final class Engines implements AutoCloseable {
         ranks.put(rank, other);
       });
       Geometry geometry = EngineGeometry.of(channel.shape(), ranks, channel.version());
-      return new KnownEngine(engine, channel, geometry, ranks, transport);
+      return new KnownEngine(
+          engine, channel, geometry, ranks, handshake.compatibilityHash(), transport);
     } catch (IncompatibleGeometry | MalformedHandshake | IllegalArgumentException e) {
       throw new AgentRefusal(
           Reason.MISMATCH, "the engine at %s: %s".formatted(engine.sideChannel(), e.getMessage()));

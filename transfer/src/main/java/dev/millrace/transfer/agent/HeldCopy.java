@@ -28,4 +28,9 @@ public record HeldCopy(
   public HeldCopy {
     tables = List.copyOf(tables);
   }
+
+  /** The same, kept for longer or less long. */
+  HeldCopy until(Instant other) {
+    return new HeldCopy(id, handOff, fromToken, geometry, tables, memory, other);
+  }
 }

@@ -12,6 +12,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -32,6 +33,7 @@ final class KnownEngine implements AutoCloseable {
   private final AgentOptions.SideChannel channel;
   private final Geometry geometry;
   private final Map<RankId, AgentMetadata> ranks;
+  private final String compatibilityHash;
   private final AgentTransport transport;
   private final Map<RankId, CompletableFuture<Peer>> peers = new ConcurrentHashMap<>();
 
@@ -40,11 +42,13 @@ final class KnownEngine implements AutoCloseable {
       AgentOptions.SideChannel channel,
       Geometry geometry,
       Map<RankId, AgentMetadata> ranks,
+      String compatibilityHash,
       AgentTransport transport) {
     this.engine = engine;
     this.channel = channel;
     this.geometry = geometry;
     this.ranks = Map.copyOf(ranks);
+    this.compatibilityHash = compatibilityHash;
     this.transport = transport;
   }
 
@@ -56,10 +60,24 @@ final class KnownEngine implements AutoCloseable {
     return geometry;
   }
 
+  AgentOptions.SideChannel channel() {
+    return channel;
+  }
+
+  /** What its handshakes must be answered with, so that it takes the answer. */
+  String compatibilityHash() {
+    return compatibilityHash;
+  }
+
   int ranks() {
     return ranks.size();
   }
 
+  Set<RankId> rankIds() {
+    return ranks.keySet();
+  }
+
+  /** What a rank said of itself. */
   AgentMetadata metadata(RankId rank) {
     AgentMetadata metadata = ranks.get(rank);
     if (metadata == null) {

@@ -14,14 +14,16 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Reads, keeps, extends and releases the blocks that prefill engines hold. Its methods may be
- * called from any thread and do not block; futures fail with {@link AgentRefusal}.
+ * Reads, keeps, extends and releases the blocks that prefill engines hold, and stands between them
+ * and decode engines that could not read them. Its methods may be called from any thread and do not
+ * block; futures fail with {@link AgentRefusal}.
  */
 public final class KvAgent implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(KvAgent.class);
@@ -40,14 +42,19 @@ public final class KvAgent implements AutoCloseable {
   private final Memory memory;
   private final Copies copies;
   private final Engines engines;
+  private final VirtualEngines virtual;
   private final Semaphore reads;
   private final Semaphore shortCalls = new Semaphore(SHORT_CALLS_AT_ONCE);
-  private final Set<Reading> open = ConcurrentHashMap.newKeySet();
+  private final Set<OpenCall> open = ConcurrentHashMap.newKeySet();
   private final ExecutorService calls =
       Executors.newThreadPerTaskExecutor(Thread.ofVirtual().name("agent-call-", 1).factory());
   private final ScheduledExecutorService reaper =
       Executors.newSingleThreadScheduledExecutor(
           Thread.ofPlatform().daemon().name("agent-reaper").factory());
+  private final ExecutorService copiers =
+      Executors.newFixedThreadPool(
+          Math.max(1, Runtime.getRuntime().availableProcessors() / 2),
+          Thread.ofPlatform().daemon().name("agent-copier-", 1).factory());
   private final AtomicLong copyNumbers = new AtomicLong();
 
   private KvAgent(
@@ -58,6 +65,7 @@ public final class KvAgent implements AutoCloseable {
     this.memory = new Memory(transport, options.budgetBytes(), options.slabBytes());
     this.copies = new Copies(memory, options.hold(), clock);
     this.engines = new Engines(options, transport);
+    this.virtual = new VirtualEngines(options, transport, memory, copies);
     this.reads = new Semaphore(options.readsAtOnce());
   }
 
@@ -102,9 +110,18 @@ public final class KvAgent implements AutoCloseable {
    * @param registeredBytes memory that is registered
    * @param heldBytes of that, what copies and reads under way take
    * @param quarantinedBytes of that, what abandoned reads may still write
+   * @param openReads reads and relays under way
+   * @param virtualEngines side channels of its own
+   * @param openReaders decode engines that were sent to a copy and are not done with it
    */
   public record Holdings(
-      long registeredBytes, long heldBytes, long quarantinedBytes, int copies, int openReads) {}
+      long registeredBytes,
+      long heldBytes,
+      long quarantinedBytes,
+      int copies,
+      int openReads,
+      int virtualEngines,
+      int openReaders) {}
 
   /** What it holds now. */
   public Holdings holdings() {
@@ -114,7 +131,9 @@ public final class KvAgent implements AutoCloseable {
         use.heldBytes(),
         use.quarantinedBytes(),
         copies.count(),
-        open.size());
+        open.size(),
+        virtual.count(),
+        copies.openReaders());
   }
 
   /** A read under way. */
@@ -131,42 +150,73 @@ public final class KvAgent implements AutoCloseable {
    *     {@link ReadEvent.Done} or {@link ReadEvent.Failed}
    */
   public ReadCall read(ReadOrder order, Consumer<ReadEvent> events) {
+    Reading reading = new Reading(order, nextCopyId());
+    return open(order.handOff(), order.deadline(), events, reading::run);
+  }
+
+  /**
+   * Carries blocks to where a decode engine reads them.
+   *
+   * @param events as of {@link #read}; {@link ReadEvent.Done} has a {@link Carriage}
+   */
+  public ReadCall relay(RelayOrder order, Consumer<ReadEvent> events) {
+    Relaying relaying = new Relaying(order, nextCopyId(), virtual, transport, copiers);
+    return open(order.handOff(), order.deadline(), events, relaying::run);
+  }
+
+  /** Lets a decode engine read blocks from the prefill engine itself. */
+  public CompletableFuture<Carriage> bridge(HandOff handOff, Reader reader, Duration deadline) {
+    return call(() ->
+        new Bridging(handOff, reader, virtual)
+            .run(engines, new Deadline(nanoClock, shorter(deadline, options.longestRead()))));
+  }
+
+  private String nextCopyId() {
+    return "copy-" + copyNumbers.incrementAndGet();
+  }
+
+  private static Duration shorter(Duration a, Duration b) {
+    return a.compareTo(b) < 0 ? a : b;
+  }
+
+  private ReadCall open(
+      HandOff handOff,
+      Duration deadline,
+      Consumer<ReadEvent> events,
+      Function<OpenCall, ReadEvent.Done> what) {
     if (!reads.tryAcquire()) {
       events.accept(
           new ReadEvent.Failed(
               Reason.OVERLOADED,
-              "%d reads are under way already".formatted(options.readsAtOnce()),
+              "%d reads and relays are under way already".formatted(options.readsAtOnce()),
               0,
               0));
       return () -> {};
     }
-    Duration longest = options.longestRead();
-    Reading reading =
-        new Reading(
-            new Reading.Surroundings(options, engines, memory, copies),
-            order,
-            "copy-" + copyNumbers.incrementAndGet(),
-            new Deadline(
-                nanoClock, order.deadline().compareTo(longest) < 0 ? order.deadline() : longest),
+    OpenCall opened =
+        new OpenCall(
+            new OpenCall.Surroundings(options, engines, memory, copies),
+            handOff.requestId(),
+            new Deadline(nanoClock, shorter(deadline, options.longestRead())),
             events);
-    open.add(reading);
+    open.add(opened);
     try {
       calls.execute(() -> {
         try {
-          reading.run();
+          opened.run(what);
         } finally {
-          over(reading);
+          over(opened);
         }
       });
     } catch (RejectedExecutionException e) {
-      over(reading);
+      over(opened);
       events.accept(new ReadEvent.Failed(Reason.CLOSED, "the agent is ending", 0, 0));
     }
-    return () -> reading.cancel(Reason.CANCELLED);
+    return () -> opened.cancel(Reason.CANCELLED);
   }
 
-  private void over(Reading reading) {
-    open.remove(reading);
+  private void over(OpenCall opened) {
+    open.remove(opened);
     reads.release();
   }
 
@@ -183,21 +233,23 @@ public final class KvAgent implements AutoCloseable {
    */
   public record Extended(int ranks, int copies) {}
 
-  /** Asks the engine to keep a hand-off's blocks, and keeps the agent's own copies, for longer. */
-  public CompletableFuture<Extended> extend(HandOff handOff) {
+  /** Lets {@code holders} keep what they hold of a hand-off for longer. */
+  public CompletableFuture<Extended> extend(HandOff handOff, Set<Holder> holders) {
     return call(() -> {
       Deadline deadline = shortDeadline();
-      int extended = copies.extend(handOff);
+      int extended = holders.contains(Holder.AGENT) ? copies.extend(handOff) : 0;
       int ranks =
-          tell(
-              handOff,
-              deadline,
-              engine -> engine.extend(handOff.requestId(), deadline, options.shortCall()));
+          holders.contains(Holder.ENGINE)
+              ? tell(
+                  handOff,
+                  deadline,
+                  engine -> engine.extend(handOff.requestId(), deadline, options.shortCall()))
+              : 0;
       return new Extended(ranks, extended);
     });
   }
 
-  /** Who holds what is to be released. */
+  /** Who holds what is to be released or kept. */
   public enum Holder {
     /** The prefill engine its blocks. */
     ENGINE,
@@ -214,12 +266,17 @@ public final class KvAgent implements AutoCloseable {
    */
   public record Released(int ranks, int copies, long freedBytes) {}
 
-  /** Releases what {@code holders} hold of a hand-off. */
-  public CompletableFuture<Released> release(HandOff handOff, Set<Holder> holders) {
+  /**
+   * Releases what {@code holders} hold of a hand-off.
+   *
+   * @param copyId the only copy that goes; empty: all of them
+   */
+  public CompletableFuture<Released> release(
+      HandOff handOff, Set<Holder> holders, Optional<String> copyId) {
     return call(() -> {
       // The own copies first: they go even if the engine is gone.
       Copies.Dropped dropped =
-          holders.contains(Holder.AGENT) ? copies.drop(handOff) : new Copies.Dropped(0, 0);
+          holders.contains(Holder.AGENT) ? copies.drop(handOff, copyId) : new Copies.Dropped(0, 0);
       int ranks = 0;
       if (holders.contains(Holder.ENGINE)) {
         Deadline deadline = shortDeadline();
@@ -302,15 +359,18 @@ public final class KvAgent implements AutoCloseable {
   public void close() {
     reaper.shutdown();
     calls.shutdown();
-    open.forEach(reading -> reading.cancel(Reason.CLOSED));
+    open.forEach(call -> call.cancel(Reason.CLOSED));
     engines.close();
+    virtual.close();
     transport.blocks().close();
     boolean ended = false;
     try {
+      // They may still pass bytes to the copiers.
       ended = calls.awaitTermination(LONGEST_CLOSE.toSeconds(), TimeUnit.SECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+    copiers.shutdown();
     if (ended) {
       // Otherwise a call may still touch it, and the process is ending anyway.
       memory.close();

@@ -7,6 +7,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -26,6 +27,7 @@ final class Memory implements AutoCloseable {
   private final long budgetBytes;
   private final long slabBytes;
   private final List<Slab> slabs = new ArrayList<>();
+  private final List<Slab> setAside = new ArrayList<>();
   private final List<Quarantine> quarantines = new ArrayList<>();
   private final List<Scratch> retired = new ArrayList<>();
   private final List<Slab> unfreed = new ArrayList<>();
@@ -43,6 +45,11 @@ final class Memory implements AutoCloseable {
 
     long bytes() {
       return ids.size() * slab.kind().idBytes();
+    }
+
+    /** Some of them. */
+    Blocks only(Set<Integer> some) {
+      return new Blocks(slab, ids.stream().filter(some::contains).toList());
     }
   }
 
@@ -93,6 +100,51 @@ final class Memory implements AutoCloseable {
     }
     registeredBytes += slab.bytes();
     slabs.add(slab);
+    return held(slab, count);
+  }
+
+  /**
+   * Sets a slab aside that stays, whatever else needs its place in the budget.
+   *
+   * @param bytes about as many
+   */
+  synchronized Slab setAside(Slab.Kind kind, long bytes) {
+    refuseWhenClosed();
+    sweep();
+    makeRoom(bytes);
+    long room = Math.min(bytes, budgetBytes - registeredBytes);
+    int ids = (int) Math.min(Integer.MAX_VALUE, Math.max(0, room) / kind.idBytes());
+    while (ids > 0 && Slab.bytes(kind, ids) > room) {
+      ids--;
+    }
+    if (ids < 2) {
+      throw full(Slab.bytes(kind, 2));
+    }
+    Slab slab;
+    try {
+      slab = new Slab(kind, ids, transport.blocks());
+    } catch (OutOfMemoryError e) {
+      throw new AgentRefusal(
+          Reason.MEMORY_FULL,
+          "this machine has no %d bytes left, though the budget has: %s"
+              .formatted(room, e.getMessage()));
+    }
+    registeredBytes += slab.bytes();
+    setAside.add(slab);
+    publish();
+    return slab;
+  }
+
+  /** Takes blocks of a slab that was {@linkplain #setAside set aside}, or says why not. */
+  synchronized Blocks take(Slab slab, int count) {
+    refuseWhenClosed();
+    sweep();
+    if (slab.freeIds() < count) {
+      throw new AgentRefusal(
+          Reason.MEMORY_FULL,
+          "%d blocks of %d bytes are needed, %d are free of the %d bytes that are set aside for engines of this kind; see memory.serving in the agent's configuration"
+              .formatted(count, slab.kind().idBytes(), slab.freeIds(), slab.bytes()));
+    }
     return held(slab, count);
   }
 
@@ -269,7 +321,9 @@ final class Memory implements AutoCloseable {
     closed = true;
     quarantines.clear();
     unfreed.addAll(slabs);
+    unfreed.addAll(setAside);
     slabs.clear();
+    setAside.clear();
     sweep();
     freeSlabs();
   }

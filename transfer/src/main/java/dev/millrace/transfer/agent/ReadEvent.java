@@ -1,8 +1,9 @@
 package dev.millrace.transfer.agent;
 
 import java.time.Duration;
+import java.util.Optional;
 
-/** How a read goes on. The last one is {@link Done} or {@link Failed}. */
+/** How a read or a relay goes on. The last one is {@link Done} or {@link Failed}. */
 public sealed interface ReadEvent {
   /**
    * The engine's geometry is known.
@@ -24,8 +25,18 @@ public sealed interface ReadEvent {
   /** So many bytes have arrived. */
   record Progress(long bytes) implements ReadEvent {}
 
-  /** Everything is here. */
-  record Done(String copyId, long bytes, long runs, Duration took, Duration expiresIn)
+  /**
+   * Everything is here.
+   *
+   * @param carriage where a decode engine reads the copy, if it was made for one
+   */
+  record Done(
+      String copyId,
+      long bytes,
+      long runs,
+      Duration took,
+      Duration expiresIn,
+      Optional<Carriage> carriage)
       implements ReadEvent {}
 
   /**

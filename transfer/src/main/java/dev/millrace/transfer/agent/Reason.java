@@ -23,5 +23,9 @@ public enum Reason {
   /** The caller cancelled. */
   CANCELLED,
   /** The agent is ending. */
-  CLOSED
+  CLOSED,
+  /** A fact on which the answer depends is neither seen nor declared. */
+  UNPROVEN,
+  /** The copy is not held any more. */
+  GONE
 }

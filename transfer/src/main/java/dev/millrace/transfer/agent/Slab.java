@@ -1,8 +1,10 @@
 package dev.millrace.transfer.agent;
 
+import dev.millrace.layout.AddressBook;
 import dev.millrace.layout.Allocation;
 import dev.millrace.layout.Geometry;
 import dev.millrace.layout.GeometrySpec;
+import dev.millrace.layout.IncompatibleGeometry;
 import dev.millrace.layout.Layout;
 import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Parallelism;
@@ -27,8 +29,30 @@ final class Slab {
   record Kind(
       ModelShape model, Parallelism parallelism, int blockSize, Layout layout, int blocksPerId) {
 
+    /** The same, refused where it does not go together. */
+    static Kind asWanted(ModelShape model, TargetShape target) {
+      try {
+        Kind kind = of(model, target);
+        // Building it once finds what does not go together.
+        kind.spec(1).geometry();
+        return kind;
+      } catch (IncompatibleGeometry | IllegalArgumentException e) {
+        throw new AgentRefusal(Reason.INVALID, "the target: " + e.getMessage());
+      }
+    }
+
+    /** As an engine has it. */
+    static Kind of(Geometry engine) {
+      return new Kind(
+          engine.model(),
+          engine.parallelism(),
+          engine.blockSize(),
+          engine.layout(),
+          engine.blocksPerId());
+    }
+
     /** As a caller wants a copy. An id stands for no more blocks than it must. */
-    static Kind of(ModelShape model, TargetShape target) {
+    private static Kind of(ModelShape model, TargetShape target) {
       Parallelism parallelism = Parallelism.tensor(target.tensorParallel());
       GeometrySpec one =
           new GeometrySpec(model, parallelism, target.blockSize(), target.layout(), 1);
@@ -71,6 +95,7 @@ final class Slab {
   private final Geometry geometry;
   private final Registration registration;
   private final List<Tensor> tensors = new ArrayList<>();
+  private final AddressBook addresses;
   private final BitSet free;
   private final int ids;
 
@@ -98,8 +123,8 @@ final class Slab {
     try {
       memory = arena.allocate(size, ALIGNMENT_BYTES);
       long start = memory.address();
-      geometry =
-          spec.geometry((pipeline, tensor, allocation) -> start + offsets.get(tensor)[allocation]);
+      addresses = (pipeline, tensor, allocation) -> start + offsets.get(tensor)[allocation];
+      geometry = spec.geometry(addresses);
       registration = transport.register(memory);
     } catch (RuntimeException | OutOfMemoryError e) {
       arena.close();
@@ -126,6 +151,16 @@ final class Slab {
 
   Geometry geometry() {
     return geometry;
+  }
+
+  /** Where its tensors lie. */
+  AddressBook addresses() {
+    return addresses;
+  }
+
+  /** Block ids that it has, taken or not. */
+  int ids() {
+    return ids;
   }
 
   MemorySegment memory() {

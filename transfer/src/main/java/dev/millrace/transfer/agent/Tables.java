@@ -67,6 +67,39 @@ final class Tables {
     return needs;
   }
 
+  /**
+   * What an engine hands out of a sequence in each group (vLLM v0.32, {@code
+   * get_exchange_clipped_blocks}): of a sliding window one block more than it can need, which a
+   * reader may ask for. A decode engine's process ends when it is handed fewer than it has.
+   *
+   * @param tokensPerId of the engine
+   * @param source the tables that are copied: of states, as many are handed out as there are
+   */
+  static List<Need> handedOut(
+      List<CacheGroup> groups, int tokensPerId, int tokens, List<BlockTable> source) {
+    List<Need> needs = new ArrayList<>();
+    int all = Math.ceilDiv(tokens, tokensPerId);
+    for (int group = 0; group < groups.size(); group++) {
+      needs.add(
+          switch (groups.get(group)) {
+            case CacheGroup.Full full -> new Need(0, all);
+            case CacheGroup.SlidingWindow window -> {
+              int count = Math.min(all, Math.ceilDiv(window.windowTokens(), tokensPerId) + 1);
+              yield new Need(all - count, count);
+            }
+            case CacheGroup.StateSpace state -> new Need(0, source.get(group).length());
+          });
+    }
+    return needs;
+  }
+
+  /** Ids of tables, as {@code remote_block_ids} give them. */
+  static List<List<Integer>> ids(List<BlockTable> tables) {
+    return tables.stream()
+        .map(table -> IntStream.range(0, table.length()).mapToObj(table::id).toList())
+        .toList();
+  }
+
   private static Need tokens(int from, int to, int tokensPerId) {
     int first = from / tokensPerId;
     return new Need(first, Math.ceilDiv(to, tokensPerId) - first);

@@ -5,6 +5,7 @@ import dev.millrace.transfer.Peer;
 import dev.millrace.transfer.TransferException;
 import dev.millrace.transfer.agent.AgentOptions;
 import dev.millrace.transfer.agent.AgentTransport;
+import dev.millrace.transfer.agent.ServingTransport;
 import dev.millrace.transfer.sidechannel.AgentMetadata;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -17,6 +18,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Supplier;
 
 /**
  * NIXL for an agent. Side channels that declare a NIXL version are those of inference engines,
@@ -28,11 +30,31 @@ public final class NixlAgentTransport implements AgentTransport {
 
   private static final int MOST_NAME_BYTES = 128;
 
-  private final NixlTransport transport;
+  /**
+   * By the benchmark of block reads: a run costs about as much as to copy this many bytes twice.
+   */
+  private static final long SHORT_RUN_BYTES = 2048;
 
-  /** The agent closes the transport. */
-  public NixlAgentTransport(NixlTransport transport) {
+  private final NixlTransport transport;
+  private final Supplier<NixlTransport> serving;
+
+  /**
+   * For an agent, which closes the transport.
+   *
+   * @param serving starts another one, for decode engines to read from
+   */
+  public NixlAgentTransport(NixlTransport transport, Supplier<NixlTransport> serving) {
     this.transport = transport;
+    this.serving = serving;
+  }
+
+  /** The same for whoever is not read from so. */
+  public NixlAgentTransport(NixlTransport transport) {
+    this(
+        transport,
+        () -> {
+          throw new IllegalStateException("this agent serves nobody");
+        });
   }
 
   @Override
@@ -81,6 +103,27 @@ public final class NixlAgentTransport implements AgentTransport {
   @Override
   public boolean mayStillBeWritten(MemorySegment memory) {
     return transport.mayStillBeWritten(memory);
+  }
+
+  @Override
+  public long shortRunBytes() {
+    return SHORT_RUN_BYTES;
+  }
+
+  @Override
+  public ServingTransport serve() {
+    NixlTransport started = serving.get();
+    return new ServingTransport() {
+      @Override
+      public BlockTransport blocks() {
+        return started;
+      }
+
+      @Override
+      public byte[] describe() {
+        return started.engineMetadata();
+      }
+    };
   }
 
   /** The name is not in the handshake itself, and the transport must know it beforehand. */

@@ -6,12 +6,12 @@ import dev.millrace.transfer.agent.AgentRefusal;
 import dev.millrace.transfer.agent.KvAgent;
 import dev.millrace.transfer.agent.KvAgent.ReadCall;
 import dev.millrace.transfer.agent.ReadEvent;
+import dev.millrace.transfer.rpc.v1.BridgeReply;
+import dev.millrace.transfer.rpc.v1.BridgeRequest;
 import dev.millrace.transfer.rpc.v1.ExtendReply;
 import dev.millrace.transfer.rpc.v1.KvTransferProto;
 import dev.millrace.transfer.rpc.v1.MeasureReply;
 import dev.millrace.transfer.rpc.v1.MeasureRequest;
-import dev.millrace.transfer.rpc.v1.ReadReply;
-import dev.millrace.transfer.rpc.v1.ReadRequest;
 import dev.millrace.transfer.rpc.v1.ReleaseReply;
 import io.vertx.core.Context;
 import io.vertx.core.Future;
@@ -32,6 +32,7 @@ import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -140,7 +141,10 @@ public final class AgentServer {
           server,
           Methods.EXTEND,
           request ->
-              Future.fromCompletionStage(agent.extend(Wording.handOff(request.getHandOff())))
+              Future.fromCompletionStage(
+                      agent.extend(
+                          Wording.handOff(request.getHandOff()),
+                          Wording.holders(request.getHolder())))
                   .map(extended ->
                       ExtendReply.newBuilder()
                           .setRanks(extended.ranks())
@@ -153,7 +157,8 @@ public final class AgentServer {
               Future.fromCompletionStage(
                       agent.release(
                           Wording.handOff(request.getHandOff()),
-                          Wording.holders(request.getHolder())))
+                          Wording.holders(request.getHolder()),
+                          Wording.named(request.getCopyId())))
                   .map(released ->
                       ReleaseReply.newBuilder()
                           .setRanks(released.ranks())
@@ -161,7 +166,24 @@ public final class AgentServer {
                           .setFreedBytes(released.freedBytes())
                           .build()));
       unary(server, Methods.MEASURE, AgentServer.this::measure);
-      server.callHandler(Methods.READ.served(), AgentServer.this::read);
+      unary(server, Methods.BRIDGE, AgentServer.this::bridge);
+      Duration longest = agent.options().longestRead();
+      server.callHandler(
+          Methods.READ.served(),
+          call ->
+              follow(
+                  call,
+                  (request, events) ->
+                      agent.read(Wording.order(request, left(call), longest), events),
+                  Wording::reply));
+      server.callHandler(
+          Methods.RELAY.served(),
+          call ->
+              follow(
+                  call,
+                  (request, events) ->
+                      agent.relay(Wording.order(request, left(call), longest), events),
+                  Wording::relayReply));
     }
   }
 
@@ -177,6 +199,16 @@ public final class AgentServer {
                 .setLatencyMicros(Wording.micros(edge.latency()))
                 .setBytesPerSecond(edge.bytesPerSecond())
                 .build());
+  }
+
+  private Future<BridgeReply> bridge(BridgeRequest request) {
+    return Future.fromCompletionStage(
+            agent.bridge(
+                Wording.handOff(request.getHandOff()),
+                Wording.reader(request.getReader()),
+                Wording.deadline(
+                    request.getDeadlineMillis(), Optional.empty(), agent.options().longestRead())))
+        .map(Wording::bridgeReply);
   }
 
   private <Q extends Message, A extends Message> void unary(
@@ -207,19 +239,27 @@ public final class AgentServer {
     }
   }
 
-  private void read(GrpcServerRequest<ReadRequest, ReadReply> call) {
+  /** Begins something that tells how it goes on. */
+  private interface Beginning<Q> {
+    ReadCall begin(Q request, Consumer<ReadEvent> events);
+  }
+
+  private <Q, A> void follow(
+      GrpcServerRequest<Q, A> call, Beginning<Q> beginning, Function<ReadEvent, A> words) {
     Context context = vertx.getOrCreateContext();
-    GrpcServerResponse<ReadRequest, ReadReply> response = call.response();
-    AtomicReference<ReadCall> reading = new AtomicReference<>(() -> {});
-    call.errorHandler(error -> reading.get().cancel());
-    call.exceptionHandler(gone -> reading.get().cancel());
-    response.exceptionHandler(gone -> reading.get().cancel());
+    GrpcServerResponse<Q, A> response = call.response();
+    AtomicReference<ReadCall> begun = new AtomicReference<>(() -> {});
+    call.errorHandler(error -> begun.get().cancel());
+    call.exceptionHandler(gone -> begun.get().cancel());
+    response.exceptionHandler(gone -> begun.get().cancel());
     call.handler(request -> {
       try {
-        reading.set(
-            agent.read(
-                Wording.order(request, left(call), agent.options().longestRead()),
-                event -> context.runOnContext(ignored -> say(response, event, reading.get()))));
+        begun.set(
+            beginning.begin(
+                request,
+                event ->
+                    context.runOnContext(
+                        ignored -> say(response, words.apply(event), event, begun.get()))));
       } catch (RuntimeException e) {
         refuse(response, e);
       }
@@ -236,9 +276,8 @@ public final class AgentServer {
     return Optional.of(left.minus(answering));
   }
 
-  private static void say(
-      GrpcServerResponse<ReadRequest, ReadReply> response, ReadEvent event, ReadCall reading) {
-    ReadReply reply = Wording.reply(event);
+  private static <A> void say(
+      GrpcServerResponse<?, A> response, A reply, ReadEvent event, ReadCall reading) {
     boolean last = event instanceof ReadEvent.Done || event instanceof ReadEvent.Failed;
     try {
       Future<Void> sent = last ? response.end(reply) : response.write(reply);

@@ -4,22 +4,31 @@ import dev.millrace.layout.Geometry;
 import dev.millrace.layout.Layout;
 import dev.millrace.transfer.agent.AgentOptions;
 import dev.millrace.transfer.agent.AgentRefusal;
+import dev.millrace.transfer.agent.Carriage;
 import dev.millrace.transfer.agent.HandOff;
 import dev.millrace.transfer.agent.KvAgent;
 import dev.millrace.transfer.agent.ReadEvent;
 import dev.millrace.transfer.agent.ReadOrder;
+import dev.millrace.transfer.agent.Reader;
 import dev.millrace.transfer.agent.Reason;
+import dev.millrace.transfer.agent.RelayOrder;
 import dev.millrace.transfer.agent.RemoteEngine;
 import dev.millrace.transfer.agent.TargetShape;
 import dev.millrace.transfer.rpc.v1.AfterRead;
 import dev.millrace.transfer.rpc.v1.BlockIds;
+import dev.millrace.transfer.rpc.v1.BridgeReply;
 import dev.millrace.transfer.rpc.v1.DescribeReply;
 import dev.millrace.transfer.rpc.v1.Engine;
 import dev.millrace.transfer.rpc.v1.Holder;
 import dev.millrace.transfer.rpc.v1.ReadReply;
 import dev.millrace.transfer.rpc.v1.ReadRequest;
+import dev.millrace.transfer.rpc.v1.RelayReply;
+import dev.millrace.transfer.rpc.v1.RelayRequest;
 import dev.millrace.transfer.rpc.v1.SideChannel;
+import dev.millrace.transfer.rpc.v1.Steps;
 import dev.millrace.transfer.rpc.v1.Target;
+import dev.millrace.transfer.rpc.v1.TransferParameters;
+import dev.millrace.transfer.rpc.v1.Way;
 import io.vertx.grpc.common.GrpcStatus;
 import java.time.Duration;
 import java.util.List;
@@ -54,18 +63,11 @@ final class Wording {
    * @param left time that the caller gives, if it says so
    */
   static ReadOrder order(ReadRequest request, Optional<Duration> left, Duration longest) {
-    Duration deadline =
-        request.getDeadlineMillis() == 0
-            ? longest
-            : Duration.ofMillis(Integer.toUnsignedLong(request.getDeadlineMillis()));
-    if (left.isPresent() && left.get().compareTo(deadline) < 0) {
-      deadline = left.get();
-    }
     return new ReadOrder(
         handOff(request.getHandOff()),
         target(request.getTarget()),
         request.getFromToken(),
-        deadline,
+        deadline(request.getDeadlineMillis(), left, longest),
         request.getAfterRead() == AfterRead.AFTER_READ_RELEASE
             ? ReadOrder.AfterRead.RELEASE
             : ReadOrder.AfterRead.KEEP);
@@ -91,6 +93,39 @@ final class Wording {
     }
   }
 
+  /** A decode engine. */
+  static Reader reader(Engine reader) {
+    return new Reader(
+        reader.getEngineId().isEmpty() ? Optional.empty() : Optional.of(reader.getEngineId()),
+        reader.getSideChannelHost(),
+        reader.getSideChannelPort(),
+        reader.getTensorParallel());
+  }
+
+  /**
+   * A relay.
+   *
+   * @param left time that the caller gives, if it says so
+   */
+  static RelayOrder order(RelayRequest request, Optional<Duration> left, Duration longest) {
+    return new RelayOrder(
+        handOff(request.getHandOff()),
+        reader(request.getReader()),
+        named(request.getCopyId()),
+        request.getReaders(),
+        deadline(request.getDeadlineMillis(), left, longest));
+  }
+
+  /** An id that may be left out. */
+  static Optional<String> named(String id) {
+    return id.isEmpty() ? Optional.empty() : Optional.of(id);
+  }
+
+  static Duration deadline(int millis, Optional<Duration> left, Duration longest) {
+    Duration deadline = millis == 0 ? longest : Duration.ofMillis(Integer.toUnsignedLong(millis));
+    return left.filter(shorter -> shorter.compareTo(deadline) < 0).orElse(deadline);
+  }
+
   static Set<KvAgent.Holder> holders(Holder holder) {
     return switch (holder) {
       case HOLDER_ENGINE -> Set.of(KvAgent.Holder.ENGINE);
@@ -104,38 +139,122 @@ final class Wording {
   static ReadReply reply(ReadEvent event) {
     ReadReply.Builder reply = ReadReply.newBuilder();
     switch (event) {
-      case ReadEvent.Handshaken(String geometry, Duration took) ->
-          reply.getHandshakenBuilder().setGeometry(geometry).setTookMicros(micros(took));
-      case ReadEvent.Posted(String copyId, long bytes, int sourceRanks, int parts) ->
-          reply
-              .getPostedBuilder()
-              .setCopyId(copyId)
-              .setBytes(bytes)
-              .setSourceRanks(sourceRanks)
-              .setParts(parts);
-      case ReadEvent.Progress(long bytes) -> reply.getProgressBuilder().setBytes(bytes);
-      case ReadEvent.Done(
-              String copyId,
-              long bytes,
-              long runs,
-              Duration took,
-              Duration expiresIn) ->
+      case ReadEvent.Handshaken said -> reply.setHandshaken(handshaken(said));
+      case ReadEvent.Posted said -> reply.setPosted(posted(said));
+      case ReadEvent.Progress said -> reply.setProgress(progress(said));
+      case ReadEvent.Done done ->
           reply
               .getDoneBuilder()
-              .setCopyId(copyId)
-              .setBytes(bytes)
-              .setRuns(runs)
-              .setTookMicros(micros(took))
-              .setExpiresInMillis(expiresIn.toMillis());
-      case ReadEvent.Failed(Reason reason, String message, long bytes, long quarantinedBytes) ->
-          reply
-              .getFailedBuilder()
-              .setReason(reason(reason))
-              .setMessage(message)
-              .setBytes(bytes)
-              .setQuarantinedBytes(quarantinedBytes);
+              .setCopyId(done.copyId())
+              .setBytes(done.bytes())
+              .setRuns(done.runs())
+              .setTookMicros(micros(done.took()))
+              .setExpiresInMillis(done.expiresIn().toMillis());
+      case ReadEvent.Failed said -> reply.setFailed(failed(said));
     }
     return reply.build();
+  }
+
+  static RelayReply relayReply(ReadEvent event) {
+    RelayReply.Builder reply = RelayReply.newBuilder();
+    switch (event) {
+      case ReadEvent.Handshaken said -> reply.setHandshaken(handshaken(said));
+      case ReadEvent.Posted said -> reply.setPosted(posted(said));
+      case ReadEvent.Progress said -> reply.setProgress(progress(said));
+      case ReadEvent.Done done -> reply.setDone(relayed(done));
+      case ReadEvent.Failed said -> reply.setFailed(failed(said));
+    }
+    return reply.build();
+  }
+
+  private static RelayReply.Done relayed(ReadEvent.Done done) {
+    Carriage carriage = done.carriage().orElseThrow();
+    return RelayReply.Done.newBuilder()
+        .setParameters(parameters(carriage.handOff()))
+        .setCopyId(done.copyId())
+        .setExpiresInMillis(done.expiresIn().toMillis())
+        .setBytes(done.bytes())
+        .setRuns(done.runs())
+        .setHeldBytes(carriage.heldBytes())
+        .setWay(way(carriage.way()))
+        .setSteps(steps(carriage.steps()))
+        .build();
+  }
+
+  static BridgeReply bridgeReply(Carriage carriage) {
+    return BridgeReply.newBuilder()
+        .setParameters(parameters(carriage.handOff()))
+        .setWay(way(carriage.way()))
+        .setSteps(steps(carriage.steps()))
+        .build();
+  }
+
+  private static TransferParameters parameters(HandOff handOff) {
+    RemoteEngine engine = handOff.engine();
+    return TransferParameters.newBuilder()
+        .setRemoteEngineId(engine.engineId())
+        .setRemoteRequestId(handOff.requestId())
+        .setRemoteHost(engine.host())
+        .setRemotePort(engine.port())
+        .addAllRemoteBlockIds(
+            handOff.blockIds().stream()
+                .map(ids -> BlockIds.newBuilder().addAllIds(ids).build())
+                .toList())
+        .setTpSize(engine.tensorParallel())
+        .setPpSize(engine.pipelineParallel())
+        .setDcpSize(1)
+        .setRemoteNumTokens(handOff.tokens())
+        .build();
+  }
+
+  private static Way way(Carriage.Way way) {
+    return switch (way) {
+      case BRIDGED -> Way.WAY_BRIDGED;
+      case BRIDGED_REGIONS -> Way.WAY_BRIDGED_REGIONS;
+      case RELAYED -> Way.WAY_RELAYED;
+      case RELAYED_STAGED -> Way.WAY_RELAYED_STAGED;
+      case RELAYED_AGAIN -> Way.WAY_RELAYED_AGAIN;
+    };
+  }
+
+  private static Steps steps(Carriage.Steps steps) {
+    return Steps.newBuilder()
+        .setMeetMicros(micros(steps.meet()))
+        .setPrepareMicros(micros(steps.prepare()))
+        .setReadMicros(micros(steps.read()))
+        .setLayMicros(micros(steps.lay()))
+        .setReleaseMicros(micros(steps.release()))
+        .setTotalMicros(micros(steps.total()))
+        .build();
+  }
+
+  private static ReadReply.Handshaken handshaken(ReadEvent.Handshaken said) {
+    return ReadReply.Handshaken.newBuilder()
+        .setGeometry(said.geometry())
+        .setTookMicros(micros(said.took()))
+        .build();
+  }
+
+  private static ReadReply.Posted posted(ReadEvent.Posted said) {
+    return ReadReply.Posted.newBuilder()
+        .setCopyId(said.copyId())
+        .setBytes(said.bytes())
+        .setSourceRanks(said.sourceRanks())
+        .setParts(said.parts())
+        .build();
+  }
+
+  private static ReadReply.Progress progress(ReadEvent.Progress said) {
+    return ReadReply.Progress.newBuilder().setBytes(said.bytes()).build();
+  }
+
+  private static ReadReply.Failed failed(ReadEvent.Failed said) {
+    return ReadReply.Failed.newBuilder()
+        .setReason(reason(said.reason()))
+        .setMessage(said.message())
+        .setBytes(said.bytes())
+        .setQuarantinedBytes(said.quarantinedBytes())
+        .build();
   }
 
   static DescribeReply describe(KvAgent agent, String version) {
@@ -160,6 +279,8 @@ final class Wording {
         .setQuarantinedBytes(holdings.quarantinedBytes())
         .setHeldCopies(holdings.copies())
         .setOpenReads(holdings.openReads())
+        .setVirtualEngines(holdings.virtualEngines())
+        .setOpenReaders(holdings.openReaders())
         .addAllSideChannels(channels)
         .build();
   }
@@ -173,11 +294,12 @@ final class Wording {
       case INVALID -> GrpcStatus.INVALID_ARGUMENT;
       case NOT_ALLOWED -> GrpcStatus.PERMISSION_DENIED;
       case UNREACHABLE, PEER_LOST, CLOSED -> GrpcStatus.UNAVAILABLE;
-      case MISMATCH -> GrpcStatus.FAILED_PRECONDITION;
+      case MISMATCH, UNPROVEN -> GrpcStatus.FAILED_PRECONDITION;
       case MEMORY_FULL, OVERLOADED -> GrpcStatus.RESOURCE_EXHAUSTED;
       case DEADLINE -> GrpcStatus.DEADLINE_EXCEEDED;
       case CORRUPT -> GrpcStatus.DATA_LOSS;
       case CANCELLED -> GrpcStatus.CANCELLED;
+      case GONE -> GrpcStatus.NOT_FOUND;
     };
   }
 
@@ -194,6 +316,8 @@ final class Wording {
       case CORRUPT -> dev.millrace.transfer.rpc.v1.Reason.REASON_CORRUPT;
       case CANCELLED -> dev.millrace.transfer.rpc.v1.Reason.REASON_CANCELLED;
       case CLOSED -> dev.millrace.transfer.rpc.v1.Reason.REASON_CLOSED;
+      case UNPROVEN -> dev.millrace.transfer.rpc.v1.Reason.REASON_UNPROVEN;
+      case GONE -> dev.millrace.transfer.rpc.v1.Reason.REASON_GONE;
     };
   }
 }

@@ -2,6 +2,7 @@ package dev.millrace.transfer.sidechannel;
 
 import dev.millrace.transfer.TransferException;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
@@ -18,6 +19,7 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongSupplier;
+import java.util.function.Predicate;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -55,6 +57,7 @@ public final class SideChannelServer implements AutoCloseable {
   private final ServerSocket socket;
   private final ConnectorVersion version;
   private final Temper temper;
+  private final Predicate<InetAddress> mayAsk;
   private final LongSupplier nanoClock;
   private final ThreadPoolExecutor threads;
   private final ScheduledThreadPoolExecutor timer =
@@ -71,10 +74,12 @@ public final class SideChannelServer implements AutoCloseable {
       Map<RankId, Handshake> ranks,
       ConnectorVersion version,
       Temper temper,
+      Predicate<InetAddress> mayAsk,
       LongSupplier nanoClock) {
     this.socket = socket;
     this.version = version;
     this.temper = temper;
+    this.mayAsk = mayAsk;
     this.ranks = Map.copyOf(ranks);
     this.nanoClock = nanoClock;
     this.threads =
@@ -113,6 +118,22 @@ public final class SideChannelServer implements AutoCloseable {
       ConnectorVersion version,
       Temper temper,
       LongSupplier nanoClock) {
+    return start(host, port, ranks, version, temper, anybody -> true, nanoClock);
+  }
+
+  /**
+   * The same for some who ask.
+   *
+   * @param mayAsk whose connections are taken; others are closed before a byte of theirs is read
+   */
+  public static SideChannelServer start(
+      String host,
+      int port,
+      Map<RankId, Handshake> ranks,
+      ConnectorVersion version,
+      Temper temper,
+      Predicate<InetAddress> mayAsk,
+      LongSupplier nanoClock) {
     try {
       ServerSocket socket = new ServerSocket();
       try {
@@ -121,7 +142,8 @@ public final class SideChannelServer implements AutoCloseable {
         socket.close();
         throw e;
       }
-      SideChannelServer server = new SideChannelServer(socket, ranks, version, temper, nanoClock);
+      SideChannelServer server =
+          new SideChannelServer(socket, ranks, version, temper, mayAsk, nanoClock);
       server.acceptor.start();
       return server;
     } catch (IOException | RuntimeException e) {
@@ -176,6 +198,11 @@ public final class SideChannelServer implements AutoCloseable {
   }
 
   private void admit(Socket accepted) throws IOException {
+    if (!mayAsk.test(accepted.getInetAddress())) {
+      accepted.close();
+      refuse(accepted.getInetAddress().getHostAddress() + " is not on the list of who may ask");
+      return;
+    }
     connections.add(accepted);
     try {
       threads.execute(() -> serve(accepted));

@@ -38,6 +38,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class KvAgentTest {
   private static final ModelShape MODEL = ModelShape.dense(3, 4, 16, ElementType.BFLOAT16);
   private static final Duration LONG = Duration.ofSeconds(30);
+  private static final Set<KvAgent.Holder> BOTH = Set.of(KvAgent.Holder.values());
 
   private final List<AutoCloseable> started = new ArrayList<>();
   private volatile Instant now = Instant.parse("2026-11-21T12:00:00Z");
@@ -313,7 +314,8 @@ class KvAgentTest {
     ReadEvent.Done _ = done(read(agent, order(handOff)));
     long held = agent.holdings().heldBytes();
 
-    KvAgent.Released released = agent.release(handOff, Set.of(KvAgent.Holder.values())).join();
+    KvAgent.Released released =
+        agent.release(handOff, Set.of(KvAgent.Holder.values()), Optional.empty()).join();
 
     assertThat(released).isEqualTo(new KvAgent.Released(2, 1, held));
     assertThat(held).isPositive();
@@ -328,7 +330,7 @@ class KvAgentTest {
     HandOff handOff = engine.handOff("cmpl-1", 20, List.of(3, 4));
     ReadEvent.Done done = done(read(agent, order(handOff)));
     now = now.plusSeconds(59);
-    assertThat(agent.extend(handOff).join()).isEqualTo(new KvAgent.Extended(2, 1));
+    assertThat(agent.extend(handOff, BOTH).join()).isEqualTo(new KvAgent.Extended(2, 1));
     assertThat(engine.heard).containsExactlyInAnyOrder("0 HB:cmpl-1", "1 HB:cmpl-1");
     now = now.plusSeconds(59);
     // A read that was made later, and expires with this one, shows that expiry was looked at.
@@ -360,7 +362,9 @@ class KvAgentTest {
     AgentRefusal refusal =
         refusal(
             agent.release(
-                new HandOff(other, "cmpl-1", List.of(), 0), Set.of(KvAgent.Holder.ENGINE)));
+                new HandOff(other, "cmpl-1", List.of(), 0),
+                Set.of(KvAgent.Holder.ENGINE),
+                Optional.empty()));
     assertThat(refusal.reason()).isEqualTo(Reason.MISMATCH);
     assertThat(refusal.text()).contains("engine-0").contains("engine-1");
   }
@@ -370,7 +374,7 @@ class KvAgentTest {
     LocalEngine engine = engine(spec(1, 16, Layout.HND));
     KvAgent agent = agent(8 << 20, engine.listing());
     RemoteEngine wider = new RemoteEngine("engine-1", "127.0.0.1", engine.port(), 2, 1);
-    AgentRefusal refusal = refusal(agent.extend(new HandOff(wider, "cmpl-1", List.of(), 0)));
+    AgentRefusal refusal = refusal(agent.extend(new HandOff(wider, "cmpl-1", List.of(), 0), BOTH));
     assertThat(refusal.reason()).isEqualTo(Reason.MISMATCH);
     assertThat(engine.refusedQuestions()).isZero();
   }
@@ -380,8 +384,9 @@ class KvAgentTest {
     LocalEngine engine = engine(spec(1, 16, Layout.HND));
     KvAgent agent = agent(8 << 20, engine.listing());
     RemoteEngine gone = new RemoteEngine("engine-0", "127.0.0.1", engine.port(), 1, 1);
-    AgentRefusal _ = refusal(agent.extend(new HandOff(gone, "cmpl-1", List.of(), 0)));
-    assertThat(agent.extend(engine.handOff("cmpl-2", 0, List.of())).join().ranks()).isEqualTo(1);
+    AgentRefusal _ = refusal(agent.extend(new HandOff(gone, "cmpl-1", List.of(), 0), BOTH));
+    assertThat(agent.extend(engine.handOff("cmpl-2", 0, List.of()), BOTH).join().ranks())
+        .isEqualTo(1);
   }
 
   @Test
@@ -393,7 +398,7 @@ class KvAgentTest {
     assertThat(transport.peers()).isEqualTo(2);
     RemoteEngine gone = new RemoteEngine("engine-0", "127.0.0.1", engine.port(), 2, 1);
 
-    AgentRefusal refusal = refusal(agent.extend(new HandOff(gone, "cmpl-0", List.of(), 0)));
+    AgentRefusal refusal = refusal(agent.extend(new HandOff(gone, "cmpl-0", List.of(), 0), BOTH));
 
     assertThat(refusal.reason()).isEqualTo(Reason.MISMATCH);
     assertThat(transport.peers()).isEqualTo(2);
@@ -410,8 +415,10 @@ class KvAgentTest {
     // As NIXL's links, such a peer never works again.
     transport.connected.forEach(Peer::close);
 
-    AgentRefusal refusal = refusal(agent.release(handOff, Set.of(KvAgent.Holder.ENGINE)));
-    KvAgent.Released released = agent.release(handOff, Set.of(KvAgent.Holder.ENGINE)).join();
+    AgentRefusal refusal =
+        refusal(agent.release(handOff, Set.of(KvAgent.Holder.ENGINE), Optional.empty()));
+    KvAgent.Released released =
+        agent.release(handOff, Set.of(KvAgent.Holder.ENGINE), Optional.empty()).join();
 
     assertThat(refusal.reason()).isEqualTo(Reason.UNREACHABLE);
     assertThat(released.ranks()).isEqualTo(1);
@@ -457,7 +464,8 @@ class KvAgentTest {
     KvAgent agent = agent(transport, 1 << 20, engine.listing());
     HandOff handOff = engine.handOff("cmpl-1", 20, List.of(3, 4));
     ReadEvent.Done _ = done(read(agent, order(handOff)));
-    KvAgent.Released _ = agent.release(handOff, Set.of(KvAgent.Holder.AGENT)).join();
+    KvAgent.Released _ =
+        agent.release(handOff, Set.of(KvAgent.Holder.AGENT), Optional.empty()).join();
     long registered = agent.holdings().registeredBytes();
     ReadOrder wider =
         new ReadOrder(
@@ -522,7 +530,8 @@ class KvAgentTest {
 
     assertThat(failed.reason()).isEqualTo(Reason.MEMORY_FULL);
     assertThat(failed.quarantinedBytes()).isZero();
-    KvAgent.Released _ = agent.release(first, Set.of(KvAgent.Holder.AGENT)).join();
+    KvAgent.Released _ =
+        agent.release(first, Set.of(KvAgent.Holder.AGENT), Optional.empty()).join();
     ReadEvent.Done _ = done(read(agent, order(second)));
   }
 
@@ -540,7 +549,8 @@ class KvAgentTest {
             LONG,
             ReadOrder.AfterRead.KEEP);
     assertThat(failed(read(agent, wider)).reason()).isEqualTo(Reason.MEMORY_FULL);
-    KvAgent.Released _ = agent.release(handOff, Set.of(KvAgent.Holder.AGENT)).join();
+    KvAgent.Released _ =
+        agent.release(handOff, Set.of(KvAgent.Holder.AGENT), Optional.empty()).join();
     ReadEvent.Done _ = done(read(agent, wider));
     assertThat(agent.holdings().registeredBytes()).isLessThanOrEqualTo(1 << 20);
   }
@@ -665,7 +675,8 @@ class KvAgentTest {
     AgentOptions.SideChannel old =
         new AgentOptions.SideChannel(
             "127.0.0.1", engine.port(), "tiny", MODEL, ConnectorVersion.V3, Optional.empty());
-    AgentRefusal refusal = refusal(agent(8 << 20, old).extend(engine.handOff("a", 0, List.of())));
+    AgentRefusal refusal =
+        refusal(agent(8 << 20, old).extend(engine.handOff("a", 0, List.of()), BOTH));
     assertThat(refusal.reason()).isEqualTo(Reason.MISMATCH);
   }
 

@@ -97,7 +97,7 @@ public final class LocalEngine implements AutoCloseable {
       handshakes.put(
           rank,
           new Handshake(
-              "hash",
+              hash(),
               HandshakeCodec.encode(
                   EngineGeometry.describe(
                       spec,
@@ -113,6 +113,15 @@ public final class LocalEngine implements AutoCloseable {
 
   private static BlockTransport tcp(String name) {
     return TcpTransport.start(TcpTransportOptions.loopback(name, SECRET));
+  }
+
+  /** Its own, as if each engine had another model path. */
+  String hash() {
+    return "hash of " + id;
+  }
+
+  BlockTransport transport(int rank) {
+    return transports.get(rank);
   }
 
   public Geometry geometry() {

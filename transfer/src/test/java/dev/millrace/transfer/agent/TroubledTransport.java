@@ -53,6 +53,16 @@ final class TroubledTransport implements AgentTransport, BlockTransport {
   }
 
   @Override
+  public long shortRunBytes() {
+    return 0;
+  }
+
+  @Override
+  public ServingTransport serve() {
+    throw new AssertionError("nobody is to be served");
+  }
+
+  @Override
   public String name() {
     return tcp.name();
   }

@@ -112,7 +112,11 @@ class NixlAgentTest {
         assertThat(end).isInstanceOf(ReadEvent.Done.class);
         HeldCopy copy = agent.copy(((ReadEvent.Done) end).copyId()).orElseThrow();
         requireEqual(engine, copy);
-        assertThat(agent.release(handOff, Set.of(KvAgent.Holder.values())).join().ranks())
+        assertThat(
+                agent
+                    .release(handOff, Set.of(KvAgent.Holder.values()), Optional.empty())
+                    .join()
+                    .ranks())
             .isEqualTo(2);
         long limit = System.nanoTime() + LONG.toNanos();
         while (engine.heard.size() < 2) {
