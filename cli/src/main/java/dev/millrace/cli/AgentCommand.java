@@ -8,11 +8,13 @@ import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.agent.AgentOptions;
 import dev.millrace.transfer.agent.AgentTransport;
 import dev.millrace.transfer.agent.KvAgent;
+import dev.millrace.transfer.agent.ServingOptions;
 import dev.millrace.transfer.nixl.Nixl;
 import dev.millrace.transfer.nixl.NixlAgentTransport;
 import dev.millrace.transfer.nixl.NixlSettings;
 import dev.millrace.transfer.nixl.NixlTransport;
 import dev.millrace.transfer.nixl.NixlTransportOptions;
+import dev.millrace.transfer.nixl.NixlTransportOptions.EngineNotifications;
 import dev.millrace.transfer.rpc.AgentServer;
 import dev.millrace.transfer.rpc.AgentServerOptions;
 import dev.millrace.transfer.rpc.Token;
@@ -117,41 +119,69 @@ final class AgentCommand implements Callable<Integer> {
             "%s: side channel %s: %s".formatted(file, channel.address(), e.getMessage()));
       }
     }
-    return new AgentOptions(
-        channels,
-        config.budgetBytes(),
-        config.slabBytes(),
-        config.hold(),
-        config.longestRead(),
-        config.handshake(),
-        config.readsAtOnce());
+    AgentOptions options =
+        new AgentOptions(
+            channels,
+            config.budgetBytes(),
+            config.slabBytes(),
+            config.hold(),
+            config.longestRead(),
+            config.handshake(),
+            config.readsAtOnce());
+    return config.serving().map(each -> options.with(serving(each))).orElse(options);
+  }
+
+  private static ServingOptions serving(AgentConfig.Serving serving) {
+    return new ServingOptions(
+        serving.host(),
+        serving.advertisedHost(),
+        serving.firstPort(),
+        serving.lastPort(),
+        address -> serving.readers().stream().anyMatch(range -> range.contains(address)),
+        serving.engineBytes());
   }
 
   private static AgentTransport transport(AgentConfig config) {
     return switch (config.transport()) {
-      case TCP -> AgentTransport.of(tcp(config.secretFile().orElseThrow()));
+      case TCP -> tcp(config, secret(config.secretFile().orElseThrow()));
       case NIXL ->
           switch (Nixl.load(NixlSettings.DEFAULT)) {
-            case Nixl.Present nixl -> new NixlAgentTransport(nixl(nixl, config));
+            case Nixl.Present nixl -> nixl(nixl, config);
             case Nixl.Absent(String reason, String remedy) ->
                 throw Failure.usage("transport nixl: %s\n%s".formatted(reason, remedy));
           };
     };
   }
 
-  /** Nobody needs to connect to an agent that only reads, so it stays on the loopback address. */
-  private static TcpTransport tcp(Path file) {
-    return TcpTransport.start(TcpTransportOptions.loopback(NAME, secret(file)));
+  /** Nobody needs to connect to what only reads, so that stays on the loopback address. */
+  private static AgentTransport tcp(AgentConfig config, SharedSecret secret) {
+    TcpTransport reading = TcpTransport.start(TcpTransportOptions.loopback(NAME, secret));
+    return config
+        .serving()
+        .map(serving -> AgentTransport.of(reading, () -> tcp(serving, secret)))
+        .orElseGet(() -> AgentTransport.of(reading));
   }
 
-  private static NixlTransport nixl(Nixl.Present nixl, AgentConfig config) {
+  private static TcpTransport tcp(AgentConfig.Serving serving, SharedSecret secret) {
+    return TcpTransport.start(
+        TcpTransportOptions.on(NAME + "-serving", serving.advertisedHost(), 0, secret)
+            .boundTo(serving.host()));
+  }
+
+  private static AgentTransport nixl(Nixl.Present nixl, AgentConfig config) {
     // Inference engines know no secret of ours.
     SharedSecret secret =
         config
             .secretFile()
             .map(AgentCommand::secret)
             .orElseGet(() -> SharedSecret.random(new SecureRandom()));
-    return NixlTransport.open(nixl, NixlTransportOptions.named(NAME, secret));
+    return new NixlAgentTransport(
+        NixlTransport.open(nixl, NixlTransportOptions.named(NAME, secret)),
+        () ->
+            NixlTransport.open(
+                nixl,
+                NixlTransportOptions.named(NAME + "-serving", secret)
+                    .with(EngineNotifications.DELIVERED)));
   }
 
   private static SharedSecret secret(Path file) {

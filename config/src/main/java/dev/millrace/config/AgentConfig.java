@@ -23,6 +23,7 @@ import java.util.Optional;
  * @param readsAtOnce reads under way; more are refused
  * @param models shapes by name
  * @param sideChannels whom the agent may ask
+ * @param serving how decode engines reach it; empty: it stands between no engines
  */
 public record AgentConfig(
     String host,
@@ -37,7 +38,8 @@ public record AgentConfig(
     Duration handshake,
     int readsAtOnce,
     Map<String, ModelShape> models,
-    List<SideChannel> sideChannels) {
+    List<SideChannel> sideChannels,
+    Optional<Serving> serving) {
 
   /** What moves the bytes. */
   public enum Transport implements Keyword {
@@ -58,6 +60,28 @@ public record AgentConfig(
    */
   public record SideChannel(
       HostPort address, String model, int connectorVersion, Optional<String> nixlVersion) {}
+
+  /**
+   * How decode engines reach the agent.
+   *
+   * @param host address on which it answers handshakes
+   * @param advertisedHost where decode engines reach that
+   * @param firstPort of those on which it may answer
+   * @param lastPort of them
+   * @param readers addresses of the decode engines
+   * @param engineBytes memory that is set aside for each kind of them
+   */
+  public record Serving(
+      String host,
+      String advertisedHost,
+      int firstPort,
+      int lastPort,
+      List<AddressRange> readers,
+      long engineBytes) {
+    public Serving {
+      readers = List.copyOf(readers);
+    }
+  }
 
   public AgentConfig {
     models = Map.copyOf(models);

@@ -2,6 +2,7 @@ package dev.millrace.config;
 
 import static dev.millrace.config.Complaints.quote;
 
+import dev.millrace.config.AgentConfig.Serving;
 import dev.millrace.config.AgentConfig.SideChannel;
 import dev.millrace.config.AgentConfig.Transport;
 import dev.millrace.layout.ModelShape;
@@ -25,6 +26,9 @@ final class AgentReader {
   private static final long DEFAULT_SLAB_BYTES = 256L << 20;
   private static final int DEFAULT_READS_AT_ONCE = 32;
 
+  /** What a kind of decode engine gets of the budget. */
+  private static final int SERVING_PART = 4;
+
   private final Path file;
   private final Complaints complaints;
 
@@ -35,7 +39,7 @@ final class AgentReader {
 
   private record Listening(String host, int port) {}
 
-  private record Sizes(long budgetBytes, long slabBytes) {}
+  private record Sizes(long budgetBytes, long slabBytes, long servingBytes) {}
 
   private record Times(Duration hold, Duration read, Duration handshake) {}
 
@@ -62,6 +66,10 @@ final class AgentReader {
             .orElse(DEFAULT_READS_AT_ONCE);
     Map<String, Optional<ModelShape>> models = models(top);
     List<SideChannel> channels = sideChannels(top, models);
+    Optional<Serving> serving =
+        top.find("side-channel")
+            .flatMap(Field::section)
+            .flatMap(section -> ServingReader.read(section, memory.servingBytes()));
     top.refuseOtherKeys();
     if (!complaints.none() || token.isEmpty()) {
       return new LoadedAgent.Invalid(complaints.ordered());
@@ -82,7 +90,8 @@ final class AgentReader {
             times.handshake(),
             reads,
             shapes,
-            channels));
+            channels,
+            serving));
   }
 
   private static Listening listen(Section top) {
@@ -109,22 +118,29 @@ final class AgentReader {
   }
 
   private static Sizes memory(Section top) {
-    Sizes defaults = new Sizes(DEFAULT_BUDGET_BYTES, DEFAULT_SLAB_BYTES);
+    Sizes defaults =
+        new Sizes(DEFAULT_BUDGET_BYTES, DEFAULT_SLAB_BYTES, DEFAULT_BUDGET_BYTES / SERVING_PART);
     Optional<Section> section = top.find("memory").flatMap(Field::section);
     if (section.isEmpty()) {
       return defaults;
     }
     Section memory = section.get();
     long budget = bytes(memory, "budget", defaults.budgetBytes());
-    long slab = bytes(memory, "slab", Math.min(budget, defaults.slabBytes()));
-    if (slab > budget) {
-      memory
-          .find("slab")
-          .ifPresent(field ->
-              field.complain("is %d bytes, more than the budget of %d".formatted(slab, budget)));
-    }
+    long slab = part(memory, "slab", Math.min(budget, defaults.slabBytes()), budget);
+    long serving = part(memory, "serving", Math.max(LEAST_BYTES, budget / SERVING_PART), budget);
     memory.refuseOtherKeys();
-    return new Sizes(budget, slab);
+    return new Sizes(budget, slab, serving);
+  }
+
+  private static long part(Section memory, String key, long otherwise, long budget) {
+    long bytes = bytes(memory, key, otherwise);
+    if (bytes > budget) {
+      memory
+          .find(key)
+          .ifPresent(field ->
+              field.complain("is %d bytes, more than the budget of %d".formatted(bytes, budget)));
+    }
+    return bytes;
   }
 
   private static long bytes(Section memory, String key, long otherwise) {

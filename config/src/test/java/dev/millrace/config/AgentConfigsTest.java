@@ -1,6 +1,8 @@
 package dev.millrace.config;
 
+import static org.assertj.core.api.Assertions.as;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
 
 import dev.millrace.layout.CacheGroup;
 import dev.millrace.layout.ElementType;
@@ -141,5 +143,59 @@ class AgentConfigsTest {
             invalid ->
                 assertThat(invalid.complaints().getFirst())
                     .hasToString("no/such.yaml:1:1: there is no such file"));
+  }
+
+  @Test
+  void parse_withoutASideChannel_servesNobody() {
+    assertThat(valid(LEAST).serving()).isEmpty();
+  }
+
+  @Test
+  void parse_aSideChannel_servesThoseThatAreListed() {
+    AgentConfig config =
+        valid(
+            LEAST
+                + """
+                memory: {budget: 1GiB, serving: 512MiB}
+                side-channel:
+                  listen: {host: 0.0.0.0, ports: 7500-7509}
+                  advertise: 10.0.0.9
+                  readers: [10.0.0.0/8, "::1"]
+                """);
+
+    assertThat(config.serving())
+        .contains(
+            new AgentConfig.Serving(
+                "0.0.0.0",
+                "10.0.0.9",
+                7500,
+                7509,
+                List.of(AddressRange.parse("10.0.0.0/8"), AddressRange.parse("::1")),
+                512L << 20));
+  }
+
+  @Test
+  void parse_aSideChannelWithMistakes_namesThem() {
+    assertThat(
+            complaints(
+                LEAST
+                    + """
+                    memory: {budget: 1GiB, serving: 2GiB}
+                    side-channel:
+                      listen: {host: 0.0.0.0, ports: 7509-7500}
+                      readers: [engine-1]
+                    """))
+        .satisfiesExactlyInAnyOrder(
+            each -> assertThat(each).contains("memory.serving").contains("budget"),
+            each -> assertThat(each).contains("side-channel.advertise"),
+            each -> assertThat(each).contains("7410-7473"),
+            each -> assertThat(each).contains("engine-1").contains("10.0.0.0/8"));
+  }
+
+  @Test
+  void parse_aSideChannelForNobody_isRefused() {
+    assertThat(complaints(LEAST + "side-channel: {listen: {ports: 0}}\n"))
+        .singleElement(as(STRING))
+        .contains("readers");
   }
 }

@@ -1,8 +1,7 @@
 package dev.millrace.transfer.agent;
 
-import dev.millrace.transfer.sidechannel.AddressRange;
 import java.net.InetAddress;
-import java.util.List;
+import java.util.function.Predicate;
 
 /**
  * How decode engines reach an agent that stands between them and prefill engines.
@@ -14,7 +13,7 @@ import java.util.List;
  * @param advertisedHost where decode engines reach it, {@code remote_host}
  * @param firstPort of those on which it may listen, one for each virtual engine
  * @param lastPort of them
- * @param readers addresses of the decode engines; nobody else is answered
+ * @param readers tells the addresses of the decode engines; nobody else is answered
  * @param engineBytes memory that is set aside for each kind of decode engine that is relayed to
  */
 public record ServingOptions(
@@ -22,18 +21,13 @@ public record ServingOptions(
     String advertisedHost,
     int firstPort,
     int lastPort,
-    List<AddressRange> readers,
+    Predicate<InetAddress> readers,
     long engineBytes) {
   public ServingOptions {
-    readers = List.copyOf(readers);
     if (firstPort < 0 || lastPort > 65535 || firstPort > lastPort || engineBytes < 1) {
       throw new IllegalArgumentException(
           "serving: ports %d to %d (0 to 65535), engineBytes=%d (>= 1)"
               .formatted(firstPort, lastPort, engineBytes));
     }
-  }
-
-  boolean mayAsk(InetAddress address) {
-    return readers.stream().anyMatch(range -> range.contains(address));
   }
 }

@@ -12,7 +12,6 @@ import dev.millrace.transfer.sidechannel.Handshake;
 import dev.millrace.transfer.sidechannel.HandshakeCodec;
 import dev.millrace.transfer.sidechannel.RankId;
 import dev.millrace.transfer.sidechannel.SideChannelServer;
-import java.net.InetAddress;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashMap;
@@ -264,7 +263,7 @@ final class VirtualEngines implements AutoCloseable {
                   answers,
                   version,
                   SideChannelServer.Temper.FORGIVING,
-                  (InetAddress address) -> reach.mayAsk(address),
+                  reach.readers(),
                   System::nanoTime));
         } catch (TransferException e) {
           LOG.debug("port {} is taken by others", port, e);

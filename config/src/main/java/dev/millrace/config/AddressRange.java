@@ -1,4 +1,4 @@
-package dev.millrace.transfer.sidechannel;
+package dev.millrace.config;
 
 import java.net.InetAddress;
 import java.util.Arrays;
