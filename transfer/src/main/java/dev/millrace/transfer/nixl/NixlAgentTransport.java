@@ -149,13 +149,19 @@ public final class NixlAgentTransport implements AgentTransport {
     return MemoryKind.valueOf(types.iterator().next());
   }
 
+  /**
+   * What may be read of a rank. Regions with a stride interleave where one tensor is described as
+   * several, such as the layers of a cross-layer block; together they are the tensor.
+   */
   private static List<Region> regions(AgentMetadata rank) {
     List<Region> regions = new ArrayList<>();
     int count = rank.kvCachesBaseAddr().size();
     if (rank.blockStrides().size() != count
+        || rank.blockLens().size() != count
         || rank.regionNumBlocks().map(List::size).orElse(count) != count) {
       throw new IllegalArgumentException(
-          "addresses of %d regions, strides of %d".formatted(count, rank.blockStrides().size()));
+          "addresses of %d regions, strides of %d, lengths of %d"
+              .formatted(count, rank.blockStrides().size(), rank.blockLens().size()));
     }
     for (int i = 0; i < count; i++) {
       int region = i;
@@ -164,8 +170,27 @@ public final class NixlAgentTransport implements AgentTransport {
       regions.add(
           new Region(
               rank.kvCachesBaseAddr().get(i),
-              Math.multiplyExact(blocks, rank.blockStrides().get(i))));
+              Math.addExact(
+                  Math.multiplyExact(blocks - 1, rank.blockStrides().get(i)),
+                  rank.blockLens().get(i))));
     }
-    return regions;
+    return united(regions);
+  }
+
+  private static List<Region> united(List<Region> regions) {
+    List<Region> sorted =
+        regions.stream().sorted((a, b) -> Long.compareUnsigned(a.address(), b.address())).toList();
+    List<Region> united = new ArrayList<>();
+    for (Region each : sorted) {
+      Region last = united.isEmpty() ? each : united.getLast();
+      long distance = each.address() - last.address();
+      if (united.isEmpty() || Long.compareUnsigned(distance, last.bytes()) >= 0) {
+        united.add(each);
+      } else {
+        long bytes = Math.max(last.bytes(), Math.addExact(distance, each.bytes()));
+        united.set(united.size() - 1, new Region(last.address(), bytes));
+      }
+    }
+    return united;
   }
 }
