@@ -1,9 +1,6 @@
 package dev.millrace.cli;
 
 import dev.millrace.config.AgentConfig;
-import dev.millrace.config.AgentConfigs;
-import dev.millrace.config.Complaint;
-import dev.millrace.config.LoadedAgent;
 import dev.millrace.transfer.SharedSecret;
 import dev.millrace.transfer.agent.AgentOptions;
 import dev.millrace.transfer.agent.AgentTransport;
@@ -65,7 +62,7 @@ final class AgentCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    AgentConfig config = read(file);
+    AgentConfig config = ConfigCommand.readAgent(file);
     parent.watch(stop);
     AgentOptions options = options(config);
     Token token = token(config.tokenFile());
@@ -78,13 +75,14 @@ final class AgentCommand implements Callable<Integer> {
       AgentServer server = Startup.started(what, AgentServer.start(vertx, agent, listen));
       PrintWriter out = spec.commandLine().getOut();
       out.println(
-          "agent at %s:%d, transport %s, %d MiB for copies, %d side channels"
+          "agent at %s:%d, transport %s, %d MiB for copies, %d side channels%s"
               .formatted(
                   config.host(),
                   server.port(),
                   agent.transport(),
                   config.budgetBytes() >> 20,
-                  options.sideChannels().size()));
+                  options.sideChannels().size(),
+                  config.serving().map(AgentCommand::answering).orElse("")));
       out.flush();
       stop.await();
       Startup.closed(server.close());
@@ -92,14 +90,6 @@ final class AgentCommand implements Callable<Integer> {
     } finally {
       Startup.closed(vertx.close());
     }
-  }
-
-  private static AgentConfig read(Path file) {
-    return switch (AgentConfigs.read(file)) {
-      case LoadedAgent.Valid(AgentConfig config) -> config;
-      case LoadedAgent.Invalid(List<Complaint> complaints) ->
-          throw ConfigCommand.mistakes(file, complaints);
-    };
   }
 
   private AgentOptions options(AgentConfig config) {
@@ -129,6 +119,11 @@ final class AgentCommand implements Callable<Integer> {
             config.handshake(),
             config.readsAtOnce());
     return config.serving().map(each -> options.with(serving(each))).orElse(options);
+  }
+
+  private static String answering(AgentConfig.Serving serving) {
+    return ", answers decode engines at %s:%d-%d"
+        .formatted(serving.advertisedHost(), serving.firstPort(), serving.lastPort());
   }
 
   private static ServingOptions serving(AgentConfig.Serving serving) {

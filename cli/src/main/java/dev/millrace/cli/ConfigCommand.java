@@ -1,7 +1,10 @@
 package dev.millrace.cli;
 
+import dev.millrace.config.AgentConfig;
+import dev.millrace.config.AgentConfigs;
 import dev.millrace.config.Complaint;
 import dev.millrace.config.Loaded;
+import dev.millrace.config.LoadedAgent;
 import dev.millrace.config.Pool;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.config.RoutingTables;
@@ -13,8 +16,8 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** {@code millrace config}: about routing tables. */
-@Command(name = "config", description = "Checks routing tables.")
+/** {@code millrace config}: about routing tables and agents' configurations. */
+@Command(name = "config", description = "Checks routing tables and agents' configurations.")
 final class ConfigCommand implements Runnable {
   @Spec private CommandSpec spec = CommandSpec.create();
 
@@ -25,8 +28,31 @@ final class ConfigCommand implements Runnable {
 
   @Command(
       name = "validate",
-      description = "Reads a routing table and reports every mistake with its line and column.")
-  int validate(@Parameters(paramLabel = "FILE", description = "The routing table.") Path file) {
+      description = {
+        "Reads a routing table, or an agent's configuration, and reports every mistake with its line and"
+            + " column.",
+        "A file with side-channels and without pools and routes is an agent's."
+      })
+  int validate(
+      @Parameters(
+              paramLabel = "FILE",
+              description = "The routing table, or the agent's configuration.")
+          Path file) {
+    if (AgentConfigs.isForAgent(file)) {
+      AgentConfig agent = readAgent(file);
+      spec.commandLine()
+          .getOut()
+          .println(
+              "%s: valid; an agent with %s, %s, %s"
+                  .formatted(
+                      file,
+                      counted(agent.models().size(), "model"),
+                      counted(agent.sideChannels().size(), "side channel"),
+                      agent.serving().isPresent()
+                          ? "which stands between engines"
+                          : "which only reads"));
+      return ExitCode.DONE;
+    }
     RoutingTable table = read(file);
     long workers = table.pools().values().stream().map(Pool::workers).mapToLong(List::size).sum();
     spec.commandLine()
@@ -49,8 +75,16 @@ final class ConfigCommand implements Runnable {
     };
   }
 
+  /** Reads an agent's configuration, or fails with all that is wrong with it. */
+  static AgentConfig readAgent(Path file) {
+    return switch (AgentConfigs.read(file)) {
+      case LoadedAgent.Valid(AgentConfig config) -> config;
+      case LoadedAgent.Invalid(List<Complaint> complaints) -> throw mistakes(file, complaints);
+    };
+  }
+
   /** All that is wrong with a file. */
-  static Failure mistakes(Path file, List<Complaint> complaints) {
+  private static Failure mistakes(Path file, List<Complaint> complaints) {
     return Failure.usage(
         "%s in %s\n%s"
             .formatted(

@@ -44,6 +44,28 @@ class ConfigCommandTest {
   }
 
   @Test
+  void validate_anAgentsConfiguration_isReadAsOne() throws IOException {
+    String text =
+        """
+        token-file: agent.token
+        secret-file: transport.secret
+        models: {tiny: {layers: 4, kv-heads: 4, head-size: 32, dtype: bf16}}
+        side-channels: [{address: "127.0.0.1:5600", model: tiny, connector-version: 14}]
+        """;
+    Path good = Files.writeString(folder.resolve("agent.yaml"), text);
+    Path bad =
+        Files.writeString(
+            folder.resolve("wrong.yaml"), text.replace("model: tiny", "model: tinny") + "hald: 3s");
+
+    assertThat(CommandLineRun.of("config", "validate", good.toString()).assertDone().out())
+        .contains("valid; an agent with 1 model, 1 side channel, which only reads");
+    assertThat(CommandLineRun.of("config", "validate", bad.toString()).assertFailed(2).err())
+        .startsWith("millrace: 2 mistakes in " + bad)
+        .contains("there is no model \"tinny\"")
+        .contains("hald");
+  }
+
+  @Test
   void validate_noFile_isAConfigurationError() {
     String file = folder.resolve("none.yaml").toString();
 

@@ -30,4 +30,23 @@ public final class AgentConfigs {
         .map(root -> new AgentReader(file, complaints).read(new Field("", root, complaints)))
         .orElseGet(() -> new LoadedAgent.Invalid(complaints.ordered()));
   }
+
+  /**
+   * Whether a file is meant for an agent and not for a router: it has an agent's keys and none of a
+   * routing table's. Of one that cannot be read the routing table's reader says why.
+   */
+  public static boolean isForAgent(Path file) {
+    if (!(YamlFile.read(file) instanceof YamlFile.Text(String text))) {
+      return false;
+    }
+    Complaints unheard = new Complaints(file.toString());
+    return YamlText.compose(text, unheard)
+        .flatMap(root -> new Field("", root, unheard).section())
+        .map(section -> section.entries().keySet())
+        .map(keys ->
+            (keys.contains("side-channels") || keys.contains("token-file"))
+                && !keys.contains("pools")
+                && !keys.contains("routes"))
+        .orElse(false);
+  }
 }
