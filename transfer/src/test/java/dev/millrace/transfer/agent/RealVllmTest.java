@@ -2,8 +2,6 @@ package dev.millrace.transfer.agent;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.millrace.layout.ElementType;
-import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Rank;
 import dev.millrace.layout.Region;
 import dev.millrace.transfer.SharedSecret;
@@ -17,15 +15,9 @@ import dev.millrace.transfer.sidechannel.ConnectorVersion;
 import dev.millrace.transfer.sidechannel.HandshakeCodec;
 import dev.millrace.transfer.sidechannel.RankId;
 import dev.millrace.transfer.sidechannel.SideChannelClient;
-import io.vertx.core.json.JsonArray;
-import io.vertx.core.json.JsonObject;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.Writer;
-import java.net.URI;
-import java.net.http.HttpClient;
-import java.net.http.HttpRequest;
-import java.net.http.HttpResponse;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -34,7 +26,6 @@ import java.security.SecureRandom;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
-import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Objects;
@@ -62,15 +53,6 @@ class RealVllmTest {
   /** vLLM's {@code kv_lease_duration}, with something on top for its reaper. */
   private static final Duration BEYOND_THE_LEASE = Duration.ofSeconds(37);
 
-  private static final URI ENGINE = URI.create("http://127.0.0.1:28110");
-  private static final int SIDE_CHANNEL = 28210;
-
-  /** As {@code load-tests/vllm/tiny_model.py} makes it. */
-  private static final ModelShape MODEL = ModelShape.dense(4, 4, 32, ElementType.BFLOAT16);
-
-  private static final HttpClient HTTP =
-      HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
-
   @TempDir static Path folder;
   private static KvAgent agent;
 
@@ -86,14 +68,7 @@ class RealVllmTest {
     agent =
         KvAgent.start(
             new AgentOptions(
-                List.of(
-                    new AgentOptions.SideChannel(
-                        "127.0.0.1",
-                        SIDE_CHANNEL,
-                        "tiny",
-                        MODEL,
-                        ConnectorVersion.V14,
-                        Optional.of(nixl.version()))),
+                List.of(VllmEngine.PREFILL.listing(nixl.version())),
                 16 << 20,
                 8 << 20,
                 Duration.ofSeconds(60),
@@ -109,12 +84,9 @@ class RealVllmTest {
   }
 
   private static String missing() {
-    try {
-      if (get("/health").statusCode() != 200) {
-        return ENGINE + " is not healthy";
-      }
-    } catch (IOException e) {
-      return "no engine answers at %s; load-tests/vllm/vllm.sh up starts it".formatted(ENGINE);
+    String noEngine = VllmEngine.PREFILL.missing();
+    if (!noEngine.isEmpty()) {
+      return noEngine;
     }
     return Nixl.load(NixlSettings.DEFAULT) instanceof Nixl.Absent(String reason, String remedy)
         ? reason + "; " + remedy
@@ -128,66 +100,14 @@ class RealVllmTest {
     }
   }
 
-  private static HttpResponse<String> get(String path) throws IOException {
-    return send(HttpRequest.newBuilder(ENGINE.resolve(path)).timeout(LONG).build());
-  }
-
-  private static HttpResponse<String> send(HttpRequest request) throws IOException {
-    try {
-      return HTTP.send(request, HttpResponse.BodyHandlers.ofString());
-    } catch (InterruptedException e) {
-      throw new AssertionError(e);
-    }
-  }
-
   /** The prefill leg of a fresh prompt. */
   private static HandOff prefill(int tokens) throws IOException {
-    JsonArray prompt = new JsonArray();
-    new Random().ints(tokens, 4, 2000).forEach(prompt::add);
-    JsonObject ask =
-        new JsonObject()
-            .put("do_remote_decode", true)
-            .put("do_remote_prefill", false)
-            .putNull("remote_engine_id")
-            .putNull("remote_block_ids")
-            .putNull("remote_host")
-            .putNull("remote_port");
-    JsonObject body =
-        new JsonObject()
-            .put("model", "tiny")
-            .put("prompt", prompt)
-            .put("max_tokens", 1)
-            .put("kv_transfer_params", ask);
-    HttpResponse<String> answer =
-        send(
-            HttpRequest.newBuilder(ENGINE.resolve("/v1/completions"))
-                .timeout(LONG)
-                .header("Content-Type", "application/json")
-                .POST(HttpRequest.BodyPublishers.ofString(body.encode()))
-                .build());
-    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
-    JsonObject params = new JsonObject(answer.body()).getJsonObject("kv_transfer_params");
-    List<Integer> ids = new ArrayList<>();
-    params.getJsonArray("remote_block_ids").getJsonArray(0).forEach(id -> ids.add((Integer) id));
-    return new HandOff(
-        new RemoteEngine(
-            params.getString("remote_engine_id"),
-            params.getString("remote_host"),
-            params.getInteger("remote_port"),
-            params.getInteger("tp_size"),
-            1),
-        params.getString("remote_request_id"),
-        List.of(ids),
-        params.getInteger("remote_num_tokens"));
+    List<Integer> prompt = new Random().ints(tokens, 4, 2000).boxed().toList();
+    return VllmEngine.handOff(VllmEngine.PREFILL.prefill(prompt));
   }
 
   private static double usage() throws IOException {
-    return get("/metrics")
-        .body()
-        .lines()
-        .filter(line -> line.startsWith("vllm:kv_cache_usage_perc"))
-        .mapToDouble(line -> Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1)))
-        .sum();
+    return VllmEngine.PREFILL.metric("vllm:kv_cache_usage_perc");
   }
 
   private static Duration untilFree(Duration most) throws Exception {
@@ -235,17 +155,13 @@ class RealVllmTest {
     Rank rank = copy.geometry().rank(0, 0);
     long blockBytes = rank.regions().getFirst().getFirst().blockStrideBytes();
     for (long base : bases(rank)) {
-      for (int i = 0; i < wholeBlocks(copy.handOff()); i++) {
+      for (int i = 0; i < copy.handOff().tokens() / copy.geometry().blockSize(); i++) {
         long at = base + copy.tables().getFirst().id(i) * blockBytes;
         digest.update(
             copy.memory().asSlice(at - copy.memory().address(), blockBytes).asByteBuffer());
       }
     }
     return HexFormat.of().formatHex(digest.digest());
-  }
-
-  private static int wholeBlocks(HandOff handOff) {
-    return handOff.tokens() / 32;
   }
 
   /** Of the tensors; K and V are regions of one. */
@@ -267,7 +183,12 @@ class RealVllmTest {
       metadata =
           HandshakeCodec.decodeMetadata(
               client
-                  .ask("127.0.0.1", SIDE_CHANNEL, new RankId(0, 0), ConnectorVersion.V14, LONG)
+                  .ask(
+                      "127.0.0.1",
+                      VllmEngine.PREFILL.sideChannel(),
+                      new RankId(0, 0),
+                      ConnectorVersion.V14,
+                      LONG)
                   .join()
                   .metadata(),
               ConnectorVersion.V14);
@@ -289,7 +210,7 @@ class RealVllmTest {
       List<Long> bases = metadata.kvCachesBaseAddr().stream().sorted().toList();
       long length = metadata.blockLens().getFirst();
       for (long base : bases) {
-        for (int i = 0; i < wholeBlocks(handOff); i++) {
+        for (int i = 0; i < handOff.tokens() / metadata.blockSize(); i++) {
           long id = handOff.blockIds().getFirst().get(i);
           pieces.write("%d %d%n".formatted(base + id * length, length));
         }
