@@ -63,6 +63,14 @@ final class VllmOptions {
   private String cacheDtype = "auto";
 
   @Option(
+      names = "--disable-hybrid-kv-cache-manager",
+      negatable = true,
+      description =
+          "Whether the hybrid KV-cache manager is off; by default as in the vLLM that is played, which"
+              + " turned it off beside a connector before 0.23.")
+  private @Nullable Boolean hybridCachesOff;
+
+  @Option(
       names = "--speculative",
       paramLabel = "METHOD:MODEL",
       description = "A draft model that is hashed, such as eagle3:org/draft.")
@@ -117,6 +125,9 @@ final class VllmOptions {
     }
     if (attentionBackend != null) {
       engine.attentionBackend(attentionBackend);
+    }
+    if (hybridCachesOff != null) {
+      engine.hybridCaches(!hybridCachesOff);
     }
     if (speculative != null) {
       engine.speculation(speculation(speculative));
