@@ -25,8 +25,12 @@ final class PrefillLeg implements Leg.Events {
   /** Answers carry the prompt's token ids at most, no text of any length. */
   private static final long MOST_ANSWER_BYTES = 64L << 20;
 
-  /** How long an answer that may be on the way is waited for once nobody wants it. */
-  private static final Duration LINGER = Duration.ofMillis(80);
+  /**
+   * How long an answer that may be on the way is waited for once nobody wants it. What is computed
+   * meanwhile is in vain; but an answer that crosses with the reset leaves blocks that nobody knows
+   * of, to the end of their lease. Most prompts take less than this, so few legs are reset at all.
+   */
+  private static final Duration LINGER = Duration.ofMillis(500);
 
   /** How the leg ends. */
   sealed interface Prefilled {
