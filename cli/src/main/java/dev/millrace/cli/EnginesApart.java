@@ -100,7 +100,7 @@ final class EnginesApart implements DemoEngines {
   }
 
   private static String port(Optional<MatchResult> before, String group) {
-    return before.map(said -> said.group(group)).orElse("0");
+    return before.map(said -> said.group(group)).orElseGet(() -> Integer.toString(KeptPort.any()));
   }
 
   private List<String> agentArguments(Optional<MatchResult> before) throws IOException {

@@ -25,7 +25,7 @@ import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
 import java.io.PrintWriter;
-import java.io.Writer;
+import java.io.StringWriter;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -74,10 +74,11 @@ class AgentSurvivalTest {
 
   /** A demo, and a caller of its agent and of its prefill engine. */
   private static final class Scene implements AutoCloseable {
+    final StringWriter said = new StringWriter();
     final Demo demo =
         Demo.start(
             new DemoSetup(TransportChoice.NIXL, cache(1), cache(2), 1, 1, 0, 0, Duration.ZERO),
-            new PrintWriter(Writer.nullWriter()));
+            new PrintWriter(said, true));
     final Vertx vertx = Vertx.vertx();
     final HttpJson http = new HttpJson();
     final AgentClient client;
@@ -176,6 +177,12 @@ class AgentSurvivalTest {
           .join();
     }
 
+    /** What the processes have said lately. */
+    String lastWords() {
+      String all = said.toString();
+      return all.substring(Math.max(0, all.length() - 2000));
+    }
+
     double usage() {
       try {
         return http.text(prefill().resolve("/metrics"))
@@ -234,7 +241,7 @@ class AgentSurvivalTest {
     Optional<HandOff> made = scene.prefill(prompt(random));
     Instant deadline = Instant.now().plus(LONG);
     while (made.isEmpty()) {
-      assertThat(Instant.now()).as("the engine is back").isBefore(deadline);
+      assertThat(Instant.now()).as("the engine is back; %s", scene.lastWords()).isBefore(deadline);
       Thread.sleep(20);
       made = scene.prefill(prompt(random));
     }

@@ -238,4 +238,56 @@ final class EdgesTest {
     Stage.await("the edge is used", () -> edge(0).getString("state").equals("usable"));
     assertThat(ask().statusCode()).isEqualTo(200);
   }
+
+  /** How the edge between two workers does. */
+  private JsonObject edge(SimulatedEngine prefill, SimulatedEngine decode) {
+    for (int i = 0; i < 4; i++) {
+      JsonObject edge = edge(i);
+      if (edge.getString("prefill").equals(prefill.uri().toString())
+          && edge.getString("decode").equals(decode.uri().toString())) {
+        return edge;
+      }
+    }
+    throw new AssertionError("no such edge");
+  }
+
+  @Test
+  void oneBadEdgeOfFour_carriesNothingAfterThreeFailuresAndTheOthersGoOn() throws Exception {
+    SimulatedEngine p1 = prefill(1, 16);
+    SimulatedEngine p2 = prefill(1, 16);
+    SimulatedEngine d1 = decode(1, 16);
+    SimulatedEngine d2 = decode(1, 16);
+    stage.open(
+        List.of(p1.uri(), p2.uri()),
+        List.of(d1.uri(), d2.uri()),
+        route -> probing().apply(route).withRetries(new dev.millrace.config.Retries(0, 0)));
+    awaitSettled();
+    d1.misbehave(new Misbehaviour.CannotReadFrom(p1.engineId()));
+
+    int failed = 0;
+    for (int i = 0; i < 200; i++) {
+      failed += ask().statusCode() == 200 ? 0 : 1;
+    }
+
+    assertThat(failed).as("clients that heard of it").isEqualTo(3);
+    assertThat(edge(p1, d1).getString("state")).isEqualTo("broken");
+    assertThat(edge(p1, d1).getLong("failures")).isEqualTo(3);
+    long carried = 0;
+    for (JsonObject good : List.of(edge(p1, d2), edge(p2, d1), edge(p2, d2))) {
+      assertThat(good.getString("state")).as(good.encode()).isEqualTo("usable");
+      assertThat(good.getLong("failures")).as(good.encode()).isZero();
+      carried += good.getLong("hand_offs");
+    }
+    assertThat(carried + edge(p1, d1).getLong("hand_offs")).isEqualTo(197);
+    assertThat(edge(p1, d2).getLong("hand_offs")).as("P1 goes on with D2").isPositive();
+    assertThat(edge(p2, d1).getLong("hand_offs")).as("D1 goes on with P2").isPositive();
+
+    d1.behave();
+    Stage.await("the edge is used", () -> edge(p1, d1).getString("state").equals("usable"));
+    long before = edge(p1, d1).getLong("hand_offs");
+    for (int i = 0; i < 20; i++) {
+      assertThat(ask().statusCode()).isEqualTo(200);
+    }
+    assertThat(edge(p1, d1).getLong("hand_offs")).isGreaterThan(before);
+  }
 }

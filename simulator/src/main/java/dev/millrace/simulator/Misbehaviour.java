@@ -38,6 +38,9 @@ public sealed interface Misbehaviour {
   /** Places what was loaded one token too early. */
   record ShiftByOneToken() implements Misbehaviour {}
 
+  /** Fails every load from one prefill engine, as if the network between the two were cut. */
+  record CannotReadFrom(String engineId) implements Misbehaviour {}
+
   /** Frees the blocks of a hand-off at once and forgets it, though the answer promises them. */
   record ForgetLease() implements Misbehaviour {}
 

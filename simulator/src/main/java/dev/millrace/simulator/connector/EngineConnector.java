@@ -160,6 +160,9 @@ public final class EngineConnector implements Connector {
 
   private Future<Load> load(
       RemoteEngine engine, RemotePrefill remote, Sequence sequence, int from, int to) {
+    if (misbehaviours.get().contains(new Misbehaviour.CannotReadFrom(engine.engineId()))) {
+      return Future.failedFuture("PEER_LOST: no way to " + engine.engineId());
+    }
     Optional<String> lacking = engine.shape().lacking(remote.blockIds(), from, to);
     if (lacking.isPresent()) {
       notifier.forget(remote);
