@@ -1,5 +1,6 @@
 package dev.millrace.router;
 
+import dev.millrace.router.agents.Agents;
 import dev.millrace.router.edges.Canary;
 import dev.millrace.router.edges.Edge;
 import dev.millrace.router.handoff.HandOff;
@@ -44,11 +45,13 @@ final class CanaryFlights implements Canary {
   private static final int USUAL_BLOCK = 16;
 
   private final EngineCalls calls;
+  private final Agents agents;
   private final Leftovers leftovers;
   private final RandomGenerator random;
 
-  CanaryFlights(EngineCalls calls, Leftovers leftovers, RandomGenerator random) {
+  CanaryFlights(EngineCalls calls, Agents agents, Leftovers leftovers, RandomGenerator random) {
     this.calls = calls;
+    this.agents = agents;
     this.leftovers = leftovers;
     this.random = random;
   }
@@ -58,7 +61,7 @@ final class CanaryFlights implements Canary {
     Edge edge = flight.edge();
     return bytesRead(edge.decode())
         .compose(before ->
-            all(edge, lengths(flight))
+            all(flight, lengths(flight))
                 .compose(flown -> bytesRead(edge.decode()))
                 .compose(after ->
                     after > before
@@ -90,10 +93,10 @@ final class CanaryFlights implements Canary {
         .orElse(Integer.MAX_VALUE);
   }
 
-  private Future<Void> all(Edge edge, List<Integer> lengths) {
+  private Future<Void> all(Flight flight, List<Integer> lengths) {
     Future<Void> flown = Future.succeededFuture();
     for (int length : lengths) {
-      flown = flown.compose(before -> one(edge, prompt(length)));
+      flown = flown.compose(before -> one(flight, prompt(length)));
     }
     return flown;
   }
@@ -106,11 +109,12 @@ final class CanaryFlights implements Canary {
     return tokens;
   }
 
-  private Future<Void> one(Edge edge, List<Integer> prompt) {
+  private Future<Void> one(Flight flight, List<Integer> prompt) {
+    Edge edge = flight.edge();
     return firstToken(edge.prefill(), prompt, Optional.empty())
         .compose(expected ->
             prefilled(edge.prefill(), prompt)
-                .compose(pinned -> handedOver(edge, prompt, pinned))
+                .compose(pinned -> handedOver(flight, prompt, pinned))
                 .compose(actual -> compare(edge, prompt.size(), expected, actual)));
   }
 
@@ -125,9 +129,15 @@ final class CanaryFlights implements Canary {
         .orElseGet(Future::succeededFuture);
   }
 
-  private Future<FirstToken> handedOver(Edge edge, List<Integer> prompt, Pinned pinned) {
+  private Future<FirstToken> handedOver(Flight flight, List<Integer> prompt, Pinned pinned) {
+    Edge edge = flight.edge();
     HandOff blocks = leftovers.enter(edge.prefill(), pinned);
-    return firstToken(edge.decode(), prompt, Optional.of(pinned.object()))
+    return new Carriage(agents, pinned, Optional.of(flight.decode()), ANSWER_WITHIN)
+        .by(flight.way(), Optional.empty())
+        .outcome()
+        .compose(carried ->
+            firstToken(edge.decode(), prompt, Optional.of(carried.parameters()))
+                .onFailure(failure -> carried.copy().ifPresent(agents::drop)))
         .onSuccess(answered -> blocks.end(new Outcome.Consumed()))
         .onFailure(failure -> leftovers.free(blocks));
   }

@@ -1,6 +1,9 @@
 package dev.millrace.router;
 
 import dev.millrace.config.Route;
+import dev.millrace.layout.compatibility.Way;
+import dev.millrace.router.agents.Carried;
+import dev.millrace.router.agents.NotCarried;
 import dev.millrace.router.choose.Blame;
 import dev.millrace.router.choose.Choice;
 import dev.millrace.router.choose.Chooser;
@@ -65,6 +68,7 @@ final class Exchange {
   private @Nullable Service service;
   private @Nullable Edge edge;
   private @Nullable HandOff handOff;
+  private Carried.@Nullable Copy copy;
   private long waitingSinceNanos;
   private DecodeLeg.Sent sent = DecodeLeg.Sent.NOTHING;
   private int prefillRetries;
@@ -269,7 +273,7 @@ final class Exchange {
     switch (fault) {
       case Fault.Unreachable(Worker worker, _) -> lane.house.watch.suspect(worker);
       case Fault.Broken(Worker worker, _, _) -> lane.house.watch.suspect(worker);
-      case Fault.Late _, Fault.Garbage _, Fault.Answered _ -> {}
+      case Fault.Late _, Fault.Garbage _, Fault.Answered _, Fault.NotBrought _ -> {}
     }
   }
 
@@ -332,8 +336,64 @@ final class Exchange {
     return choose(to);
   }
 
+  // ---- hand over: the blocks get to where the decode worker can read them ----
+
   private Mono<Ending> handOver(Service to, Pinned pinned) {
-    return decodeLeg(to, to.client().decodeBody(pinned.object()));
+    Way way = edge == null ? Way.ENGINE : edge.way();
+    if (way == Way.ENGINE) {
+      waterfall.carried("engine", 0, Duration.ZERO);
+      return decodeLeg(to, to.client().decodeBody(pinned.object()));
+    }
+    Worker reader = Objects.requireNonNull(places.decodeWorker(), "no place on a decode worker");
+    Carriage carriage =
+        new Carriage(
+            lane.house.agents,
+            pinned,
+            lane.house.watch.sighting(reader),
+            to.route().deadlines().firstToken());
+    Optional<Carried.Copy> before = Optional.ofNullable(copy);
+    return Mono.<Mono<Ending>>create(
+            sink -> {
+              Carriage.UnderWay underWay = carriage.by(way, before);
+              sink.onCancel(underWay.cancel()::run);
+              underWay
+                  .outcome()
+                  .onSuccess(carried -> sink.success(Mono.defer(() -> broughtBy(to, carried))))
+                  .onFailure(failure -> sink.success(Mono.defer(() -> notBrought(to, failure))));
+            })
+        .flatMap(next -> next);
+  }
+
+  private Mono<Ending> broughtBy(Service to, Carried carried) {
+    waterfall.carried(carried.how(), carried.bytes(), carried.took());
+    carried
+        .copy()
+        .ifPresent(made -> {
+          copy = made;
+          if (handOff != null) {
+            // The agent has read them, and told the prefill engine.
+            handOff.end(new Outcome.Consumed());
+          }
+        });
+    return decodeLeg(to, to.client().decodeBody(carried.parameters()));
+  }
+
+  private Mono<Ending> notBrought(Service to, Throwable failure) {
+    waterfall.ended(Part.HAND_OFF, lane.now());
+    Worker reader = Objects.requireNonNull(places.decodeWorker(), "no place on a decode worker");
+    Fault fault = new Fault.NotBrought(reader, String.valueOf(failure.getMessage()));
+    if (edge != null) {
+      if (failure instanceof NotCarried known && known.blamed() == NotCarried.Blamed.EDGE) {
+        edge.failed(fault.problem().message(), lane.now());
+      }
+      blame.on(edge);
+    }
+    if (decodeRetries < to.route().retries().decode()) {
+      decodeRetries++;
+      return fromTheStart(to, fault);
+    }
+    endHandOff(to, fault);
+    return Mono.just(new Ending.Failed(fault));
   }
 
   // ---- decode leg: the answer; nothing is tried again once the client has a byte of it ----
@@ -410,6 +470,8 @@ final class Exchange {
 
   private void answering() {
     waterfall.firstToken(lane.now());
+    // Its reader has it, and says so itself.
+    copy = null;
     if (handOff != null) {
       handOff.end(new Outcome.Consumed());
     }
@@ -465,7 +527,7 @@ final class Exchange {
             return decodeLeg(to, to.client().decodeBody());
           });
     }
-    if (!blocks.isUsable(lane.now())) {
+    if (copy == null && !blocks.isUsable(lane.now())) {
       return Optional.empty();
     }
     return to.chooser()
@@ -479,7 +541,7 @@ final class Exchange {
 
   /** A new prompt computation, with other workers as far as there are any. */
   private Mono<Ending> fromTheStart(Service to, Fault fault) {
-    if (handOff != null && !fault.isStaleConnection()) {
+    if (handOff != null && !fault.isStaleConnection() && !(fault instanceof Fault.NotBrought)) {
       blame.on(handOff.holder());
     }
     endHandOff(to, fault);
@@ -546,6 +608,7 @@ final class Exchange {
   private void endHandOff(Service to, @Nullable Fault fault) {
     HandOff blocks = handOff;
     handOff = null;
+    dropCopy();
     if (blocks == null || !blocks.isOpen()) {
       return;
     }
@@ -566,6 +629,15 @@ final class Exchange {
             ? Release.When.NOW
             : Release.When.AFTER_ABORT;
     release(to, blocks, when);
+  }
+
+  /** Of a copy that a decode engine may be reading, its readers or its expiry are the end. */
+  private void dropCopy() {
+    Carried.Copy held = copy;
+    copy = null;
+    if (held != null && sent == DecodeLeg.Sent.NOTHING) {
+      lane.house.agents.drop(held);
+    }
   }
 
   private void release(Service to, HandOff blocks, Release.When when) {

@@ -27,6 +27,13 @@ sealed interface Fault {
   /** The worker answered an error, which is the client's to see. */
   record Answered(Worker worker, int status, MultiMap headers, Buffer body) implements Fault {}
 
+  /**
+   * The blocks did not get to where the worker of the decode leg reads them; no leg was sent.
+   *
+   * @param why in words for people
+   */
+  record NotBrought(Worker worker, String why) implements Fault {}
+
   /** Whether a leg's connection had carried another one before. */
   enum Connection {
     /** It was opened for this leg. */
@@ -39,6 +46,7 @@ sealed interface Fault {
   default boolean isWorkersOwn() {
     return switch (this) {
       case Unreachable _, Broken _, Late _, Garbage _ -> true;
+      case NotBrought _ -> false;
       case Answered answered -> answered.status() >= 500;
     };
   }
@@ -83,6 +91,8 @@ sealed interface Fault {
               stage + "_garbage",
               who + " answered what no engine does: " + what,
               Problem.Retry.NEVER);
+      case NotBrought(_, String why) ->
+          new Problem(Problem.Side.US, 503, "blocks_not_brought", why, Problem.Retry.SOON);
       case Answered answered ->
           new Problem(
               side,

@@ -210,7 +210,7 @@ public final class Router {
       Ledger ledger = new Ledger();
       Leftovers leftovers = new Leftovers(workers, ledger, agents, calls, nanoClock);
       Prober prober = new Prober(vertx, calls, sideChannels, leftovers::free);
-      CanaryFlights canaries = new CanaryFlights(calls, leftovers, new SecureRandom());
+      CanaryFlights canaries = new CanaryFlights(calls, agents, leftovers, new SecureRandom());
       Watch watch =
           new Watch(
               vertx, prober, new ProfileJudge(!table.agents().isEmpty()), canaries, nanoClock);

@@ -13,6 +13,7 @@ import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Parallelism;
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.EngineRole;
+import dev.millrace.simulator.LoadFailure;
 import dev.millrace.simulator.Misbehaviour;
 import dev.millrace.simulator.SimulatedEngine;
 import io.vertx.core.json.JsonObject;
@@ -284,10 +285,67 @@ final class EdgesTest {
 
     d1.behave();
     Stage.await("the edge is used", () -> edge(p1, d1).getString("state").equals("usable"));
+    // Now P1 has no other way.
+    d2.misbehave(new Misbehaviour.CannotReadFrom(p1.engineId()));
     long before = edge(p1, d1).getLong("hand_offs");
-    for (int i = 0; i < 20; i++) {
-      assertThat(ask().statusCode()).isEqualTo(200);
+    int failedAgain = 0;
+    for (int i = 0; i < 30; i++) {
+      failedAgain += ask().statusCode() == 200 ? 0 : 1;
     }
+    assertThat(failedAgain).isLessThanOrEqualTo(3);
     assertThat(edge(p1, d1).getLong("hand_offs")).isGreaterThan(before);
+  }
+
+  /** What is said of the transfer of a prompt that nobody has seen. */
+  private String outcome(int number) throws Exception {
+    Thread.sleep(300);
+    HttpResponse<String> answer =
+        stage.post(
+            COMPLETIONS,
+            "{\"model\":\"tiny\",\"prompt\":\"%d%s\",\"max_tokens\":4}"
+                .formatted(number, "abcdefgh ".repeat(12)),
+            "x-request-id",
+            "outcome-" + number);
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+    String said = "not asked";
+    for (int i = 0; i < 50 && !said.matches("transferred|recomputed"); i++) {
+      Thread.sleep(20);
+      JsonObject request =
+          new JsonObject(stage.get(stage.adminUrl("/pd/requests/outcome-" + number)).body());
+      said = request.getJsonObject("transfer").getString("outcome");
+    }
+    return said;
+  }
+
+  /**
+   * A real vLLM with {@code kv_load_failure_policy: recompute} answers right, with status 200 and
+   * without a word, when it could not load the blocks.
+   */
+  @Test
+  void silentRecompute_isCountedEachTime() throws Exception {
+    SimulatedEngine p = prefill(1, 16);
+    SimulatedEngine d = engine(EngineRole.DECODE, 1, 16, c -> c.loadFailure(LoadFailure.RECOMPUTE));
+    stage.open(List.of(p.uri()), List.of(d.uri()), probing());
+    awaitSettled();
+    int injected = 0;
+    // Counters prove something of an exchange that was alone between two looks at them.
+    for (int i = 0; i < 10 && !outcome(i).equals("transferred"); i++) {
+      Thread.sleep(300);
+    }
+    for (int i = 0; i < 6; i++) {
+      // Every other exchange is one whose blocks arrive: it must not be counted.
+      boolean silent = i % 2 == 1;
+      if (silent) {
+        d.misbehave(new Misbehaviour.CannotReadFrom(p.engineId()));
+        injected++;
+      } else {
+        d.behave();
+      }
+      assertThat(outcome(100 + i)).isEqualTo(silent ? "recomputed" : "transferred");
+    }
+    d.behave();
+    System.out.printf(
+        "%d silent recomputes injected, %d detected%n", injected, edge(0).getLong("recomputed"));
+    assertThat(edge(0).getLong("recomputed")).isEqualTo(injected);
   }
 }

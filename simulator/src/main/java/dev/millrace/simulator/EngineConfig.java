@@ -25,6 +25,7 @@ import java.util.Optional;
  * @param sideChannelPort port of the handshake listener, 0 for any free one
  * @param release of vLLM that it plays
  * @param pairing from which prefill engines it loads
+ * @param loadFailure what becomes of a prompt whose blocks cannot be loaded
  * @param timing how long it pretends to compute
  * @param lease how long blocks stay pinned for a decode engine that gives no sign
  * @param heartbeat how often it asks others to keep blocks pinned that it waits for (vLLM: 5 s)
@@ -47,6 +48,7 @@ public record EngineConfig(
     int sideChannelPort,
     VllmRelease release,
     Pairing pairing,
+    LoadFailure loadFailure,
     Timing timing,
     Duration lease,
     Duration heartbeat,
@@ -133,6 +135,7 @@ public record EngineConfig(
     private int sideChannelPort;
     private VllmRelease release = VllmRelease.RECORDED;
     private Pairing pairing = Pairing.ANY;
+    private LoadFailure loadFailure = LoadFailure.FAIL;
     private Timing timing = Timing.ZERO;
     private Optional<Duration> lease = Optional.empty();
     private Duration heartbeat = Duration.ofSeconds(5);
@@ -198,6 +201,12 @@ public record EngineConfig(
     /** From which engines it loads; {@code ANY} by default. */
     public Builder pairing(Pairing pairing) {
       this.pairing = pairing;
+      return this;
+    }
+
+    /** What becomes of a prompt whose blocks cannot be loaded; {@code FAIL} by default. */
+    public Builder loadFailure(LoadFailure loadFailure) {
+      this.loadFailure = loadFailure;
       return this;
     }
 
@@ -328,6 +337,7 @@ public record EngineConfig(
           sideChannelPort,
           release,
           pairing,
+          loadFailure,
           timing,
           lease.orElseGet(release::lease),
           heartbeat,

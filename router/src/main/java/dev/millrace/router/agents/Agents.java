@@ -126,6 +126,32 @@ public final class Agents {
         .min(Comparator.comparingInt(Agent::calls));
   }
 
+  /**
+   * An agent that may stand between two engines: it answers and reaches both side channels.
+   *
+   * @param deadline for the whole carriage
+   */
+  public Optional<Carrier> between(Pinned blocks, DecodeEngine reader, Duration deadline) {
+    return agents.stream()
+        .filter(agent ->
+            agent.reaches(blocks.host(), blocks.port())
+                && agent.reaches(reader.host(), reader.port()))
+        .min(Comparator.comparingInt(Agent::calls))
+        .map(agent -> new Carrier(agent, blocks, reader, deadline));
+  }
+
+  /** Drops a copy that nobody will read. Its expiry would do it, too. */
+  public Future<Void> drop(Carried.Copy copy) {
+    ReleaseRequest request =
+        ReleaseRequest.newBuilder()
+            .setHandOff(named(copy.of()))
+            .setHolder(Holder.HOLDER_AGENT)
+            .setCopyId(copy.id())
+            .build();
+    return counted(
+        copy.agent(), "drop", copy.of(), copy.agent().client().release(request, SHORT_CALL));
+  }
+
   /** Frees blocks at the prefill engine; fails if the agent could not. */
   public Future<Void> release(Agent agent, Pinned blocks) {
     ReleaseRequest request =

@@ -1,6 +1,7 @@
 package dev.millrace.router.edges;
 
 import dev.millrace.config.OnRecompute;
+import dev.millrace.layout.compatibility.Way;
 import dev.millrace.router.pools.TransferReport;
 import dev.millrace.router.pools.Worker;
 import java.util.concurrent.atomic.AtomicReference;
@@ -29,12 +30,25 @@ public final class Edge {
   private final LongAdder failures = new LongAdder();
   private final LongAdder recomputed = new LongAdder();
   private final Bandwidth bandwidth = new Bandwidth();
+  private volatile Way way = Way.ENGINE;
 
   Edge(Worker prefill, Worker decode, EdgeState first, Listener listener) {
     this.prefill = prefill;
     this.decode = decode;
     this.state = new AtomicReference<>(first);
     this.listener = listener;
+    noteWay(first);
+  }
+
+  private void noteWay(EdgeState state) {
+    if (state instanceof EdgeState.Usable(Way present, _)) {
+      way = present;
+    }
+  }
+
+  /** How its blocks go; of an edge that is not used at the moment, how they went. */
+  public Way way() {
+    return way;
   }
 
   /** Who computes prompts. */
@@ -58,6 +72,7 @@ public final class Edge {
 
   /** Changes its state. */
   void become(EdgeState next) {
+    noteWay(next);
     EdgeState before = state.getAndSet(next);
     if (!before.equals(next)) {
       if (next instanceof EdgeState.Usable) {

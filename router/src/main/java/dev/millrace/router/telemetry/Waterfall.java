@@ -2,6 +2,7 @@ package dev.millrace.router.telemetry;
 
 import dev.millrace.router.pools.TransferReport;
 import io.vertx.core.json.JsonObject;
+import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -69,6 +70,9 @@ public final class Waterfall {
   private String ending = "open";
   private int retries;
   private boolean handedOver;
+  private String carriedBy = "none";
+  private long carriedBytes;
+  private long carriedNanos;
   private long totalNanos;
   private volatile TransferReport transfer = NO_LEG;
 
@@ -131,6 +135,20 @@ public final class Waterfall {
     handedOver = blocks;
   }
 
+  /**
+   * Notes how the blocks got to where the decode worker reads them; the time is part of the
+   * hand-off's.
+   *
+   * @param way {@code engine}, or an agent's word for what it did
+   * @param bytes that an agent read, 0 if none
+   * @param took of the agent's call
+   */
+  public void carried(String way, long bytes, Duration took) {
+    carriedBy = way;
+    carriedBytes = bytes;
+    carriedNanos = took.toNanos();
+  }
+
   /** Notes what the decode worker reports about its reads; from any thread. */
   public void transferred(TransferReport report) {
     transfer = report;
@@ -177,6 +195,12 @@ public final class Waterfall {
         .put("parts_ms", parts)
         .put("first_token_ms", firstTokenNanos < 0 ? null : millis(firstTokenNanos))
         .put("total_ms", millis(totalNanos))
+        .put(
+            "carriage",
+            new JsonObject()
+                .put("way", carriedBy)
+                .put("agent_bytes", carriedBytes)
+                .put("agent_ms", millis(carriedNanos)))
         .put("transfer", transferJson());
   }
 

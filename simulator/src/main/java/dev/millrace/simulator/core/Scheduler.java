@@ -285,7 +285,12 @@ public final class Scheduler implements Generator {
             }
             case Connector.Load.Failed failed -> {
               counters.failedTransfers.incrementAndGet();
-              retire(generation, ending(generation, new Ending.RequestFailed(failed.reason())));
+              switch (config.loadFailure()) {
+                case FAIL ->
+                    retire(
+                        generation, ending(generation, new Ending.RequestFailed(failed.reason())));
+                case RECOMPUTE -> compute(generation, missing);
+              }
             }
             case Connector.Load.Fatal fatal ->
                 retire(generation, ending(generation, new Ending.CoreFailed(fatal.reason())));

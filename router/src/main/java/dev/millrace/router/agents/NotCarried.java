@@ -1,0 +1,31 @@
+package dev.millrace.router.agents;
+
+/** Blocks could not be brought to a decode engine; the message says why. */
+public final class NotCarried extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  /** Whose fault it is. */
+  public enum Blamed {
+    /** The two engines cannot be brought together, or one of them went away. */
+    EDGE,
+    /** The agent is full or gone; another time it may do. */
+    AGENT
+  }
+
+  private final Blamed blamed;
+
+  NotCarried(Blamed blamed, String message) {
+    super(message, null, false, false);
+    this.blamed = blamed;
+  }
+
+  /** No agent could be asked. */
+  public static NotCarried byNobody(String why) {
+    return new NotCarried(Blamed.AGENT, why);
+  }
+
+  /** Whose fault it is. */
+  public Blamed blamed() {
+    return blamed;
+  }
+}
