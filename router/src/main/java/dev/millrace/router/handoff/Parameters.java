@@ -19,6 +19,7 @@ import java.util.Arrays;
  */
 public final class Parameters {
   private static final String KEY = "kv_transfer_params";
+  private static final String USAGE = "usage";
 
   private Parameters() {}
 
@@ -45,11 +46,20 @@ public final class Parameters {
     record Garbage() implements Found {}
   }
 
-  /** Looks for the parameters in a prefill worker's answer. */
+  /**
+   * Looks for the parameters in a prefill worker's answer. Older engines do not say there how many
+   * tokens the blocks hold; the answer's usage does.
+   */
   public static Found find(byte[] answer, int length) {
     Found found = new Found.Nothing();
+    int promptTokens = 0;
     try (RootObject root = RootObject.open(answer, 0, length)) {
       while (root.next()) {
+        if (root.name().equals(USAGE)) {
+          promptTokens = PinnedScan.promptTokens(root.value());
+          root.valueEnd();
+          continue;
+        }
         if (!root.name().equals(KEY)) {
           root.valueEnd();
           continue;
@@ -64,7 +74,9 @@ public final class Parameters {
     } catch (IOException | IllegalStateException e) {
       return new Found.Garbage();
     }
-    return found;
+    return found instanceof Found.Blocks(Pinned pinned) && pinned.tokens() == 0
+        ? new Found.Blocks(pinned.withTokens(promptTokens))
+        : found;
   }
 
   /** A decode worker's whole answer, as the client may see it. */

@@ -35,6 +35,12 @@ public record Pinned(
     return host + ":" + port;
   }
 
+  /** The same, with a number of tokens that is known from elsewhere. */
+  Pinned withTokens(int known) {
+    return new Pinned(
+        object, engineId, requestId, host, port, tensorParallel, pipelineParallel, known, blocks);
+  }
+
   /** {@code remote_block_ids}, one list per KV-cache group. */
   public List<List<Integer>> blockIds() {
     JsonArray groups = new JsonObject(object).getJsonArray("remote_block_ids");

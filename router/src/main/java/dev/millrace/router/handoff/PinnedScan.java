@@ -49,6 +49,23 @@ final class PinnedScan {
     }
   }
 
+  /** {@code prompt_tokens} of an answer's {@code usage}; 0 if it says none. */
+  static int promptTokens(JsonParser parser) throws IOException {
+    int tokens = 0;
+    if (parser.currentToken() != JsonToken.START_OBJECT) {
+      return tokens;
+    }
+    while (parser.nextToken() == JsonToken.FIELD_NAME) {
+      boolean asked = parser.currentName().equals("prompt_tokens");
+      parser.nextToken();
+      if (asked) {
+        tokens = number(parser, 0);
+      }
+      parser.skipChildren();
+    }
+    return tokens;
+  }
+
   /** A list of lists of integers. Moves to its last token. */
   private void blockIds(JsonParser parser) throws IOException {
     nested = parser.currentToken() == JsonToken.START_ARRAY;
