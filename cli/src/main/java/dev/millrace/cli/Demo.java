@@ -2,8 +2,10 @@ package dev.millrace.cli;
 
 import dev.millrace.config.Admin;
 import dev.millrace.config.AgentAddress;
+import dev.millrace.config.Declared;
 import dev.millrace.config.EngineKind;
 import dev.millrace.config.Listen;
+import dev.millrace.config.Pairing;
 import dev.millrace.config.Pool;
 import dev.millrace.config.Role;
 import dev.millrace.config.Route;
@@ -11,6 +13,8 @@ import dev.millrace.config.RoutingTable;
 import dev.millrace.config.Stage;
 import dev.millrace.config.WorkerAddress;
 import dev.millrace.layout.GeometrySpec;
+import dev.millrace.layout.ModelShape;
+import dev.millrace.layout.compatibility.Fact;
 import dev.millrace.router.Router;
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.EngineRole;
@@ -21,6 +25,7 @@ import java.io.PrintWriter;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Simulated prefill and decode engines, the router in front of them, and one aggregated engine that
@@ -42,7 +47,10 @@ final class Demo implements AutoCloseable {
     try {
       engines =
           switch (setup.transport()) {
-            case TCP -> new EnginesHere(vertx, setup);
+            case TCP ->
+                setup.hasGoBetween()
+                    ? new EnginesApart(setup, childrenOutput)
+                    : new EnginesHere(vertx, setup);
             case NIXL -> new EnginesApart(setup, childrenOutput);
           };
     } catch (RuntimeException e) {
@@ -96,16 +104,29 @@ final class Demo implements AutoCloseable {
             pool("decode", Role.DECODE, engines.decode()));
     List<AgentAddress> agents = engines.agent().stream().toList();
     Route route =
-        Route.of(DemoSetup.MODEL, Stage.roundRobin("prefill"), Stage.leastActive("decode"));
+        Route.of(DemoSetup.MODEL, Stage.roundRobin("prefill"), Stage.leastActive("decode"))
+            .withPairing(Pairing.defaults().withTransfer(setup.transfer()));
     return RoutingTable.of(listen, admin, pools, agents, List.of(route));
   }
 
-  private static Pool pool(String name, Role role, List<DemoEngine> engines) {
+  private Pool pool(String name, Role role, List<DemoEngine> engines) {
+    Declared declared = declared(setup.prefill().model());
     List<WorkerAddress> workers =
         engines.stream()
-            .map(engine -> WorkerAddress.of(engine.uri(), engine.sideChannel()))
+            .map(engine ->
+                new WorkerAddress(engine.uri(), Optional.of(engine.sideChannel()), declared))
             .toList();
-    return Pool.of(name, role, DemoSetup.MODEL, EngineKind.MILLRACE_SIM, workers);
+    EngineKind kind = setup.hasGoBetween() ? EngineKind.VLLM : EngineKind.MILLRACE_SIM;
+    return Pool.of(name, role, DemoSetup.MODEL, kind, workers);
+  }
+
+  /** What no probe learns of the model. */
+  private static Declared declared(ModelShape model) {
+    String where = "the demo's flags";
+    return Declared.nothing()
+        .with(Fact.MODEL, DemoSetup.MODEL, where)
+        .with(Fact.SHAPE, model, where)
+        .with(Fact.HIDDEN_LAYERS, model.layers(), where);
   }
 
   DemoSetup setup() {
@@ -130,6 +151,11 @@ final class Demo implements AutoCloseable {
 
   URI adminUrl() {
     return URI.create("http://%s:%d".formatted(LOOPBACK, router.adminPort()));
+  }
+
+  /** How blocks get from each prefill to each decode engine, and why so, a line each. */
+  List<String> ways() {
+    return router.ways();
   }
 
   /** What all decode engines have read from prefill engines so far. */

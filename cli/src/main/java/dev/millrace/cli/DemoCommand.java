@@ -1,11 +1,11 @@
 package dev.millrace.cli;
 
+import dev.millrace.config.Transfer;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.GeometryText;
 import dev.millrace.layout.IncompatibleGeometry;
 import java.io.PrintWriter;
 import java.time.Duration;
-import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -101,8 +101,13 @@ final class DemoCommand implements Callable<Integer> {
               + " engines and a KV agent are processes of their own.")
   private TransportChoice transport = TransportChoice.TCP;
 
-  @Option(names = "--transfer", description = "Who moves them: engine.")
-  private String transfer = "engine";
+  @Option(
+      names = "--transfer",
+      description =
+          "Who brings them to decode engines: ${COMPLETION-CANDIDATES}. With all but engine the engines"
+              + " keep vLLM's rules, and a KV agent stands between those that do not fit; auto takes the"
+              + " first way that fits.")
+  private Transfer transfer = Transfer.ENGINE;
 
   DemoCommand(StopSignal stop) {
     this(stop, demo -> {});
@@ -120,7 +125,6 @@ final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    requireOnly("--transfer", transfer, "engine", List.of("bridge", "relay", "auto"));
     PrintWriter out = spec.commandLine().getOut();
     DemoSetup setup = setup(out);
     try (Demo demo = Demo.start(setup, spec.commandLine().getErr())) {
@@ -155,7 +159,8 @@ final class DemoCommand implements Callable<Integer> {
         (int) atLeast("--decode-count", 1, decodeCount),
         routerPort,
         operatorsPort,
-        interToken);
+        interToken,
+        transfer);
   }
 
   private GeometrySpec geometry(String stage, int tensorParallel, int block, String layout) {
@@ -198,15 +203,6 @@ final class DemoCommand implements Callable<Integer> {
     return value;
   }
 
-  private void requireOnly(String option, String value, String only, List<String> planned) {
-    if (planned.contains(value)) {
-      throw usage("%s %s is not there yet; use %s".formatted(option, value, only));
-    }
-    if (!value.equals(only)) {
-      throw usage("%s: \"%s\" is not known; use %s".formatted(option, value, only));
-    }
-  }
-
   private ParameterException usage(String message) {
     return new ParameterException(spec.commandLine(), message);
   }
@@ -221,6 +217,7 @@ final class DemoCommand implements Callable<Integer> {
         "%-11s %s  %s, for comparison".formatted("aggregated", demo.aggregated().uri(), geometry));
     out.println("%-11s %s".formatted("router", demo.routerUrl()));
     out.println("%-11s %s".formatted("admin", demo.adminUrl()));
+    demo.ways().forEach(way -> out.println("%-11s %s".formatted("way", way)));
   }
 
   private static String engineLine(String name, DemoEngine engine) {

@@ -5,6 +5,7 @@ import dev.millrace.config.HostPort;
 import dev.millrace.layout.CacheGroup;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.ModelShape;
+import dev.millrace.simulator.Pairing;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.net.URI;
@@ -16,21 +17,25 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 
 /**
- * Engines in processes of their own, which move blocks with NIXL, and a KV agent: what crashes in
- * native code there does not end the router here. Each keeps its ports when it is started again.
+ * Engines and a KV agent in processes of their own: what crashes in native code there does not end
+ * the router here. Each keeps its ports when it is started again.
  */
 final class EnginesApart implements DemoEngines {
   private static final String LOOPBACK = "127.0.0.1";
   private static final int TOKEN_BYTES = 32;
 
+  /** Holds the secret that simulated engines share, which is none. */
+  private static final String SECRET = "transport.secret";
+
   private static final Pattern ENGINE_IS_READY =
       Pattern.compile(
-          " at (?<uri>http://[^ :]+:(?<port>\\d+)), side channel [^ ]+:(?<side>\\d+), NIXL (?<nixl>\\S+)$");
+          " at (?<uri>http://[^ :]+:(?<port>\\d+)), side channel [^ ,]+:(?<side>\\d+)(?:, NIXL (?<nixl>\\S+))?$");
   private static final Pattern AGENT_IS_READY = Pattern.compile("^agent at [^ ]+:(?<port>\\d+), ");
 
   private final DemoSetup setup;
@@ -62,6 +67,9 @@ final class EnginesApart implements DemoEngines {
       }
       // Whom the agent may ask must be known when it starts.
       prefill.forEach(Child::ready);
+      if (setup.hasGoBetween()) {
+        decode.forEach(Child::ready);
+      }
       if (!hasStates(setup.prefill().model())) {
         agents.add(new Child("agent", AGENT_IS_READY, this::agentArguments, out));
       }
@@ -89,7 +97,8 @@ final class EnginesApart implements DemoEngines {
                       "simulate",
                       "--role=" + role,
                       "--model=" + DemoSetup.MODEL,
-                      "--transport=nixl",
+                      "--transport=" + setup.transport(),
+                      "--pairing=" + (setup.hasGoBetween() ? Pairing.VLLM : Pairing.ANY),
                       "--inter-token-ms=" + interToken.toMillis(),
                       "--port=" + port(before, "port"),
                       "--side-channel-port=" + port(before, "side")));
@@ -113,6 +122,7 @@ final class EnginesApart implements DemoEngines {
       new SecureRandom().nextBytes(bytes);
       Files.writeString(token, HexFormat.of().formatHex(bytes));
     }
+    Files.writeString(folder.resolve(SECRET), "millrace-simulator");
     Path config = folder.resolve("agent.yaml");
     Files.writeString(config, agentYaml(port(before, "port")));
     return List.of("agent", "--config=" + config);
@@ -131,19 +141,32 @@ final class EnginesApart implements DemoEngines {
     StringBuilder yaml = new StringBuilder();
     yaml.append("listen: {host: %s, port: %s}%n".formatted(LOOPBACK, port));
     yaml.append("token-file: %s%n".formatted(token().getFileName()));
-    yaml.append("transport: nixl%n".formatted());
-    yaml.append("memory: {budget: 64MiB, slab: 16MiB}%n".formatted());
+    yaml.append("secret-file: %s%n".formatted(SECRET));
+    yaml.append("transport: %s%n".formatted(setup.transport().name().toLowerCase(Locale.ROOT)));
+    yaml.append("memory: {budget: 256MiB, slab: 16MiB, serving: 64MiB}%n".formatted());
+    if (setup.hasGoBetween()) {
+      yaml.append("side-channel: {listen: {ports: 0}, readers: [%s]}%n".formatted(LOOPBACK));
+    }
     yaml.append("models:%n".formatted());
     yaml.append(
         "  %s: {layers: %d, %s, dtype: %s%s}%n"
             .formatted(
                 DemoSetup.MODEL, model.layers(), heads, model.element().shortName(), window));
     yaml.append("side-channels:%n".formatted());
-    for (Child engine : prefill) {
+    List<Child> known = new ArrayList<>(prefill);
+    if (setup.hasGoBetween()) {
+      known.addAll(decode);
+    }
+    for (Child engine : known) {
       MatchResult said = engine.ready();
+      String nixl = said.group("nixl");
       yaml.append(
-          "  - {address: \"%s:%s\", model: %s, connector-version: 14, nixl-version: %s}%n"
-              .formatted(LOOPBACK, said.group("side"), DemoSetup.MODEL, said.group("nixl")));
+          "  - {address: \"%s:%s\", model: %s, connector-version: 14%s}%n"
+              .formatted(
+                  LOOPBACK,
+                  said.group("side"),
+                  DemoSetup.MODEL,
+                  nixl == null ? "" : ", nixl-version: " + nixl));
     }
     return yaml.toString();
   }
@@ -191,7 +214,7 @@ final class EnginesApart implements DemoEngines {
   @Override
   public void close() {
     children().parallelStream().forEach(Child::close);
-    for (String file : List.of("agent.yaml", "agent.token", "")) {
+    for (String file : List.of("agent.yaml", "agent.token", SECRET, "")) {
       try {
         Files.deleteIfExists(folder.resolve(file));
       } catch (IOException e) {

@@ -135,8 +135,44 @@ class DemoCommandTest {
 
   @ParameterizedTest
   @CsvSource({
+    "auto, 64, hnd, 32, nhd, relay",
+    "auto, 64, nhd, 32, nhd, bridge",
+    "relay, 16, hnd, 32, hnd, relay",
+  })
+  void demo_enginesThatVllmKeepsApart_areBroughtTogether(
+      String transfer, String block, String layout, String toBlock, String toLayout, String way) {
+    CommandLineRun run =
+        CommandLineRun.of(
+            "demo",
+            "--transfer",
+            transfer,
+            "--prefill-block",
+            block,
+            "--prefill-layout",
+            layout,
+            "--decode-tp",
+            "1",
+            "--decode-block",
+            toBlock,
+            "--decode-layout",
+            toLayout,
+            "--once",
+            "Hello, this prompt is long enough to have a block and a bit of each size",
+            "--port",
+            "0",
+            "--admin-port",
+            "0");
+
+    assertThat(run.exitCode()).as(run.toString()).isEqualTo(ExitCode.DONE);
+    assertThat(run.out())
+        .contains("equal to the aggregated answer: yes")
+        .containsPattern("way +.*: " + way);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
     "--transport, smoke, '[TCP, NIXL]'",
-    "--transfer, relay, is not there yet; use engine",
+    "--transfer, relais, '[ENGINE, BRIDGE, RELAY, AUTO]'",
     "--prefill-layout, hmd, is not a layout",
     "--decode-tp, 3, 4 KV heads do not divide among 3",
     "--decode-block, 0, decode engine",

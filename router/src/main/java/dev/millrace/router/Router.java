@@ -1,6 +1,7 @@
 package dev.millrace.router;
 
 import dev.millrace.config.RoutingTable;
+import dev.millrace.layout.compatibility.Way;
 import dev.millrace.router.admin.AdminDoor;
 import dev.millrace.router.agents.Agents;
 import dev.millrace.router.agents.Heartbeats;
@@ -110,6 +111,24 @@ public final class Router {
     List<Edge> all = edges.edges();
     long usable = all.stream().filter(edge -> edge.state() instanceof EdgeState.Usable).count();
     return "model %s: %d of %d pairs usable".formatted(edges.route().model(), usable, all.size());
+  }
+
+  /** Each pair of workers with the way that its blocks go, or why none do, a line each. */
+  public List<String> ways() {
+    return house.watch.routes().stream()
+        .flatMap(route -> route.edges().stream())
+        .map(edge -> edge + ": " + words(edge.state()))
+        .toList();
+  }
+
+  private static String words(EdgeState state) {
+    return switch (state) {
+      case EdgeState.Usable(Way way, List<String> notes) ->
+          notes.isEmpty() ? way.toString() : way + "; " + String.join("; ", notes);
+      case EdgeState.Refused refused -> "none; " + refused.first();
+      case EdgeState.Broken(_, String why, _) -> "none; " + why;
+      case EdgeState.Pending(String why) -> "not known yet; " + why;
+    };
   }
 
   /** What is open now. */
