@@ -1,9 +1,11 @@
 package dev.millrace.router.admin;
 
 import dev.millrace.router.agents.Agents;
+import dev.millrace.router.edges.RouteEdges;
 import dev.millrace.router.edges.Watch;
 import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.http.Problem;
+import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
 import dev.millrace.router.telemetry.Gauges;
 import dev.millrace.router.telemetry.RecentExchanges;
@@ -14,6 +16,7 @@ import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
+import java.util.List;
 import java.util.function.LongSupplier;
 
 /** The operators' paths. */
@@ -49,8 +52,12 @@ public final class AdminDoor {
   /** Answers a request. */
   public void handle(HttpServerRequest request) {
     String path = String.valueOf(request.path());
-    if (!request.method().equals(HttpMethod.GET)) {
-      refuse(request, Problem.ofClient(405, "method_not_allowed", "The admin port takes GET"));
+    if (request.method().equals(HttpMethod.POST)) {
+      change(request, path);
+    } else if (!request.method().equals(HttpMethod.GET)) {
+      refuse(
+          request,
+          Problem.ofClient(405, "method_not_allowed", "The admin port takes GET and POST"));
     } else if (path.startsWith(REQUESTS)) {
       one(request, path.substring(REQUESTS.length()));
     } else {
@@ -66,6 +73,37 @@ public final class AdminDoor {
             refuse(request, Problem.ofClient(404, "unknown_path", "There is nothing at " + path));
       }
     }
+  }
+
+  private void change(HttpServerRequest request, String path) {
+    switch (path) {
+      case "/pd/drain" -> drain(request, true);
+      case "/pd/resume" -> drain(request, false);
+      default ->
+          refuse(
+              request,
+              Problem.ofClient(404, "unknown_path", "There is nothing to POST to at " + path));
+    }
+  }
+
+  /** Every worker with this URL: one may be of several pools. */
+  private void drain(HttpServerRequest request, boolean out) {
+    String url = String.valueOf(request.getParam("worker"));
+    List<Worker> named = workers.all().filter(worker -> worker.url().equals(url)).toList();
+    if (named.isEmpty()) {
+      refuse(
+          request,
+          Problem.ofClient(
+              404,
+              "unknown_worker",
+              "No worker is \"%s\"; ?worker= takes a URL of GET /pd/workers".formatted(url)));
+      return;
+    }
+    named.forEach(worker -> worker.drain(out));
+    watch.routes().forEach(RouteEdges::workersChanged);
+    JsonArray now = new JsonArray();
+    named.forEach(worker -> now.add(WorkersPage.json(worker)));
+    answer(request, new JsonObject().put("workers", now));
   }
 
   private void one(HttpServerRequest request, String id) {

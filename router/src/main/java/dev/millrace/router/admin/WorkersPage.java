@@ -35,11 +35,14 @@ final class WorkersPage {
                 .put("unusable", ends.unusable()));
   }
 
-  private static JsonObject json(Worker worker) {
+  /** One worker. */
+  static JsonObject json(Worker worker) {
     return new JsonObject()
         .put("pool", worker.pool())
         .put("role", worker.role().name().toLowerCase(Locale.ROOT))
         .put("url", worker.url())
+        .put("draining", worker.isDraining())
+        .put("drained", worker.isDrained())
         .put("open_legs", worker.openLegs())
         .put("reserved", worker.reserved())
         .put("hand_offs", worker.held())

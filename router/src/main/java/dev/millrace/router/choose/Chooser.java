@@ -81,7 +81,7 @@ public final class Chooser {
 
   /** A pair whose edge is usable, was not blamed, and passes. */
   private Optional<Choice> among(Blame blame, Predicate<Edge> passes) {
-    List<Edge> left = left(blame, passes);
+    List<Edge> left = left(blame, passes.and(edge -> !edge.prefill().isDraining()));
     if (left.isEmpty()) {
       return Optional.empty();
     }
@@ -94,7 +94,7 @@ public final class Chooser {
   private List<Edge> left(Blame blame, Predicate<Edge> passes) {
     return edges.edges().stream()
         .filter(edge -> edge.state() instanceof EdgeState.Usable)
-        .filter(edge -> !blame.has(edge) && passes.test(edge))
+        .filter(edge -> !blame.has(edge) && !edge.decode().isDraining() && passes.test(edge))
         .toList();
   }
 
@@ -145,7 +145,10 @@ public final class Chooser {
 
   /** A decode worker for something that needs no blocks. */
   public Optional<Worker> anyDecode(Blame blame) {
-    List<Worker> left = decodeWorkers.stream().filter(worker -> !blame.has(worker)).toList();
+    List<Worker> left =
+        decodeWorkers.stream()
+            .filter(worker -> !blame.has(worker) && !worker.isDraining())
+            .toList();
     return left.isEmpty() ? Optional.empty() : Optional.of(decodePolicy.pick(left));
   }
 
@@ -161,7 +164,7 @@ public final class Chooser {
   private Problem mismatch() {
     String why =
         edges.edges().stream()
-            .map(edge -> edge + ": " + reason(edge.state()))
+            .map(edge -> edge + ": " + reason(edge))
             .findFirst()
             .orElse("there are none");
     return new Problem(
@@ -173,8 +176,11 @@ public final class Chooser {
         Problem.Retry.SOON);
   }
 
-  private static String reason(EdgeState state) {
-    return switch (state) {
+  private static String reason(Edge edge) {
+    if (edge.prefill().isDraining() || edge.decode().isDraining()) {
+      return "one of its workers is being drained";
+    }
+    return switch (edge.state()) {
       case EdgeState.Pending(String why) -> why;
       case EdgeState.Usable(_, _) -> "it is usable again";
       case EdgeState.Refused refused -> refused.first();

@@ -50,11 +50,16 @@ public final class RouteEdges {
     sortOut();
   }
 
+  /** A worker was taken out of use, or back in. */
+  public void workersChanged() {
+    sortOut();
+  }
+
   private synchronized void sortOut() {
     List<Worker> prefill = new ArrayList<>();
     Map<Worker, List<Worker>> decode = new HashMap<>();
     for (Edge edge : inOrder) {
-      if (edge.isUsable()) {
+      if (edge.isUsable() && !edge.prefill().isDraining() && !edge.decode().isDraining()) {
         if (!decode.containsKey(edge.prefill())) {
           prefill.add(edge.prefill());
         }

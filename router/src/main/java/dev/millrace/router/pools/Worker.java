@@ -32,6 +32,7 @@ public final class Worker {
   private final LongAdder legs = new LongAdder();
   private final LongAdder failedLegs = new LongAdder();
   private final TransferEvidence evidence = new TransferEvidence();
+  private volatile boolean draining;
 
   /** A worker of a pool. */
   public Worker(Pool pool, WorkerAddress address) {
@@ -165,6 +166,24 @@ public final class Worker {
         .sideChannel()
         .map(listed -> listed.host().equals(host) && listed.port() == port)
         .orElse(true);
+  }
+
+  /**
+   * Takes it out of use, or back in. One that is being drained gets nothing new; what it has goes
+   * on to its end.
+   */
+  public void drain(boolean out) {
+    draining = out;
+  }
+
+  /** Whether it gets nothing new. */
+  public boolean isDraining() {
+    return draining;
+  }
+
+  /** Whether it was taken out of use and has nothing left: no leg, no place, no held block. */
+  public boolean isDrained() {
+    return draining && openLegs.get() == 0 && reserved.get() == 0 && held.get() == 0;
   }
 
   /** Counts hand-offs that it begins or, below zero, ceases to hold. */
