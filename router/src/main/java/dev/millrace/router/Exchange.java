@@ -56,6 +56,9 @@ final class Exchange {
 
   private static final Duration LOOK_AGAIN = Duration.ofMillis(20);
 
+  /** An agent carries some gigabytes in that time; one that hangs is not waited for any longer. */
+  private static final Duration LONGEST_CARRIAGE = Duration.ofSeconds(15);
+
   private final Lane lane;
   private final Api api;
   private final HttpServerRequest request;
@@ -350,7 +353,7 @@ final class Exchange {
             lane.house.agents,
             pinned,
             lane.house.watch.sighting(reader),
-            to.route().deadlines().firstToken());
+            shorter(to.route().deadlines().firstToken(), LONGEST_CARRIAGE));
     Optional<Carried.Copy> before = Optional.ofNullable(copy);
     return Mono.<Mono<Ending>>create(
             sink -> {
@@ -362,6 +365,10 @@ final class Exchange {
                   .onFailure(failure -> sink.success(Mono.defer(() -> notBrought(to, failure))));
             })
         .flatMap(next -> next);
+  }
+
+  private static Duration shorter(Duration a, Duration b) {
+    return a.compareTo(b) < 0 ? a : b;
   }
 
   private Mono<Ending> broughtBy(Service to, Carried carried) {
