@@ -183,7 +183,7 @@ public final class Agents {
   }
 
   /** Enough to speak of a hand-off, without its block ids. */
-  private static HandOff named(Pinned blocks) {
+  static HandOff named(Pinned blocks) {
     return HandOff.newBuilder()
         .setEngine(
             Engine.newBuilder()

@@ -150,18 +150,7 @@ public final class Carrier {
         blocks.blockIds().stream()
             .map(ids -> BlockIds.newBuilder().addAllIds(ids).build())
             .toList();
-    return HandOff.newBuilder()
-        .setEngine(
-            Engine.newBuilder()
-                .setEngineId(blocks.engineId())
-                .setSideChannelHost(blocks.host())
-                .setSideChannelPort(blocks.port())
-                .setTensorParallel(blocks.tensorParallel())
-                .setPipelineParallel(blocks.pipelineParallel()))
-        .setRequestId(blocks.requestId())
-        .addAllGroups(groups)
-        .setTokens(blocks.tokens())
-        .build();
+    return Agents.named(blocks).toBuilder().addAllGroups(groups).setTokens(blocks.tokens()).build();
   }
 
   private Engine reader() {

@@ -8,7 +8,6 @@ import dev.millrace.layout.Geometry;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.IncompatibleGeometry;
 import dev.millrace.layout.Layout;
-import dev.millrace.layout.Parallelism;
 import dev.millrace.layout.Rank;
 import dev.millrace.layout.Region;
 import dev.millrace.layout.Rounding;
@@ -179,9 +178,5 @@ record Redescription(GeometrySpec spec, AddressBook addresses, int blocksPerBloc
       }
     }
     return true;
-  }
-
-  Parallelism parallelism() {
-    return spec.parallelism();
   }
 }
