@@ -35,7 +35,8 @@ final class Memory {
     }
   }
 
-  private static long word(long at) {
+  /** The word that {@link #filled} memory has at an offset. */
+  static long word(long at) {
     return (at + 5) * GOLDEN;
   }
 }
