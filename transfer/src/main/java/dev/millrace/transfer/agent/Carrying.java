@@ -26,8 +26,12 @@ import java.util.concurrent.Executor;
  * per run, a permutation costs a pass over the bytes; so short runs are staged.
  */
 final class Carrying {
-  /** Few enough that the first part is there soon, enough that a part's overhead is nothing. */
-  private static final long PART_BYTES = 8L << 20;
+  /**
+   * What is permuted at a time: few enough that the first part is there soon and what has arrived
+   * is still in a processor's cache, enough that a part's overhead is little (the benchmark of
+   * relays).
+   */
+  private static final long STAGED_PART_BYTES = 16L << 20;
 
   /** Runs that are looked at to tell how long they are. */
   private static final int SAMPLED_RUNS = 256;
@@ -58,15 +62,16 @@ final class Carrying {
     return laid;
   }
 
-  List<TokenSpan> parts(TokenSpan whole) {
-    return Parts.of(whole, plans.source(), plans.target(), PART_BYTES);
+  private List<TokenSpan> parts(TokenSpan whole, long partBytes) {
+    return Parts.of(whole, plans.source(), plans.target(), partBytes);
   }
 
   /** Whether runs are shorter than {@code bytes} on average. */
-  boolean isOfShortRuns(List<TransferPlan> planned, long bytes) {
+  boolean isOfShortRuns(TokenSpan whole, long bytes) {
+    TokenSpan first = parts(whole, STAGED_PART_BYTES).getFirst();
     long sum = 0;
     int runs = 0;
-    for (TransferPlan plan : planned) {
+    for (TransferPlan plan : plans.of(first, Rounding.WHOLE_BLOCKS)) {
       for (var read : plan.reads()) {
         for (RunCursor run = read.cursor(); runs < SAMPLED_RUNS && run.next(); runs++) {
           sum += run.bytes();
@@ -77,7 +82,7 @@ final class Carrying {
   }
 
   void directly(TokenSpan whole, String copyId) {
-    List<TokenSpan> parts = parts(whole);
+    List<TokenSpan> parts = parts(whole, Parts.PART_BYTES);
     List<TransferPlan> last = List.of();
     for (TokenSpan part : parts) {
       List<TransferPlan> planned = plans.of(part, Rounding.WHOLE_BLOCKS);
@@ -104,7 +109,7 @@ final class Carrying {
             source.blockSize(),
             source.layout(),
             source.blocksPerId());
-    List<TokenSpan> parts = parts(whole);
+    List<TokenSpan> parts = parts(whole, STAGED_PART_BYTES);
     int ids = parts.stream().mapToInt(this::stagedIds).max().orElseThrow();
     List<Memory.Blocks> rooms = new ArrayList<>();
     int most = Math.min(parts.size(), OpenCall.PARTS_AT_ONCE);

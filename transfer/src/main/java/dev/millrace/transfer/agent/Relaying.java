@@ -3,7 +3,6 @@ package dev.millrace.transfer.agent;
 import dev.millrace.layout.BlockTable;
 import dev.millrace.layout.CacheGroup;
 import dev.millrace.layout.Geometry;
-import dev.millrace.layout.Rounding;
 import dev.millrace.layout.TokenSpan;
 import dev.millrace.layout.TransferPlanner;
 import java.time.Duration;
@@ -98,9 +97,7 @@ final class Relaying {
     Plans plans = new Plans(new TransferPlanner(source, target), from, to);
     TokenSpan whole = new TokenSpan(0, handOff.tokens());
     Carrying carrying = new Carrying(call, pair.prefill(), plans, blocks, copiers);
-    TokenSpan first = carrying.parts(whole).getFirst();
-    boolean staged =
-        carrying.isOfShortRuns(plans.of(first, Rounding.WHOLE_BLOCKS), transport.shortRunBytes());
+    boolean staged = carrying.isOfShortRuns(whole, transport.shortRunBytes());
     Duration prepared = call.deadline().elapsed();
     if (staged) {
       carrying.staged(whole, copyId);

@@ -14,6 +14,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.IntSupplier;
 
 /**
  * A NIXL agent with its UCX backend.
@@ -49,6 +51,13 @@ final class AgentHandle implements AutoCloseable {
   private final MemorySegment viaBackend;
   private final MemorySegment notifications;
   private final AtomicInteger requests = new AtomicInteger();
+
+  /**
+   * Taken by whoever moves bytes. UCX has a lock of its own for that, on which threads spin for as
+   * long as another one copies: here they sleep instead, and take turns.
+   */
+  private final ReentrantLock moving = new ReentrantLock(true);
+
   private volatile boolean closed;
 
   private AgentHandle(String name, MemorySegment agent, Map<String, String> parameters) {
@@ -63,6 +72,16 @@ final class AgentHandle implements AutoCloseable {
           "opt_args_add_backend", AgentFunctions.optArgsAddBackend(viaBackend, backend));
       NixlFailure.check("create_notif_map", AgentFunctions.createNotifMap(out));
       notifications = out.get(ADDRESS, 0);
+    }
+  }
+
+  /** Calls NIXL for something that may move bytes. */
+  int move(IntSupplier call) {
+    moving.lock();
+    try {
+      return call.getAsInt();
+    } finally {
+      moving.unlock();
     }
   }
 

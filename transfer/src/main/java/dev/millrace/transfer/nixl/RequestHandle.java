@@ -86,14 +86,16 @@ final class RequestHandle {
       throw new IllegalStateException("the NIXL request was posted before");
     }
     state = State.POSTED;
-    return note(TransferFunctions.postXferReq(agent.pointer(), pointer(), MemorySegment.NULL));
+    return note(
+        agent.move(
+            () -> TransferFunctions.postXferReq(agent.pointer(), pointer(), MemorySegment.NULL)));
   }
 
   /** 0: all bytes have arrived; 1: under way; negative: it failed and nothing moves any more. */
   int status() {
     pointer();
     if (state == State.POSTED) {
-      note(TransferFunctions.getXferStatus(agent.pointer(), request));
+      note(agent.move(() -> TransferFunctions.getXferStatus(agent.pointer(), request)));
     }
     return status;
   }
