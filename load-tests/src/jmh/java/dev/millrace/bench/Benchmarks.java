@@ -5,12 +5,15 @@ import org.openjdk.jmh.profile.GCProfiler;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
 
-/** Runs the benchmarks that are named: {@code plan}, {@code reads}, {@code relay}. */
+/**
+ * Runs the benchmarks that are named: {@code plan}, {@code reads}, {@code relayout}, {@code relay}.
+ */
 final class Benchmarks {
   private Benchmarks() {}
 
   public static void main(String[] names) throws Exception {
-    for (String name : names.length == 0 ? List.of("plan", "reads", "relay") : List.of(names)) {
+    for (String name :
+        names.length == 0 ? List.of("plan", "reads", "relayout", "relay") : List.of(names)) {
       switch (name) {
         case "plan" ->
             new Runner(
@@ -20,9 +23,11 @@ final class Benchmarks {
                         .build())
                 .run();
         case "reads" -> BlockReads.main(new String[0]);
+        case "relayout" -> RelayoutBenchmark.main(new String[0]);
         case "relay" -> RelayTimes.main(new String[0]);
         default ->
-            throw new IllegalArgumentException("\"" + name + "\" is none of plan, reads and relay");
+            throw new IllegalArgumentException(
+                "\"" + name + "\" is none of plan, reads, relayout and relay");
       }
     }
   }

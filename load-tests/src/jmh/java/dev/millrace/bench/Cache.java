@@ -18,27 +18,47 @@ import java.util.Map;
 import java.util.Random;
 
 /**
- * The cache of an engine with one rank, a Llama 8B's: 32 layers, 8 KV heads of 128, bf16, 128 KiB
- * per token.
+ * The cache of an engine, a Llama 8B's: 32 layers, 8 KV heads of 128. All ranks are in one memory.
  *
  * @param start address of its memory
  */
 record Cache(GeometrySpec spec, long start) {
-  private static final String MODEL = "layers=32,heads=8,head-size=128,dtype=bf16,";
+  private static final String MODEL = "layers=32,heads=8,head-size=128,";
+
+  /** Of bf16. */
   static final long TOKEN_BYTES = 128 << 10;
+
   static final RankId RANK = new RankId(0, 0);
 
-  /** Room for so many tokens, given the rest of a geometry, such as {@code block=16,layout=hnd}. */
+  /**
+   * Room for so many tokens.
+   *
+   * @param shape the rest of a geometry, such as {@code block=16,layout=hnd}; bf16 unless it says
+   */
   static GeometrySpec spec(String shape, int tokens) {
-    GeometrySpec any = GeometryText.parse(MODEL + shape);
+    String dtype = shape.contains("dtype=") ? "" : "dtype=bf16,";
+    GeometrySpec any = GeometryText.parse(MODEL + dtype + shape);
     return new GeometrySpec(
         any.model(), any.parallelism(), any.blockSize(), any.layout(), tokens / any.blockSize());
   }
 
   AddressBook addresses() {
-    List<Allocation> allocations = spec.allocations(0, 0);
     return (pipeline, tensor, allocation) ->
-        start + allocations.stream().limit(allocation).mapToLong(Allocation::bytes).sum();
+        start + tensor * rankBytes() + bytes(spec.allocations(0, tensor), allocation);
+  }
+
+  /** Of all ranks, which have as many each. */
+  long bytes() {
+    return spec.parallelism().tensor() * rankBytes();
+  }
+
+  private long rankBytes() {
+    List<Allocation> all = spec.allocations(0, 0);
+    return bytes(all, all.size());
+  }
+
+  private static long bytes(List<Allocation> allocations, int first) {
+    return allocations.stream().limit(first).mapToLong(Allocation::bytes).sum();
   }
 
   Geometry geometry() {

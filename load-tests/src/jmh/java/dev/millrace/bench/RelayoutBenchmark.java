@@ -1,39 +1,32 @@
-package dev.millrace.transfer.permute;
+package dev.millrace.bench;
 
 import dev.millrace.layout.BlockTable;
 import dev.millrace.layout.Geometry;
 import dev.millrace.layout.GeometrySpec;
-import dev.millrace.layout.GeometryText;
 import dev.millrace.layout.Rank;
 import dev.millrace.layout.Rounding;
 import dev.millrace.layout.SourceRead;
 import dev.millrace.layout.TokenSpan;
 import dev.millrace.layout.TransferPlan;
 import dev.millrace.layout.TransferPlanner;
+import dev.millrace.transfer.permute.NestCopy;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.management.ManagementFactory;
 import java.lang.management.ThreadMXBean;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
-import java.util.Random;
-import java.util.stream.IntStream;
 
 /**
  * How fast blocks are re-laid on one core, beside a plain memory copy of as many bytes, by CPU
  * time: a Llama-8B-like cache from one layout to another. Rounds alternate, the median counts.
- *
- * <pre>
- * java -cp … dev.millrace.transfer.permute.RelayoutBenchmark [rounds] [tokens]
- * </pre>
  */
 final class RelayoutBenchmark {
   /** As the agent re-lays: part by part, all ranks of one before the next. */
-  private static final int PART_TOKENS = Integer.getInteger("part", 64);
+  private static final int PART_TOKENS = 128;
 
-  private static final String MODEL = "layers=32,heads=8,head-size=128,dtype=";
+  private static final int TOKENS = 1024;
 
   /** What others do on the machine takes time, but not CPU time of this thread. */
   private static final ThreadMXBean THREADS = ManagementFactory.getThreadMXBean();
@@ -59,45 +52,36 @@ final class RelayoutBenchmark {
 
   private RelayoutBenchmark() {}
 
-  /** An engine's memory, all ranks in one piece, and a table of scattered blocks. */
+  /** An engine's memory, and a table of scattered blocks. */
   private record Engine(Geometry geometry, MemorySegment memory, List<BlockTable> tables) {
-    static Engine of(Arena arena, String text, int tokens, long seed) {
-      GeometrySpec parsed = GeometryText.parse(text);
-      int blocks = Math.ceilDiv(tokens, parsed.blockSize());
-      GeometrySpec spec =
-          new GeometrySpec(
-              parsed.model(), parsed.parallelism(), parsed.blockSize(), parsed.layout(), blocks);
-      LaidOut engine = LaidOut.of(arena, spec);
-      engine.memory().fill((byte) seed);
-      List<Integer> ids = new ArrayList<>(IntStream.range(0, blocks).boxed().toList());
-      Collections.shuffle(ids, new Random(seed));
-      return new Engine(
-          engine.geometry(),
-          engine.memory(),
-          List.of(BlockTable.of(ids.stream().mapToInt(Integer::intValue).toArray())));
+    static Engine of(Arena arena, String shape, int tokens, long seed) {
+      GeometrySpec spec = Cache.spec(shape, tokens);
+      MemorySegment memory = arena.allocate(new Cache(spec, 0).bytes(), 4096).fill((byte) seed);
+      Cache cache = new Cache(spec, memory.address());
+      return new Engine(cache.geometry(), memory, List.of(cache.blocks(tokens, seed)));
     }
   }
 
   public static void main(String[] arguments) {
-    int rounds = arguments.length > 0 ? Integer.parseInt(arguments[0]) : 7;
-    int tokens = arguments.length > 1 ? Integer.parseInt(arguments[1]) : 1024;
-    System.out.printf("%d tokens, median of %d rounds, one core%n", tokens, rounds);
-    System.out.printf("%-22s %8s %8s %8s %6s%n", "", "row", "GB/s", "memcpy", "ratio");
+    int rounds = Integer.getInteger("rounds", 7);
+    System.out.printf(
+        "%n%d tokens, medians of %d rounds, one core%n%n| | shortest run | GB/s | memcpy GB/s | ratio |%n|---|--:|--:|--:|--:|%n",
+        TOKENS, rounds);
     for (Pair pair : PAIRS) {
-      measure(pair, rounds, tokens);
+      measure(pair, rounds);
     }
   }
 
-  private static void measure(Pair pair, int rounds, int tokens) {
+  private static void measure(Pair pair, int rounds) {
     try (Arena arena = Arena.ofShared()) {
-      String model = MODEL + pair.dtype() + ",";
-      Engine source = Engine.of(arena, model + pair.source(), tokens, 1);
-      Engine target = Engine.of(arena, model + pair.target(), tokens, 2);
+      String model = "dtype=" + pair.dtype() + ",";
+      Engine source = Engine.of(arena, model + pair.source(), TOKENS, 1);
+      Engine target = Engine.of(arena, model + pair.target(), TOKENS, 2);
       List<List<SourceRead>> reads = new ArrayList<>();
       TransferPlanner planner = new TransferPlanner(source.geometry(), target.geometry());
       long row = Long.MAX_VALUE;
-      for (int from = 0; from < tokens; from += PART_TOKENS) {
-        TokenSpan part = new TokenSpan(from, Math.min(tokens, from + PART_TOKENS));
+      for (int from = 0; from < TOKENS; from += PART_TOKENS) {
+        TokenSpan part = new TokenSpan(from, Math.min(TOKENS, from + PART_TOKENS));
         List<SourceRead> ofPart = new ArrayList<>();
         for (Rank rank : target.geometry().ranks()) {
           TransferPlan plan =
@@ -129,7 +113,7 @@ final class RelayoutBenchmark {
       double speed = permuted[rounds / 2];
       double memcpy = copied[rounds / 2];
       System.out.printf(
-          "%-22s %7dB %8.2f %8.2f %6.2f%n", pair.name(), row, speed, memcpy, speed / memcpy);
+          "| %s | %d B | %.2f | %.2f | %.2f |%n", pair.name(), row, speed, memcpy, speed / memcpy);
     }
   }
 }
