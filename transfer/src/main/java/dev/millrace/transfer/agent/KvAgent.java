@@ -88,7 +88,7 @@ public final class KvAgent implements AutoCloseable {
     try {
       copies.reap();
       memory.sweep();
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | OutOfMemoryError e) {
       // The next round may do better; without one, nothing would ever expire.
       LOG.error("reaping failed", e);
     }
@@ -341,6 +341,10 @@ public final class KvAgent implements AutoCloseable {
       calls.execute(() -> {
         try {
           answer.complete(what.get());
+        } catch (OutOfMemoryError e) {
+          answer.completeExceptionally(
+              new AgentRefusal(
+                  Reason.MEMORY_FULL, "the agent has no memory left: " + e.getMessage()));
         } catch (RuntimeException e) {
           answer.completeExceptionally(e);
         } finally {

@@ -104,7 +104,8 @@ final class Memory implements AutoCloseable {
   }
 
   /**
-   * Sets a slab aside that stays, whatever else needs its place in the budget.
+   * Sets a slab aside that stays, whatever else needs its place in the budget. Its first block is
+   * null in engines' block tables: nobody holds it, and it is never taken.
    *
    * @param bytes about as many
    */
@@ -129,6 +130,7 @@ final class Memory implements AutoCloseable {
           "this machine has no %d bytes left, though the budget has: %s"
               .formatted(room, e.getMessage()));
     }
+    List<Integer> _ = slab.take(1);
     registeredBytes += slab.bytes();
     setAside.add(slab);
     publish();

@@ -78,6 +78,10 @@ final class OpenCall {
       last = failed(e.reason(), e.text());
     } catch (TransferException e) {
       last = failed(Reason.PEER_LOST, String.valueOf(e.getMessage()));
+    } catch (OutOfMemoryError e) {
+      // Of this call, which lets go of what it has; others go on.
+      LOG.error("no memory is left to move the blocks of {}", requestId, e);
+      last = failed(Reason.MEMORY_FULL, "the agent has no memory left: " + e.getMessage());
     } catch (RuntimeException e) {
       LOG.error("moving the blocks of {} failed", requestId, e);
       last = failed(Reason.CORRUPT, "this is a fault of the agent: " + e);

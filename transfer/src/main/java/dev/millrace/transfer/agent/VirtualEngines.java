@@ -40,9 +40,6 @@ import org.slf4j.LoggerFactory;
 final class VirtualEngines implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(VirtualEngines.class);
 
-  /** Null in engines' block tables; a virtual engine never hands it out. */
-  private static final int NULL_BLOCK = 1;
-
   private final AgentOptions options;
   private final AgentTransport transport;
   private final Memory memory;
@@ -112,7 +109,6 @@ final class VirtualEngines implements AutoCloseable {
     }
     Slab slab = memory.setAside(kind.cache(), reach().engineBytes());
     Registration registration = servingTransport().blocks().register(slab.memory());
-    Memory.Blocks _ = memory.take(slab, NULL_BLOCK);
     String id = "millrace-" + UUID.randomUUID();
     Blob described = Blob.of(servingTransport().describe());
     Map<RankId, Handshake> answers = new HashMap<>();

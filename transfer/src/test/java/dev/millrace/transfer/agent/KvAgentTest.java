@@ -657,6 +657,38 @@ class KvAgentTest {
     }
   }
 
+  private static void exhaustMemory() {
+    throw new OutOfMemoryError("this stack trace belongs to a test");
+  }
+
+  @Test
+  void read_thatFindsNoMemory_failsAndLetsGoOfWhatItHas() {
+    LocalEngine engine = engine(spec(2, 16, Layout.HND));
+    TroubledTransport transport = new TroubledTransport();
+    KvAgent agent = agent(transport, 8 << 20, engine.listing());
+    transport.whenConnecting = KvAgentTest::exhaustMemory;
+    ReadOrder order = order(engine.handOff("cmpl-1", 20, List.of(3, 4)));
+
+    ReadEvent.Failed failed = failed(read(agent, order));
+
+    assertThat(failed.reason()).isEqualTo(Reason.MEMORY_FULL);
+    assertThat(agent.holdings().heldBytes()).isZero();
+    transport.whenConnecting = () -> {};
+    ReadEvent.Done _ = done(read(agent, order));
+  }
+
+  @Test
+  void measure_thatFindsNoMemory_fails() {
+    LocalEngine engine = engine(spec(2, 16, Layout.HND));
+    TroubledTransport transport = new TroubledTransport();
+    KvAgent agent = agent(transport, 8 << 20, engine.listing());
+    transport.whenRegistering = KvAgentTest::exhaustMemory;
+
+    AgentRefusal refusal = refusal(agent.measure(engine.remote(), 100_000, 3));
+
+    assertThat(refusal.reason()).isEqualTo(Reason.MEMORY_FULL);
+  }
+
   @Test
   void measure_saysHowFastAnEdgeIs() {
     LocalEngine engine = engine(spec(2, 16, Layout.HND));

@@ -21,6 +21,7 @@ final class TroubledTransport implements AgentTransport, BlockTransport {
   final List<Peer> connected = new CopyOnWriteArrayList<>();
 
   volatile Runnable whenRegistering = () -> {};
+  volatile Runnable whenConnecting = () -> {};
   volatile boolean letsGo = true;
   volatile Predicate<MemorySegment> written = _ -> false;
 
@@ -40,6 +41,7 @@ final class TroubledTransport implements AgentTransport, BlockTransport {
 
   @Override
   public CompletableFuture<Peer> connect(byte[] description, Duration deadline) {
+    whenConnecting.run();
     return tcp.connect(description, deadline)
         .thenApply(peer -> {
           connected.add(peer);
