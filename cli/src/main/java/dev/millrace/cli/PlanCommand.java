@@ -1,5 +1,6 @@
 package dev.millrace.cli;
 
+import dev.millrace.config.Transfer;
 import dev.millrace.layout.BlockPicture;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.GeometryText;
@@ -7,6 +8,7 @@ import dev.millrace.layout.IncompatibleGeometry;
 import dev.millrace.layout.Rounding;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -50,6 +52,13 @@ final class PlanCommand implements Callable<Integer> {
   private boolean exact;
 
   @Option(
+      names = "--transfer",
+      description =
+          "Show the way as well by which a route with this setting takes the blocks:"
+              + " ${COMPLETION-CANDIDATES}. What geometries do not say is taken to be equal.")
+  private @Nullable Transfer transfer;
+
+  @Option(
       names = "--rank",
       paramLabel = "R",
       description = "Decode rank whose view of one prefill block is drawn.")
@@ -90,6 +99,17 @@ final class PlanCommand implements Callable<Integer> {
     out.print(report.table());
     out.println();
     out.print(BlockPicture.draw(report.planner(), report.planner().target().ranks().get(rank)));
+    return transfer == null ? ExitCode.DONE : way(PlanWay.of(transfer, source, target, report));
+  }
+
+  private int way(PlanWay way) {
+    if (way.isNone()) {
+      spec.commandLine().getErr().print("millrace: " + way.text());
+      return ExitCode.NOT_SO;
+    }
+    PrintWriter out = spec.commandLine().getOut();
+    out.println();
+    out.print(way.text());
     return ExitCode.DONE;
   }
 

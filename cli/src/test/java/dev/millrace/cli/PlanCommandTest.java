@@ -53,6 +53,62 @@ class PlanCommandTest {
   }
 
   @Test
+  void transfer_enginesThatFit_readThemselves() {
+    List<String> lines = plan("tp=1,block=16", "tp=2,block=16", "--transfer", "auto");
+
+    assertThat(lines).contains("transfer auto: engine");
+    assertThat(reads(lines)).containsExactly("decode prefill prefill 2064384 0");
+  }
+
+  @Test
+  void transfer_partsOfBlocks_areBridged() {
+    // 1000 tokens are 63 decode blocks of 16; what they have no place for is not read.
+    List<String> lines =
+        plan("tp=1,block=64,layout=nhd", "tp=1,block=16,layout=nhd", "--transfer", "auto");
+
+    assertThat(lines)
+        .contains("transfer auto: bridge")
+        .anyMatch(line -> line.startsWith("not by engine: "));
+    assertThat(reads(lines)).containsExactly("decode prefill agent 2064384 0");
+  }
+
+  @Test
+  void transfer_unequalBlocks_areRelayedWithOneCopy() {
+    // 1000 tokens are 16 decode blocks of 64; what they have no place for is not read.
+    List<String> lines = plan("tp=1,block=96", "tp=1,block=64", "--transfer", "auto");
+
+    assertThat(lines)
+        .contains("transfer auto: relay")
+        .anyMatch(line -> line.startsWith("not by engine: "))
+        .anyMatch(line -> line.startsWith("not by bridge: "));
+    assertThat(reads(lines))
+        .containsExactly("agent prefill prefill 2097152 1", "decode agent agent 2097152 0");
+  }
+
+  @Test
+  void transfer_wayThatDoesNotFit_isNotSo() {
+    CommandLineRun run =
+        CommandLineRun.of(
+                "plan",
+                "--prefill=tp=1,block=96" + MODEL,
+                "--decode=tp=1,block=64" + MODEL,
+                "--transfer=engine")
+            .assertFailed(1);
+
+    assertThat(run.err()).contains("transfer engine: no way").contains("not by engine: ");
+  }
+
+  /** The rows of the table of who reads what, single spaces between cells. */
+  private static List<String> reads(List<String> lines) {
+    return lines.stream()
+        .dropWhile(line -> !line.startsWith("who "))
+        .skip(1)
+        .map(line -> line.strip().replaceAll(" +", " "))
+        .filter(line -> line.startsWith("agent ") || line.startsWith("decode "))
+        .toList();
+  }
+
+  @Test
   void plan_otherModels_isNotSo() {
     CommandLineRun run =
         CommandLineRun.of("plan", "--prefill", "layers=4", "--decode", "layers=5").assertFailed(1);
