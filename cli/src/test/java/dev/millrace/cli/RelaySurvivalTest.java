@@ -2,21 +2,23 @@ package dev.millrace.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.millrace.config.Transfer;
 import dev.millrace.layout.ElementType;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.Layout;
 import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Parallelism;
-import io.vertx.core.json.JsonObject;
-import java.io.PrintWriter;
-import java.io.StringWriter;
+import java.io.IOException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import java.util.TreeSet;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -29,104 +31,55 @@ import org.junit.jupiter.params.provider.EnumSource;
 class RelaySurvivalTest {
   private static final Duration LONG = Duration.ofSeconds(60);
 
-  /** Children of the demo, in their order. */
-  enum Victim {
-    PREFILL(0),
-    DECODE(1),
-    AGENT(2);
+  /** For twenty prompts at a time. */
+  private static final int PREFILL_BLOCKS = 129;
 
-    final int child;
+  private static final int AT_ONCE = 20;
 
-    Victim(int child) {
-      this.child = child;
-    }
-  }
+  /** Of so many clients one leaves before it has its answer. */
+  private static final int ONE_LEAVES_OF = 5;
 
-  private static DemoSetup setup() {
+  private static final int LONGEST_PATIENCE_MILLIS = 200;
+
+  /** After so many of all exchanges the agent's heap and code have their size. */
+  private static final double WARM = 0.5;
+
+  private static final double FLAT = 0.05;
+
+  private static RelayScene scene() throws IOException {
     ModelShape model = ModelShape.dense(3, 4, 32, ElementType.BFLOAT16);
-    return new DemoSetup(
-        TransportChoice.TCP,
-        new GeometrySpec(model, Parallelism.tensor(1), 64, Layout.HND, 129),
-        new GeometrySpec(model, Parallelism.tensor(2), 32, Layout.NHD, 257),
-        1,
-        1,
-        0,
-        0,
-        Duration.ZERO,
-        Transfer.RELAY);
-  }
-
-  private static HttpJson.Answer ask(Demo demo, HttpJson http, String prompt) {
-    return http.post(
-        demo.routerUrl().resolve("/v1/chat/completions"), DemoRequest.chat(prompt, 8), "survival");
-  }
-
-  private static String expected(Demo demo, HttpJson http, String prompt) {
-    return DemoRequest.text(
-        http.post(
-                demo.aggregated().uri().resolve("/v1/chat/completions"),
-                DemoRequest.chat(prompt, 8),
-                "expected")
-            .body());
+    return new RelayScene(
+        new GeometrySpec(model, Parallelism.tensor(1), 64, Layout.HND, PREFILL_BLOCKS),
+        new GeometrySpec(model, Parallelism.tensor(2), 32, Layout.NHD, 2 * PREFILL_BLOCKS));
   }
 
   private static String prompt(Random random) {
-    return random
-        .ints(200, 'a', 'z' + 1)
-        .collect(StringBuilder::new, StringBuilder::appendCodePoint, StringBuilder::append)
-        .toString();
-  }
-
-  private static void awaitNothingHeld(Demo demo, HttpJson http) throws InterruptedException {
-    Instant limit = Instant.now().plus(LONG);
-    String seen = "";
-    while (Instant.now().isBefore(limit)) {
-      JsonObject agent =
-          http.get(demo.adminUrl().resolve("/pd/agents"))
-              .body()
-              .getJsonArray("agents")
-              .getJsonObject(0);
-      double usage =
-          http.text(demo.engines().prefill().getFirst().uri().resolve("/metrics"))
-              .lines()
-              .filter(line -> line.startsWith("vllm:kv_cache_usage_perc"))
-              .mapToDouble(line -> Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1)))
-              .sum();
-      seen = "P's usage %s, %s".formatted(usage, agent.encode());
-      if (usage == 0 && agent.getInteger("held_copies", -1) == 0) {
-        return;
-      }
-      Thread.sleep(50);
-    }
-    throw new AssertionError(seen);
+    return RelayScene.prompt(random, 200);
   }
 
   @ParameterizedTest
-  @EnumSource(Victim.class)
-  void oneIsKilled_clientsHearOfItAndAfterwardsAnswersAreRight(Victim victim) throws Exception {
+  @EnumSource(RelayScene.Who.class)
+  void oneIsKilled_clientsHearOfItAndAfterwardsAnswersAreRight(RelayScene.Who victim)
+      throws Exception {
     Random random = new Random(11);
-    StringWriter said = new StringWriter();
-    try (Demo demo = Demo.start(setup(), new PrintWriter(said, true));
-        HttpJson http = new HttpJson()) {
-      String first = prompt(random);
-      assertThat(DemoRequest.text(ask(demo, http, first).body()))
-          .isEqualTo(expected(demo, http, first));
-      List<Child> children = ((EnginesApart) demo.engines()).children();
-      Child child = children.get(victim.child);
-      long pid = child.pid();
+    try (RelayScene scene = scene()) {
+      scene.askAndCompare(prompt(random));
+      long pid = scene.pid(victim);
 
-      ProcessHandle.of(pid).orElseThrow().destroyForcibly();
+      RelayScene.kill(pid);
 
       List<Integer> statuses = new ArrayList<>();
-      Instant limit = Instant.now().plus(LONG);
+      Instant killed = Instant.now();
       int right = 0;
       while (right < 5) {
-        assertThat(Instant.now()).as("%s; %s", statuses, said).isBefore(limit);
+        assertThat(Instant.now())
+            .as("%s; %s", statuses, scene.lastWords())
+            .isBefore(killed.plus(LONG));
         String prompt = prompt(random);
-        HttpJson.Answer answer = ask(demo, http, prompt);
+        HttpJson.Answer answer = scene.ask(prompt);
         if (answer.status() == 200) {
-          assertThat(DemoRequest.text(answer.body())).isEqualTo(expected(demo, http, prompt));
-          right += child.pid() == pid ? 0 : 1;
+          assertThat(DemoRequest.text(answer.body())).isEqualTo(scene.expected(prompt));
+          right += scene.pid(victim) == pid ? 0 : 1;
         } else {
           assertThat(answer.status()).as(answer.body().encode()).isBetween(500, 504);
           assertThat(answer.body().getJsonObject("error").getString("code")).isNotBlank();
@@ -135,24 +88,94 @@ class RelaySurvivalTest {
         }
       }
       System.out.printf(
-          "%s killed: %d answers of status %s, then right ones%n",
-          victim, statuses.size(), new TreeSet<>(statuses));
-      awaitNothingHeld(demo, http);
+          "%s killed: %d answers of status %s, then right ones, %d ms after it was killed%n",
+          victim,
+          statuses.size(),
+          new TreeSet<>(statuses),
+          Duration.between(killed, Instant.now()).toMillis());
+      Duration _ = scene.awaitNothingHeld();
+    }
+  }
+
+  /** What came of exchanges. */
+  private static final class Tally {
+    final AtomicInteger begun = new AtomicInteger();
+    final AtomicInteger right = new AtomicInteger();
+    final AtomicInteger left = new AtomicInteger();
+    final AtomicLong residentKibWhenWarm = new AtomicLong();
+  }
+
+  private static void one(RelayScene scene, long seed, Tally tally) throws Exception {
+    Random random = new Random(seed);
+    String prompt = prompt(random);
+    if (random.nextInt(ONE_LEAVES_OF) == 0) {
+      scene.askAndLeave(prompt, Duration.ofMillis(random.nextInt(LONGEST_PATIENCE_MILLIS)));
+      tally.left.incrementAndGet();
+    } else {
+      scene.askAndCompare(prompt);
+      tally.right.incrementAndGet();
+    }
+  }
+
+  /** So many exchanges, {@link #AT_ONCE} at a time; then nothing may be held. */
+  private static Tally exchanges(RelayScene scene, int count) throws Exception {
+    Tally tally = new Tally();
+    try (ExecutorService clients = Executors.newVirtualThreadPerTaskExecutor()) {
+      List<Future<?>> running = new ArrayList<>();
+      for (int i = 0; i < AT_ONCE; i++) {
+        running.add(
+            clients.submit(() -> {
+              for (int n = tally.begun.incrementAndGet();
+                  n <= count;
+                  n = tally.begun.incrementAndGet()) {
+                one(scene, n, tally);
+                if (n == (int) (count * WARM)) {
+                  tally.residentKibWhenWarm.set(scene.residentKib(RelayScene.Who.AGENT));
+                }
+              }
+              return "over";
+            }));
+      }
+      for (Future<?> client : running) {
+        client.get();
+      }
+    }
+    assertThat(tally.right.get() + tally.left.get()).isEqualTo(count);
+    assertThat(tally.left.get()).isPositive();
+    return tally;
+  }
+
+  @Test
+  void someClientsLeave_theOthersAreAnsweredRightAndNothingIsHeld() throws Exception {
+    try (RelayScene scene = scene()) {
+      Tally _ = exchanges(scene, 100);
+
+      Duration _ = scene.awaitNothingHeld();
     }
   }
 
   @Test
   @Tag("soak")
   void twoThousandRelayedExchanges_areRightAndLeaveNothing() throws Exception {
-    Random random = new Random(12);
-    try (Demo demo = Demo.start(setup(), new PrintWriter(new StringWriter()));
-        HttpJson http = new HttpJson()) {
-      for (int i = 0; i < 2000; i++) {
-        String prompt = prompt(random);
-        assertThat(DemoRequest.text(ask(demo, http, prompt).body()))
-            .isEqualTo(expected(demo, http, prompt));
-      }
-      awaitNothingHeld(demo, http);
+    try (RelayScene scene = scene()) {
+      long pid = scene.pid(RelayScene.Who.AGENT);
+      Instant start = Instant.now();
+
+      Tally tally = exchanges(scene, 2000);
+
+      Duration took = Duration.between(start, Instant.now());
+      Duration nothing = scene.awaitNothingHeld();
+      long after = scene.residentKib(RelayScene.Who.AGENT);
+      System.out.printf(
+          "%d right, %d left, in %d s; nothing held %d ms later; the agent has %d KiB after half of them, %d KiB after all%n",
+          tally.right.get(),
+          tally.left.get(),
+          took.toSeconds(),
+          nothing.toMillis(),
+          tally.residentKibWhenWarm.get(),
+          after);
+      assertThat(scene.pid(RelayScene.Who.AGENT)).as("the agent lives").isEqualTo(pid);
+      assertThat((double) after).isLessThan(tally.residentKibWhenWarm.get() * (1 + FLAT));
     }
   }
 }

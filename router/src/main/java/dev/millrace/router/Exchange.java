@@ -615,7 +615,7 @@ final class Exchange {
   private void endHandOff(Service to, @Nullable Fault fault) {
     HandOff blocks = handOff;
     handOff = null;
-    dropCopy();
+    dropCopy(fault);
     if (blocks == null || !blocks.isOpen()) {
       return;
     }
@@ -639,11 +639,16 @@ final class Exchange {
   }
 
   /** Of a copy that a decode engine may be reading, its readers or its expiry are the end. */
-  private void dropCopy() {
+  private void dropCopy(@Nullable Fault fault) {
     Carried.Copy held = copy;
     copy = null;
-    if (held != null && sent == DecodeLeg.Sent.NOTHING) {
+    if (held == null) {
+      return;
+    }
+    if (sent == DecodeLeg.Sent.NOTHING) {
       lane.house.agents.drop(held);
+    } else if (fault instanceof Fault.Broken(Worker reader, _, _)) {
+      AbandonedCopy.watch(lane, held, reader);
     }
   }
 
@@ -656,11 +661,15 @@ final class Exchange {
             releasingWorker(to, blocks), api, to.client().model(), request.headers(), requestId));
   }
 
+  /** A decode worker that can tell the holder, which those that need a go-between cannot. */
   private Optional<Worker> releasingWorker(Service to, HandOff blocks) {
     Worker decoding = places.decodeWorker();
-    return decoding != null && !decoding.refusedSince(blocks.sinceNanos())
-        ? Optional.of(decoding)
-        : to.chooser().anyDecode(blame);
+    Optional<Worker> worker =
+        decoding != null && !decoding.refusedSince(blocks.sinceNanos())
+            ? Optional.of(decoding)
+            : to.chooser().anyDecode(blame);
+    return worker.filter(
+        each -> to.chooser().edges().between(blocks.holder(), each).way() == Way.ENGINE);
   }
 
   private static String shortened(String text) {

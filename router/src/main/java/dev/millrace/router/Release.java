@@ -1,6 +1,5 @@
 package dev.millrace.router;
 
-import dev.millrace.router.agents.Agent;
 import dev.millrace.router.agents.Agents;
 import dev.millrace.router.handoff.HandOff;
 import dev.millrace.router.handoff.Outcome;
@@ -22,14 +21,17 @@ import reactor.core.publisher.MonoSink;
  * <p>A KV agent tells the prefill engine, as a decode engine that has read the blocks does. Where
  * none reaches it there is another way, although vLLM has no request for it: when a decode engine
  * refuses a request that names blocks, it tells the prefill engine to free them. So a {@linkplain
- * RefusedRequest request} is sent that must be refused; the blocks are free 0.1 s later. Without
- * either they stay until their lease ends.
+ * RefusedRequest request} is sent that must be refused; the blocks are free 0.1 s later. Where
+ * neither can be had an agent may come back; else they stay until their lease ends.
  */
 final class Release {
   private static final Duration ANSWER_WITHIN = Duration.ofSeconds(5);
 
   /** A read that a decode engine has begun takes milliseconds; blocks are not freed under it. */
   private static final Duration AFTER_ABORT = Duration.ofMillis(500);
+
+  /** Agents are looked after once a second. */
+  private static final Duration LOOK_AGAIN = Duration.ofMillis(500);
 
   private final Lane lane;
   private final HandOff blocks;
@@ -60,40 +62,49 @@ final class Release {
   /** Sees to it that the blocks are freed, and ends the hand-off by what came of it. */
   static void of(Lane lane, HandOff blocks, When when, Request refusable) {
     Release release = new Release(lane, blocks, refusable);
+    Mono<Outcome> somehow =
+        Mono.defer(release::byAgent).switchIfEmpty(Mono.defer(release::byRequest));
     Mono<Outcome> outcome =
         switch (when) {
-          case NOW -> Mono.defer(release::byAgent);
-          case AFTER_ABORT ->
-              Mono.defer(release::byAgent).delaySubscription(AFTER_ABORT, lane.scheduler);
+          case NOW -> somehow;
+          case AFTER_ABORT -> somehow.delaySubscription(AFTER_ABORT, lane.scheduler);
         };
     outcome.subscribe(blocks::end, e -> blocks.end(new Outcome.Expired()));
   }
 
+  /** Empty if none could. */
   private Mono<Outcome> byAgent() {
     Agents agents = lane.house.agents;
-    Optional<Agent> agent = agents.reaching(blocks.pinned().host(), blocks.pinned().port());
-    if (agent.isEmpty()) {
-      return byRequest();
+    return agents
+        .reaching(blocks.pinned().host(), blocks.pinned().port())
+        .map(agent ->
+            Mono.<Outcome>create(sink ->
+                agents
+                    .release(agent, blocks.pinned())
+                    .onSuccess(freed -> sink.success(new Outcome.Released(Outcome.By.AGENT)))
+                    .onFailure(failure -> sink.success())))
+        .orElseGet(Mono::empty);
+  }
+
+  /** Nobody else can tell the prefill engine; an agent that is started again can. */
+  private Mono<Outcome> byAgentOnceItIsBack() {
+    if (lane.house.agents.all().isEmpty()) {
+      return Mono.just(new Outcome.Expired());
     }
-    return Mono.<Optional<Outcome>>create(sink ->
-            agents
-                .release(agent.get(), blocks.pinned())
-                .onSuccess(freed -> sink.success(released(Outcome.By.AGENT)))
-                .onFailure(failure -> sink.success(Optional.empty())))
-        .flatMap(outcome -> outcome.map(Mono::just).orElseGet(this::byRequest));
+    return Mono.delay(LOOK_AGAIN, lane.scheduler)
+        .flatMap(now -> byAgent())
+        .repeat(() -> blocks.isUsable(lane.now()))
+        .next()
+        .defaultIfEmpty(new Outcome.Expired());
   }
 
   private Buffer body() {
     return RefusedRequest.body(refusable.api(), refusable.model(), blocks.pinned().object());
   }
 
-  private static Optional<Outcome> released(Outcome.By by) {
-    return Optional.of(new Outcome.Released(by));
-  }
-
   private Mono<Outcome> byRequest() {
     if (refusable.worker().isEmpty()) {
-      return Mono.just(new Outcome.Expired());
+      return byAgentOnceItIsBack();
     }
     return Mono.<Outcome>create(sink ->
             new Refusal(sink, lane, refusable.worker().get())

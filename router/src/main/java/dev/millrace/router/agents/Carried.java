@@ -23,6 +23,7 @@ public record Carried(
    * @param agent who holds it
    * @param id names it there
    * @param of what it is a copy of
+   * @param reader the decode engine that was sent to it last
    */
-  public record Copy(Agent agent, String id, Pinned of) {}
+  public record Copy(Agent agent, String id, Pinned of, DecodeEngine reader) {}
 }

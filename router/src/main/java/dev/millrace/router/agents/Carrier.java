@@ -122,7 +122,7 @@ public final class Carrier {
         new Carried(
             merged(done.getParameters()),
             words(done.getWay()),
-            Optional.of(new Carried.Copy(agent, done.getCopyId(), blocks)),
+            Optional.of(new Carried.Copy(agent, done.getCopyId(), blocks, reader)),
             done.getBytes(),
             Duration.of(done.getSteps().getTotalMicros(), ChronoUnit.MICROS)));
   }

@@ -15,6 +15,7 @@ import io.vertx.core.Context;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
+import java.net.ConnectException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -225,6 +226,9 @@ public final class Watch {
         .look(one.worker)
         .onComplete(asked -> {
           one.asking = false;
+          if (asked.cause() instanceof ConnectException) {
+            one.worker.refusedAt(nanoClock.getAsLong());
+          }
           if (one.askAgain) {
             one.askAgain = false;
             ask(one);
