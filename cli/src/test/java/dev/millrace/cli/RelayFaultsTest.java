@@ -289,6 +289,10 @@ class RelayFaultsTest {
 
       assertThat(outcome(answer)).isEqualTo("503 `blocks_not_brought`");
       assertThat(answer.body().encode()).contains("memory.serving");
+      assertThat(scene.admin("/metrics"))
+          .contains("millrace_carriages_failed_total{reason=\"memory_full\",way=\"relay\"} ")
+          .contains("millrace_carriage_seconds_count{way=\"relayed-staged\"} ")
+          .contains("millrace_carriage_bytes_total{way=\"relayed-staged\"} ");
       Duration answered = Duration.between(asked, Instant.now());
       Duration nothing = scene.awaitNothingHeld();
       scene.askAndCompare(RelayScene.prompt(random, PROMPT_CHARACTERS));

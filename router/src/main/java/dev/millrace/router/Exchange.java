@@ -362,7 +362,8 @@ final class Exchange {
               underWay
                   .outcome()
                   .onSuccess(carried -> sink.success(Mono.defer(() -> broughtBy(to, carried))))
-                  .onFailure(failure -> sink.success(Mono.defer(() -> notBrought(to, failure))));
+                  .onFailure(
+                      failure -> sink.success(Mono.defer(() -> notBrought(to, way, failure))));
             })
         .flatMap(next -> next);
   }
@@ -373,6 +374,7 @@ final class Exchange {
 
   private Mono<Ending> broughtBy(Service to, Carried carried) {
     waterfall.carried(carried.how(), carried.bytes(), carried.took());
+    lane.house.carriages.brought(carried.how(), carried.bytes(), carried.took());
     carried
         .copy()
         .ifPresent(made -> {
@@ -385,8 +387,10 @@ final class Exchange {
     return decodeLeg(to, to.client().decodeBody(carried.parameters()));
   }
 
-  private Mono<Ending> notBrought(Service to, Throwable failure) {
+  private Mono<Ending> notBrought(Service to, Way way, Throwable failure) {
     waterfall.ended(Part.HAND_OFF, lane.now());
+    lane.house.carriages.failed(
+        way.toString(), failure instanceof NotCarried known ? known.reason() : "unknown");
     Worker reader = Objects.requireNonNull(places.decodeWorker(), "no place on a decode worker");
     Fault fault = new Fault.NotBrought(reader, String.valueOf(failure.getMessage()));
     if (edge != null) {

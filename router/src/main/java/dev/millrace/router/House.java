@@ -8,6 +8,7 @@ import dev.millrace.router.edges.Watch;
 import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.pools.EvidenceCollector;
 import dev.millrace.router.pools.Workers;
+import dev.millrace.router.telemetry.Carriages;
 import dev.millrace.router.telemetry.Gauges;
 import dev.millrace.router.telemetry.RecentExchanges;
 import java.util.HashMap;
@@ -23,6 +24,7 @@ final class House {
   final LongSupplier nanoClock;
   final Workers workers;
   final Gauges gauges = new Gauges();
+  final Carriages carriages = new Carriages();
   final Ledger ledger;
   final RecentExchanges recent = new RecentExchanges(KEPT_EXCHANGES);
   final Agents agents;

@@ -250,6 +250,7 @@ public final class Router {
               built.watch,
               built.ledger,
               built.gauges,
+              built.carriages,
               built.recent);
       return vertx
           .createHttpServer()

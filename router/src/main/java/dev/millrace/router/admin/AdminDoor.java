@@ -7,6 +7,7 @@ import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
+import dev.millrace.router.telemetry.Carriages;
 import dev.millrace.router.telemetry.Gauges;
 import dev.millrace.router.telemetry.RecentExchanges;
 import dev.millrace.router.telemetry.Waterfall;
@@ -22,6 +23,7 @@ import java.util.function.LongSupplier;
 /** The operators' paths. */
 public final class AdminDoor {
   private static final String REQUESTS = "/pd/requests/";
+  private static final String PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
 
   private final LongSupplier nanoClock;
   private final Workers workers;
@@ -29,6 +31,7 @@ public final class AdminDoor {
   private final Watch watch;
   private final Ledger ledger;
   private final Gauges gauges;
+  private final Carriages carriages;
   private final RecentExchanges recent;
 
   /** Shows these. */
@@ -39,6 +42,7 @@ public final class AdminDoor {
       Watch watch,
       Ledger ledger,
       Gauges gauges,
+      Carriages carriages,
       RecentExchanges recent) {
     this.nanoClock = nanoClock;
     this.workers = workers;
@@ -46,6 +50,7 @@ public final class AdminDoor {
     this.watch = watch;
     this.ledger = ledger;
     this.gauges = gauges;
+    this.carriages = carriages;
     this.recent = recent;
   }
 
@@ -64,6 +69,11 @@ public final class AdminDoor {
       switch (path) {
         case "/livez" -> answer(request, new JsonObject().put("status", "alive"));
         case "/readyz" -> answer(request, new JsonObject().put("status", "ready"));
+        case "/metrics" ->
+            request
+                .response()
+                .putHeader(HttpHeaders.CONTENT_TYPE, PROMETHEUS)
+                .end(carriages.text());
         case "/pd/workers" -> answer(request, WorkersPage.of(workers, gauges, ledger));
         case "/pd/matrix" -> answer(request, MatrixPage.of(watch, nanoClock.getAsLong()));
         case "/pd/agents" -> answer(request, AgentsPage.of(agents));

@@ -17,6 +17,7 @@ import io.vertx.core.Future;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
+import io.vertx.grpc.common.GrpcStatus;
 import java.time.Duration;
 import java.time.temporal.ChronoUnit;
 import java.util.List;
@@ -75,20 +76,22 @@ public final class Carrier {
     if (failure instanceof NotCarried known) {
       return known;
     }
-    boolean agents =
-        !(failure instanceof AgentCallFailed call)
-            || switch (call.status()) {
-              case INVALID_ARGUMENT, FAILED_PRECONDITION, PERMISSION_DENIED, DATA_LOSS -> false;
-              default -> true;
-            };
+    GrpcStatus status =
+        failure instanceof AgentCallFailed call ? call.status() : GrpcStatus.UNKNOWN;
+    NotCarried.Blamed blamed =
+        switch (status) {
+          case INVALID_ARGUMENT, FAILED_PRECONDITION, PERMISSION_DENIED, DATA_LOSS ->
+              NotCarried.Blamed.EDGE;
+          default -> NotCarried.Blamed.AGENT;
+        };
     return notCarried(
-        agents ? NotCarried.Blamed.AGENT : NotCarried.Blamed.EDGE,
-        String.valueOf(failure.getMessage()));
+        blamed, status.name().toLowerCase(Locale.ROOT), String.valueOf(failure.getMessage()));
   }
 
-  private NotCarried notCarried(NotCarried.Blamed blamed, String why) {
+  private NotCarried notCarried(NotCarried.Blamed blamed, String reason, String why) {
     return new NotCarried(
         blamed,
+        reason,
         "%s could not bring the blocks of %s to %s: %s"
             .formatted(agent, blocks.sideChannel(), reader, why));
   }
@@ -115,7 +118,8 @@ public final class Carrier {
                 NotCarried.Blamed.AGENT;
             default -> NotCarried.Blamed.EDGE;
           };
-      return Future.failedFuture(notCarried(blamed, failed.getMessage()));
+      String reason = word(failed.getReason().name(), "REASON_");
+      return Future.failedFuture(notCarried(blamed, reason, failed.getMessage()));
     }
     RelayReply.Done done = reply.getDone();
     return Future.succeededFuture(
@@ -128,7 +132,11 @@ public final class Carrier {
   }
 
   private static String words(Way way) {
-    return way.name().substring("WAY_".length()).toLowerCase(Locale.ROOT).replace('_', '-');
+    return word(way.name(), "WAY_").replace('_', '-');
+  }
+
+  private static String word(String name, String prefix) {
+    return name.substring(name.startsWith(prefix) ? prefix.length() : 0).toLowerCase(Locale.ROOT);
   }
 
   /** What the prefill worker said, but for what the agent says otherwise. */

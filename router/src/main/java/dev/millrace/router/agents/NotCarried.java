@@ -13,19 +13,26 @@ public final class NotCarried extends RuntimeException {
   }
 
   private final Blamed blamed;
+  private final String reason;
 
-  NotCarried(Blamed blamed, String message) {
+  NotCarried(Blamed blamed, String reason, String message) {
     super(message, null, false, false);
     this.blamed = blamed;
+    this.reason = reason;
   }
 
   /** No agent could be asked. */
   public static NotCarried byNobody(String why) {
-    return new NotCarried(Blamed.AGENT, why);
+    return new NotCarried(Blamed.AGENT, "no_agent", why);
   }
 
   /** Whose fault it is. */
   public Blamed blamed() {
     return blamed;
+  }
+
+  /** In a word, for counting: an agent's reason, or how the call of it ended. */
+  public String reason() {
+    return reason;
   }
 }
