@@ -114,7 +114,7 @@ final class Demo implements AutoCloseable {
     List<WorkerAddress> workers =
         engines.stream()
             .map(engine ->
-                new WorkerAddress(engine.uri(), Optional.of(engine.sideChannel()), declared))
+                WorkerAddress.of(engine.uri(), Optional.of(engine.sideChannel()), declared))
             .toList();
     EngineKind kind = setup.hasGoBetween() ? EngineKind.VLLM : EngineKind.MILLRACE_SIM;
     return Pool.of(name, role, DemoSetup.MODEL, kind, workers);

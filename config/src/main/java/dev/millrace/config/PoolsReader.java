@@ -82,7 +82,7 @@ final class PoolsReader {
         pool.require("engine", "vllm or millrace-sim")
             .flatMap(value -> value.choice(EngineKind.values()));
     List<WorkerAddress> workers = new ArrayList<>();
-    pool.require("workers", "a list of {url, side-channel}")
+    pool.require("workers", "a list of {url, side-channel, data-parallel-size}")
         .flatMap(Field::items)
         .orElse(List.of())
         .forEach(item -> worker(item, model).ifPresent(workers::add));
@@ -110,6 +110,11 @@ final class PoolsReader {
     Section worker = section.get();
     Optional<Field> url = worker.require("url", "such as http://10.0.0.4:8000");
     Optional<Field> sideChannel = worker.find("side-channel");
+    int dataParallel =
+        worker
+            .find("data-parallel-size")
+            .flatMap(size -> size.integer(1, WorkerAddress.MOST_DATA_PARALLEL))
+            .orElse(1);
     Declared declared = DeclaredReader.read(worker);
     worker.refuseOtherKeys();
     Optional<URI> address = url.flatMap(Field::workerUrl);
@@ -117,12 +122,21 @@ final class PoolsReader {
     if (address.isEmpty()) {
       return Optional.empty();
     }
-    WorkerAddress read = new WorkerAddress(address.get(), channel, declared);
+    if (channel.isPresent() && channel.get().port() + dataParallel - 1 > 65535) {
+      sideChannel
+          .get()
+          .complain(
+              "its port and the %d after it, for the other data-parallel ranks, go beyond 65535"
+                  .formatted(dataParallel - 1));
+      return Optional.empty();
+    }
+    WorkerAddress read = new WorkerAddress(address.get(), channel, dataParallel, declared);
     // Pools of different models may share workers, as those of LoRA adapters do.
     String scope = model.orElse("") + " ";
     boolean isNew = isFirst(scope + read.url(), url.get(), read.url().toString());
-    if (channel.isPresent()) {
-      isNew &= isFirst(scope + channel.get(), sideChannel.get(), channel.get().toString());
+    for (int rank = 0; rank < dataParallel && isNew && channel.isPresent(); rank++) {
+      HostPort ofRank = read.sideChannel(rank).get();
+      isNew = isFirst(scope + ofRank, sideChannel.get(), ofRank.toString());
     }
     return isNew ? Optional.of(read) : Optional.empty();
   }

@@ -9,10 +9,21 @@ import java.util.Optional;
  *
  * @param url where it answers HTTP: scheme, host and optional port, nothing after them
  * @param sideChannel where its connector answers handshakes; empty when nobody needs to ask
+ * @param dataParallel engines behind the address, of which a request picks one by {@code
+ *     X-data-parallel-rank}; each has a side channel of its own, on the ports from {@link
+ *     #sideChannel} on (vLLM, {@code --data-parallel-size})
  * @param declared what the operator says of this one; the rest is as in its pool
  */
-public record WorkerAddress(URI url, Optional<HostPort> sideChannel, Declared declared) {
+public record WorkerAddress(
+    URI url, Optional<HostPort> sideChannel, int dataParallel, Declared declared) {
+  /** Most engines behind one address. */
+  public static final int MOST_DATA_PARALLEL = 1024;
+
   public WorkerAddress {
+    if (dataParallel < 1 || dataParallel > MOST_DATA_PARALLEL) {
+      throw new IllegalArgumentException(
+          "dataParallel=%d (1 to %d)".formatted(dataParallel, MOST_DATA_PARALLEL));
+    }
     Optional<String> fault = faultOf(url);
     if (fault.isPresent()) {
       throw new IllegalArgumentException("worker url: \"%s\" %s".formatted(url, fault.get()));
@@ -22,12 +33,22 @@ public record WorkerAddress(URI url, Optional<HostPort> sideChannel, Declared de
 
   /** A worker whose side channel nobody needs to know. */
   public static WorkerAddress of(URI url) {
-    return new WorkerAddress(url, Optional.empty(), Declared.nothing());
+    return new WorkerAddress(url, Optional.empty(), 1, Declared.nothing());
   }
 
   /** A worker with a side channel. */
   public static WorkerAddress of(URI url, HostPort sideChannel) {
-    return new WorkerAddress(url, Optional.of(sideChannel), Declared.nothing());
+    return new WorkerAddress(url, Optional.of(sideChannel), 1, Declared.nothing());
+  }
+
+  /** One engine with what the operator says of it. */
+  public static WorkerAddress of(URI url, Optional<HostPort> sideChannel, Declared declared) {
+    return new WorkerAddress(url, sideChannel, 1, declared);
+  }
+
+  /** The side channel of one of its data-parallel ranks. */
+  public Optional<HostPort> sideChannel(int rank) {
+    return sideChannel.map(first -> new HostPort(first.host(), first.port() + rank));
   }
 
   /** The port of {@link #url}, the scheme's own where it names none. */

@@ -128,7 +128,7 @@ final class LedgerTest {
           }
         });
     Declared declared = Declared.nothing().with(Fact.LEASE, lease, "the test");
-    stage.open(new WorkerAddress(p.uri(), Optional.empty(), declared), d.url(), agent(p).address());
+    stage.open(WorkerAddress.of(p.uri(), Optional.empty(), declared), d.url(), agent(p).address());
     Stage.await("the agent answers", () -> admin("/pd/agents").contains("\"state\":\"up\""));
     RawClient client = stage.raw().send(RawClient.post(COMPLETIONS, body(false)));
     Stage.await("P holds the blocks", () -> p.stats().heldBlocks() > 0);

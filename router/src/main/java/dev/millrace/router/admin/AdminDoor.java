@@ -99,7 +99,7 @@ public final class AdminDoor {
   /** Every worker with this URL: one may be of several pools. */
   private void drain(HttpServerRequest request, boolean out) {
     String url = String.valueOf(request.getParam("worker"));
-    List<Worker> named = workers.all().filter(worker -> worker.url().equals(url)).toList();
+    List<Worker> named = workers.all().filter(worker -> worker.isNamed(url)).toList();
     if (named.isEmpty()) {
       refuse(
           request,

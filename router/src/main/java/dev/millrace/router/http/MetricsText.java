@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Predicate;
 
 /**
  * A page of metrics in Prometheus' text format. Read line by line as it is asked for: such a page
@@ -13,6 +14,7 @@ import java.util.Optional;
 public final class MetricsText {
   private final byte[] text;
   private final int length;
+  private final Predicate<Sample> passing;
 
   /**
    * One sample.
@@ -36,8 +38,19 @@ public final class MetricsText {
 
   /** The bytes {@code [0, length)} of a page. */
   public MetricsText(byte[] text, int length) {
+    this(text, length, sample -> true);
+  }
+
+  private MetricsText(byte[] text, int length, Predicate<Sample> passing) {
     this.text = text;
     this.length = length;
+    this.passing = passing;
+  }
+
+  /** Only the samples that have no such label, or this value of it. */
+  public MetricsText where(String label, String value) {
+    return new MetricsText(
+        text, length, sample -> sample.label(label).map(value::equals).orElse(true));
   }
 
   /** All samples of a name, in the order of the page. */
@@ -50,7 +63,10 @@ public final class MetricsText {
         to++;
       }
       if (isSample(from, to, wanted)) {
-        found.add(sample(from + wanted.length, to));
+        Sample sample = sample(from + wanted.length, to);
+        if (passing.test(sample)) {
+          found.add(sample);
+        }
       }
       from = to + 1;
     }

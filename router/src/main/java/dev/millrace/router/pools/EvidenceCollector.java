@@ -60,7 +60,7 @@ public final class EvidenceCollector {
     client
         .request(metrics)
         .compose(request -> request.send())
-        .compose(this::counters)
+        .compose(response -> counters(worker, response))
         .timeout(ANSWER_WITHIN.toMillis(), TimeUnit.MILLISECONDS)
         .onComplete(counters -> {
           worker.evidence().lookEnded(counters.succeeded() ? counters.result() : null);
@@ -73,14 +73,17 @@ public final class EvidenceCollector {
     legEnded(worker);
   }
 
-  private Future<TransferEvidence.@Nullable Counters> counters(HttpClientResponse response) {
+  private static Future<TransferEvidence.@Nullable Counters> counters(
+      Worker worker, HttpClientResponse response) {
     return Body.collect(response, MOST_METRICS_BYTES)
-        .map(body -> response.statusCode() == 200 ? countersIn(body.bytes(), body.length()) : null);
+        .map(body ->
+            response.statusCode() == 200
+                ? countersIn(worker.ownIn(new MetricsText(body.bytes(), body.length())))
+                : null);
   }
 
   /** The sums over all label sets, or null if there are none. */
-  static TransferEvidence.@Nullable Counters countersIn(byte[] text, int length) {
-    MetricsText page = new MetricsText(text, length);
+  static TransferEvidence.@Nullable Counters countersIn(MetricsText page) {
     Optional<Double> bytes = page.sum(BYTES);
     return bytes.isEmpty()
         ? null

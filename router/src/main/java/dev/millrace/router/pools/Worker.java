@@ -7,6 +7,7 @@ import dev.millrace.config.Pool;
 import dev.millrace.config.Role;
 import dev.millrace.config.WorkerAddress;
 import dev.millrace.router.http.Api;
+import dev.millrace.router.http.MetricsText;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.RequestOptions;
 import io.vertx.core.net.SocketAddress;
@@ -15,11 +16,21 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
 
-/** One engine of a pool, with what is open on it. Shared by all event loops. */
+/**
+ * One engine of a pool, with what is open on it. Shared by all event loops.
+ *
+ * <p>Of several data-parallel ranks behind one address each is a worker: it has its own cache, its
+ * own id in hand-offs and its own side channel (vLLM 0.32.0, {@code NixlConnector}). Requests to it
+ * name its rank in {@code X-data-parallel-rank}.
+ */
 public final class Worker {
+  /** Selects an engine behind an address (vLLM 0.32.0, {@code OpenAIServing}). */
+  private static final String RANK_HEADER = "X-data-parallel-rank";
+
   private final Pool pool;
   private final Declared declared;
   private final WorkerAddress address;
+  private final int rank;
   private final String url;
   private final RequestOptions chat;
   private final RequestOptions completions;
@@ -34,13 +45,14 @@ public final class Worker {
   private final TransferEvidence evidence = new TransferEvidence();
   private volatile boolean draining;
 
-  /** A worker of a pool. */
-  public Worker(Pool pool, WorkerAddress address) {
+  /** A worker of a pool: one of the data-parallel ranks behind an address, from 0 on. */
+  public Worker(Pool pool, WorkerAddress address, int rank) {
     this.pool = pool;
     this.declared = pool.declaredOf(address);
     this.lease = Lease.of(declared);
     this.address = address;
-    this.url = address.url().toString();
+    this.rank = rank;
+    this.url = address.url() + (address.dataParallel() == 1 ? "" : "#dp" + rank);
     this.chat = options(HttpMethod.POST, Api.CHAT_COMPLETIONS.path());
     this.completions = options(HttpMethod.POST, Api.COMPLETIONS.path());
   }
@@ -77,10 +89,28 @@ public final class Worker {
 
   /** Where the table says that its connector answers handshakes. */
   public Optional<HostPort> sideChannel() {
-    return address.sideChannel();
+    return address.sideChannel(rank);
   }
 
-  /** Where it answers, which is also its name. */
+  /** Number of engines behind its address. */
+  public int dataParallel() {
+    return address.dataParallel();
+  }
+
+  /** Its number among them. */
+  public int rank() {
+    return rank;
+  }
+
+  /** Whether it is meant by a name: its own, or the address that it shares with other ranks. */
+  public boolean isNamed(String name) {
+    return url.equals(name) || address.url().toString().equals(name);
+  }
+
+  /**
+   * Where it answers, which is also its name. One of several data-parallel ranks behind an address
+   * has {@code #dp} and its number after it.
+   */
   public String url() {
     return url;
   }
@@ -96,18 +126,27 @@ public final class Worker {
   /** A request for another path of this worker. */
   public RequestOptions options(HttpMethod method, String path) {
     String host = host();
-    return new RequestOptions()
-        .setMethod(method)
-        .setServer(SocketAddress.inetSocketAddress(address.port(), host))
-        .setHost(host)
-        .setPort(address.port())
-        .setSsl("https".equals(address.url().getScheme()))
-        .setURI(path);
+    RequestOptions options =
+        new RequestOptions()
+            .setMethod(method)
+            .setServer(SocketAddress.inetSocketAddress(address.port(), host))
+            .setHost(host)
+            .setPort(address.port())
+            .setSsl("https".equals(address.url().getScheme()))
+            .setURI(path);
+    return address.dataParallel() == 1
+        ? options
+        : options.putHeader(RANK_HEADER, String.valueOf(rank));
   }
 
   /** URIs keep the brackets of an IPv6 address, sockets want it without. */
   private static String bare(String host) {
     return host.startsWith("[") ? host.substring(1, host.length() - 1) : host;
+  }
+
+  /** Its own of the metrics that its address shows for all ranks. */
+  public MetricsText ownIn(MetricsText page) {
+    return address.dataParallel() == 1 ? page : page.where("engine", String.valueOf(rank));
   }
 
   /** Counts a leg that begins. */
@@ -162,8 +201,7 @@ public final class Worker {
    * the engine says itself has to do.
    */
   public boolean ownsSideChannel(String host, int port) {
-    return address
-        .sideChannel()
+    return sideChannel()
         .map(listed -> listed.host().equals(host) && listed.port() == port)
         .orElse(true);
   }

@@ -3,9 +3,11 @@ package dev.millrace.router.pools;
 import dev.millrace.config.Pool;
 import dev.millrace.config.Role;
 import dev.millrace.config.RoutingTable;
+import dev.millrace.config.WorkerAddress;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /** All workers of a routing table, by pool. */
@@ -18,7 +20,12 @@ public final class Workers {
   }
 
   private static List<Worker> of(Pool pool) {
-    return pool.workers().stream().map(address -> new Worker(pool, address)).toList();
+    return pool.workers().stream().flatMap(address -> ranks(pool, address)).toList();
+  }
+
+  private static Stream<Worker> ranks(Pool pool, WorkerAddress address) {
+    return IntStream.range(0, address.dataParallel())
+        .mapToObj(rank -> new Worker(pool, address, rank));
   }
 
   /** The workers of a pool, in the table's order. */

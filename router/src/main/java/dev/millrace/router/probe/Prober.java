@@ -31,6 +31,8 @@ import java.util.function.BiConsumer;
 public final class Prober {
   private static final Duration ANSWER_WITHIN = Duration.ofSeconds(2);
 
+  private static final String CACHE_CONFIG = "vllm:cache_config_info";
+
   private static final RankId FIRST_RANK = new RankId(0, 0);
 
   private final Context context;
@@ -69,8 +71,21 @@ public final class Prober {
                     models(worker, draft),
                     metrics(worker, draft),
                     prompt(worker, draft))
-                .transform(asked -> sideChannel(worker, draft)))
+                .transform(asked -> allRanksListed(worker, draft))
+                .compose(listed -> sideChannel(worker, draft)))
         .map(done -> draft.sighting());
+  }
+
+  /**
+   * Requests that name no rank go to any of them, so an address with more engines than listed would
+   * look like one that is restarted all the time. vLLM has one cache configuration for each.
+   */
+  private static Future<Void> allRanksListed(Worker worker, Draft draft) {
+    return draft.engines == 0 || draft.engines == worker.dataParallel()
+        ? Future.succeededFuture()
+        : Future.failedFuture(
+            "its /metrics show %d data-parallel ranks, its pool lists %d; set data-parallel-size: %d"
+                .formatted(draft.engines, worker.dataParallel(), draft.engines));
   }
 
   /** When a worker's process began, which tells whether it is still the same. */
@@ -91,6 +106,7 @@ public final class Prober {
     List<ServedModel> models = List.of();
     Optional<CacheConfig> cache = Optional.empty();
     Optional<Double> startSeconds = Optional.empty();
+    int engines;
     Optional<Told> told = Optional.empty();
     Optional<Rank> handshake = Optional.empty();
     final List<String> gaps = new ArrayList<>();
@@ -134,10 +150,11 @@ public final class Prober {
         answer -> {
           MetricsText page = new MetricsText(answer.body().bytes(), answer.body().length());
           draft.startSeconds = page.sum("process_start_time_seconds");
+          draft.engines = page.samples(CACHE_CONFIG).size();
           draft.cache =
-              page.samples("vllm:cache_config_info").stream().findFirst().map(Prober::cache);
+              worker.ownIn(page).samples(CACHE_CONFIG).stream().findFirst().map(Prober::cache);
           if (draft.cache.isEmpty()) {
-            draft.gaps.add("/metrics has no vllm:cache_config_info");
+            draft.gaps.add("/metrics has no " + CACHE_CONFIG);
           }
         });
   }

@@ -58,6 +58,9 @@ public final class Profiles {
           profile.declare(Fact.SIDE_CHANNEL_HOST, address.host(), TABLE);
           profile.declare(Fact.SIDE_CHANNEL_PORT, address.port(), TABLE);
         });
+    if (worker.dataParallel() > 1) {
+      profile.declare(Fact.DATA_PARALLEL_RANK, worker.rank(), TABLE);
+    }
     worker.declared().into(profile);
     return profile;
   }
