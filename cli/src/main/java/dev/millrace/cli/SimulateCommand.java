@@ -50,6 +50,14 @@ final class SimulateCommand implements Callable<Integer> {
       description = "Port of the handshake listener, 0 for any free one.")
   private int sideChannelPort;
 
+  @Option(
+      names = "--data-parallel-size",
+      paramLabel = "N",
+      description =
+          "Engines behind the HTTP port, which requests pick by X-data-parallel-rank; each has its"
+              + " own cache, and the side channel on the port after that of the one before it.")
+  private int dataParallel = 1;
+
   @Option(names = "--tp", paramLabel = "N", description = "Tensor-parallel size.")
   private int tensorParallel = 1;
 
@@ -142,7 +150,8 @@ final class SimulateCommand implements Callable<Integer> {
     if (plain) {
       return ", plain";
     }
-    String sideChannel = ", side channel %s:%d".formatted(host, engine.sideChannelPort());
+    String ranks = dataParallel == 1 ? "" : ", %d data-parallel ranks".formatted(dataParallel);
+    String sideChannel = "%s, side channel %s:%d".formatted(ranks, host, engine.sideChannelPort());
     return engine
         .nativeTransfers()
         .map(library -> sideChannel + ", " + library.library())
@@ -164,6 +173,7 @@ final class SimulateCommand implements Callable<Integer> {
               .host(host)
               .port(inRange("--port", port))
               .sideChannelPort(inRange("--side-channel-port", sideChannelPort))
+              .dataParallel(dataParallel)
               .timing(new Timing(prefillTokensPerSecond, Duration.ofMillis(interTokenMillis)))
               .transport(transport.engineTransport())
               .plain(plain);

@@ -71,6 +71,14 @@ final class VllmOptions {
   private @Nullable Boolean hybridCachesOff;
 
   @Option(
+      names = "--enable-prefix-caching",
+      negatable = true,
+      defaultValue = "true",
+      fallbackValue = "true",
+      description = "Whether prompts' blocks are kept for later prompts; they are by default.")
+  private boolean prefixCaching;
+
+  @Option(
       names = "--speculative",
       paramLabel = "METHOD:MODEL",
       description = "A draft model that is hashed, such as eagle3:org/draft.")
@@ -118,6 +126,7 @@ final class VllmOptions {
         .geometry(inEffect(geometry, release))
         .dtype(model.vllmName())
         .cacheDtype(cacheDtype)
+        .prefixCaching(prefixCaching)
         .pairing(
             pairing == Pairing.VLLM && isUnhashed(connector) ? Pairing.VLLM_UNHASHED : pairing);
     if (modelPath != null) {

@@ -195,7 +195,7 @@ class CheckCommandTest {
           TP 1 to 2 | dense | --tp=1 | --tp=2 | - | -
           TP 4 to 2 | dense | --tp=4 | --tp=2 | - | -
           TP 2 to 4 with two KV heads | two heads | --tp=2 | --tp=4 | - | -
-          a sliding window, TP 2 to 4 | window | --tp=2 | --tp=4 | - | -
+          block 16 to 64 without D's prefix cache | dense | --block-size=16 | --block-size=64 --no-enable-prefix-caching | - | -
           MLA, TP 4 to 1 | latent | --tp=4 | --tp=1 | - | -
           MLA, TP 1 to 4 | latent | --tp=1 | --tp=4 | - | -
           cross-layer blocks on both sides | dense | --connector-version=4 --layout=cross-layer | --connector-version=4 --layout=cross-layer | - | -

@@ -3,9 +3,11 @@ package dev.millrace.router;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.config.CanaryRule;
+import dev.millrace.config.Declared;
 import dev.millrace.config.OnMismatch;
 import dev.millrace.config.Pairing;
 import dev.millrace.config.Route;
+import dev.millrace.config.WorkerAddress;
 import dev.millrace.layout.ElementType;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.Layout;
@@ -23,6 +25,7 @@ import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpResponse;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
@@ -294,6 +297,53 @@ final class EdgesTest {
     }
     assertThat(failedAgain).isLessThanOrEqualTo(3);
     assertThat(edge(p1, d1).getLong("hand_offs")).isGreaterThan(before);
+  }
+
+  private static WorkerAddress twoRanks(SimulatedEngine engine) {
+    return new WorkerAddress(engine.uri(), Optional.empty(), 2, Declared.nothing());
+  }
+
+  /** One rank of a prefill engine cannot be read from; the other one behind its URL can. */
+  @Test
+  void edges_ofDataParallelRanks_breakOneByOne() throws Exception {
+    SimulatedEngine p = engine(EngineRole.PREFILL, 1, 16, c -> c.dataParallel(2));
+    SimulatedEngine d = engine(EngineRole.DECODE, 1, 16, c -> c.dataParallel(2));
+    stage.open(
+        twoRanks(p),
+        twoRanks(d),
+        route -> probing().apply(route).withRetries(new dev.millrace.config.Retries(0, 0)));
+    awaitSettled();
+    for (int i = 0; i < 12; i++) {
+      assertThat(ask().statusCode()).isEqualTo(200);
+    }
+    for (int rank = 0; rank < 2; rank++) {
+      assertThat(p.stats(rank).prefillTokensComputed()).as("P rank " + rank).isPositive();
+      assertThat(d.stats(rank).promptTokensByExternalTransfer()).as("D rank " + rank).isPositive();
+    }
+
+    d.misbehave(new Misbehaviour.CannotReadFrom(p.engineIds().get(1)));
+    int failed = 0;
+    for (int i = 0; i < 40; i++) {
+      failed += ask().statusCode() == 200 ? 0 : 1;
+    }
+
+    assertThat(failed).as("three for each of two edges").isEqualTo(6);
+    for (int i = 0; i < 4; i++) {
+      JsonObject edge = edge(i);
+      assertThat(edge.getString("state"))
+          .as(edge.encode())
+          .isEqualTo(edge.getString("prefill").endsWith("#dp1") ? "broken" : "usable");
+    }
+  }
+
+  @Test
+  void anAddress_withMoreRanksThanListed_isNotUsed() throws Exception {
+    SimulatedEngine p = engine(EngineRole.PREFILL, 1, 16, c -> c.dataParallel(3));
+    SimulatedEngine d = decode(1, 16);
+    stage.open(twoRanks(p), WorkerAddress.of(d.uri()), probing());
+    awaitSettled();
+    assertThat(edge(0).encode()).contains("set data-parallel-size: 3");
+    assertThat(ask().statusCode()).isEqualTo(503);
   }
 
   /** What is said of the transfer of a prompt that nobody has seen. */

@@ -123,13 +123,27 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
     return open(p, List.of(decode), UnaryOperator.identity(), listen, List.of(agents));
   }
 
+  /** Opens a router before two workers, of which the table says something. */
+  Router open(WorkerAddress prefill, WorkerAddress decode, UnaryOperator<Route> tuned) {
+    return open(
+        Pool.of("p", Role.PREFILL, MODEL, EngineKind.MILLRACE_SIM, List.of(prefill)),
+        Pool.of("d", Role.DECODE, MODEL, EngineKind.MILLRACE_SIM, List.of(decode)),
+        tuned,
+        Listen.defaults().withPort(0).withEventLoops(1),
+        List.of());
+  }
+
   private Router open(
       Pool p,
       List<URI> decode,
       UnaryOperator<Route> tuned,
       Listen listen,
       List<AgentAddress> agents) {
-    Pool d = pool("d", Role.DECODE, decode);
+    return open(p, pool("d", Role.DECODE, decode), tuned, listen, agents);
+  }
+
+  private Router open(
+      Pool p, Pool d, UnaryOperator<Route> tuned, Listen listen, List<AgentAddress> agents) {
     Route route =
         tuned.apply(
             Route.of(

@@ -22,7 +22,9 @@ import java.util.Optional;
  * @param geometry shape, tensor parallelism, block size, layout and number of blocks
  * @param host address to listen on, also told to decode engines
  * @param port HTTP port, 0 for any free one
- * @param sideChannelPort port of the handshake listener, 0 for any free one
+ * @param sideChannelPort port of the handshake listener, 0 for any free one; that of the first of
+ *     several data-parallel ranks, the others have those after it
+ * @param dataParallel engines behind the HTTP port, each with a cache and a connector of its own
  * @param release of vLLM that it plays
  * @param pairing from which prefill engines it loads
  * @param loadFailure what becomes of a prompt whose blocks cannot be loaded
@@ -36,6 +38,7 @@ import java.util.Optional;
  * @param maxWaiting most generations that wait; more are refused with 503
  * @param defaultChatTokens length of a chat answer whose request sets no limit; vLLM would go on to
  *     an end token, which the simulated model does not have
+ * @param prefixCaching whether prompts' blocks are kept for later prompts
  * @param plain whether to answer canned tokens as fast as possible, without any KV cache
  * @param clock for leases and timestamps
  */
@@ -46,6 +49,7 @@ public record EngineConfig(
     String host,
     int port,
     int sideChannelPort,
+    int dataParallel,
     VllmRelease release,
     Pairing pairing,
     LoadFailure loadFailure,
@@ -58,6 +62,7 @@ public record EngineConfig(
     int maxRunning,
     int maxWaiting,
     int defaultChatTokens,
+    boolean prefixCaching,
     boolean plain,
     Clock clock) {
 
@@ -69,6 +74,16 @@ public record EngineConfig(
     if (port < 0 || port > 65535 || sideChannelPort < 0 || sideChannelPort > 65535) {
       throw new IllegalArgumentException(
           "port=%d, sideChannelPort=%d (each 0 to 65535)".formatted(port, sideChannelPort));
+    }
+    if (dataParallel < 1 || (plain && dataParallel > 1)) {
+      throw new IllegalArgumentException(
+          "dataParallel=%d (>= 1, and 1 for a plain engine, which has no cache)"
+              .formatted(dataParallel));
+    }
+    if (sideChannelPort != 0 && sideChannelPort + dataParallel - 1 > 65535) {
+      throw new IllegalArgumentException(
+          "sideChannelPort=%d leaves no ports for %d data-parallel ranks"
+              .formatted(sideChannelPort, dataParallel));
     }
     if (geometry.model().groups().size() > 1 && !flags.hybridCaches()) {
       throw new IllegalArgumentException(
@@ -98,6 +113,11 @@ public record EngineConfig(
   /** What {@code /version} answers and the compatibility hash contains. */
   public String version() {
     return pairing.isVllm() ? release.version() : release.version() + "+millrace-sim";
+  }
+
+  /** Handshake port of a data-parallel rank. */
+  public int sideChannelPort(int rank) {
+    return sideChannelPort == 0 ? 0 : sideChannelPort + rank;
   }
 
   /** What the handshake says that must be equal on both sides. */
@@ -133,6 +153,7 @@ public record EngineConfig(
     private String host = "127.0.0.1";
     private int port;
     private int sideChannelPort;
+    private int dataParallel = 1;
     private VllmRelease release = VllmRelease.RECORDED;
     private Pairing pairing = Pairing.ANY;
     private LoadFailure loadFailure = LoadFailure.FAIL;
@@ -151,6 +172,7 @@ public record EngineConfig(
     private int maxRunning = 256;
     private int maxWaiting = 1024;
     private int defaultChatTokens = 128;
+    private boolean prefixCaching = true;
     private boolean plain;
     private Clock clock = Clock.systemUTC();
 
@@ -189,6 +211,12 @@ public record EngineConfig(
     /** Handshake port; any free one by default. */
     public Builder sideChannelPort(int sideChannelPort) {
       this.sideChannelPort = sideChannelPort;
+      return this;
+    }
+
+    /** Engines behind the HTTP port; 1 by default. */
+    public Builder dataParallel(int dataParallel) {
+      this.dataParallel = dataParallel;
       return this;
     }
 
@@ -300,6 +328,12 @@ public record EngineConfig(
       return this;
     }
 
+    /** Whether prompts' blocks are kept for later prompts; they are by default. */
+    public Builder prefixCaching(boolean prefixCaching) {
+      this.prefixCaching = prefixCaching;
+      return this;
+    }
+
     /** Canned tokens, no cache; off by default. */
     public Builder plain(boolean plain) {
       this.plain = plain;
@@ -335,6 +369,7 @@ public record EngineConfig(
           host,
           port,
           sideChannelPort,
+          dataParallel,
           release,
           pairing,
           loadFailure,
@@ -347,6 +382,8 @@ public record EngineConfig(
           maxRunning,
           maxWaiting,
           defaultChatTokens,
+          // A state cannot be had for a part of a prefix (vLLM 0.32.0: off by default).
+          prefixCaching && !new CacheShape(inEffect).hasStates(),
           plain,
           clock);
     }

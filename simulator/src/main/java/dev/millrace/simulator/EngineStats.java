@@ -36,4 +36,26 @@ public record EngineStats(
     long promptTokensByLocalCache,
     long expiredHandoffs,
     long releasedHandoffs,
-    long heartbeats) {}
+    long heartbeats) {
+
+  /** Those of two data-parallel ranks together. */
+  EngineStats plus(EngineStats other) {
+    return new EngineStats(
+        openRequests + other.openRequests,
+        waitingRequests + other.waitingRequests,
+        heldBlocks + other.heldBlocks,
+        usedBlocks + other.usedBlocks,
+        freeBlocks + other.freeBlocks,
+        openReads + other.openReads,
+        bytesTransferred + other.bytesTransferred,
+        runs + other.runs,
+        transfers + other.transfers,
+        failedTransfers + other.failedTransfers,
+        prefillTokensComputed + other.prefillTokensComputed,
+        promptTokensByExternalTransfer + other.promptTokensByExternalTransfer,
+        promptTokensByLocalCache + other.promptTokensByLocalCache,
+        expiredHandoffs + other.expiredHandoffs,
+        releasedHandoffs + other.releasedHandoffs,
+        heartbeats + other.heartbeats);
+  }
+}

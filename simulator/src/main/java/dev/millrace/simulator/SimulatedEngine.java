@@ -5,25 +5,26 @@ import dev.millrace.simulator.cache.CacheShape;
 import dev.millrace.simulator.cache.KvMemory;
 import dev.millrace.simulator.connector.EngineConnector;
 import dev.millrace.simulator.core.CannedGenerator;
-import dev.millrace.simulator.core.Connector;
-import dev.millrace.simulator.core.Counters;
 import dev.millrace.simulator.core.Ending;
 import dev.millrace.simulator.core.Generator;
 import dev.millrace.simulator.core.NativeTransfers;
 import dev.millrace.simulator.core.Scheduler;
-import dev.millrace.simulator.core.TransferHistograms;
 import dev.millrace.simulator.core.TransferParams.RemotePrefill;
 import dev.millrace.simulator.http.FrontDoor;
 import dev.millrace.simulator.http.MetricsPage;
+import dev.millrace.simulator.http.RankDoor;
 import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
+import io.vertx.core.Handler;
 import io.vertx.core.Promise;
 import io.vertx.core.VerticleBase;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
+import io.vertx.core.http.HttpServerRequest;
 import java.net.URI;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -31,7 +32,7 @@ import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
-import java.util.function.IntSupplier;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -51,11 +52,8 @@ public final class SimulatedEngine {
 
   private final Vertx vertx;
   private final EngineConfig config;
-  private final String engineId = UUID.randomUUID().toString();
+  private final List<EngineRank> ranks;
   private final Instant started;
-  private final Counters counters = new Counters();
-  private final TransferHistograms transfers = new TransferHistograms();
-  private final AtomicInteger openRequests = new AtomicInteger();
   private final AtomicInteger port = new AtomicInteger();
   private final AtomicReference<@Nullable Future<Void>> closing = new AtomicReference<>();
   private final Promise<String> deployment = Promise.promise();
@@ -64,14 +62,15 @@ public final class SimulatedEngine {
   private final Promise<Void> stopped = Promise.promise();
 
   private volatile List<Misbehaviour> misbehaviours = List.of();
-  private volatile @Nullable Parts parts;
-
-  /** What an engine with a cache has beyond its front door. */
-  private record Parts(KvMemory memory, BlockPool pool, Connector connector, Scheduler scheduler) {}
 
   private SimulatedEngine(Vertx vertx, EngineConfig config) {
     this.vertx = vertx;
     this.config = config;
+    String engineId = UUID.randomUUID().toString();
+    this.ranks =
+        IntStream.range(0, config.dataParallel())
+            .mapToObj(rank -> new EngineRank(rank, config.dataParallel(), engineId))
+            .toList();
     this.started = config.clock().instant();
     this.port.set(config.port());
   }
@@ -101,51 +100,46 @@ public final class SimulatedEngine {
     return URI.create("http://" + config.host() + ":" + port.get());
   }
 
-  /** Its name in hand-offs and handshakes. */
+  /** Its name in hand-offs and handshakes, or that of its first data-parallel rank. */
   public String engineId() {
-    return engineId;
+    return ranks.getFirst().engineId();
   }
 
-  /** Port of its handshake listener; 0 in plain mode. */
+  /** The names of all its data-parallel ranks. */
+  public List<String> engineIds() {
+    return ranks.stream().map(EngineRank::engineId).toList();
+  }
+
+  /** Port of its handshake listener, or that of its first data-parallel rank; 0 in plain mode. */
   public int sideChannelPort() {
-    Parts present = parts;
-    return present == null ? 0 : present.connector().sideChannelPort();
+    return ranks.getFirst().sideChannelPort();
   }
 
-  /** What it holds and has done. */
+  /** What it holds and has done, all its data-parallel ranks together. */
   public EngineStats stats() {
-    Parts present = parts;
-    return new EngineStats(
-        openRequests.get(),
-        present == null ? 0 : present.scheduler().waiting(),
-        present == null ? 0 : present.connector().heldBlocks(),
-        present == null ? 0 : present.pool().usedBlocks(),
-        present == null ? 0 : present.pool().freeBlocks(),
-        present == null ? 0 : present.connector().openReads(),
-        (long) transfers.bytes().sum(),
-        (long) transfers.descriptors().sum(),
-        transfers.bytes().count(),
-        counters.failedTransfers.get(),
-        counters.computedTokens.get(),
-        counters.loadedTokens.get(),
-        counters.cachedTokens.get(),
-        counters.expiredHandoffs.get(),
-        counters.releasedHandoffs.get(),
-        counters.heartbeats.get());
+    return ranks.stream().map(EngineRank::stats).reduce(EngineStats::plus).orElseThrow();
+  }
+
+  /** What one of its data-parallel ranks holds and has done. */
+  public EngineStats stats(int rank) {
+    return ranks.get(rank).stats();
   }
 
   /** What a native library says that it has moved; empty if the engine uses none. */
   public Optional<NativeTransfers> nativeTransfers() {
-    Parts present = parts;
-    return present == null ? Optional.empty() : present.connector().nativeTransfers();
+    return ranks.stream()
+        .flatMap(rank -> rank.nativeTransfers().stream())
+        .reduce(NativeTransfers::plus);
   }
 
   /** Does this wrong from now on, and nothing else. */
   public void misbehave(Misbehaviour... what) {
     misbehaviours = List.of(what);
-    Parts present = parts;
-    if (present != null) {
-      present.connector().misbehavioursChanged();
+    for (EngineRank rank : ranks) {
+      EngineRank.Parts present = rank.parts();
+      if (present != null) {
+        present.connector().misbehavioursChanged();
+      }
     }
   }
 
@@ -182,7 +176,7 @@ public final class SimulatedEngine {
     return config.plain() ? new Canned() : new Core();
   }
 
-  private Future<HttpServer> listen(FrontDoor door) {
+  private Future<HttpServer> listen(Handler<HttpServerRequest> door) {
     HttpServerOptions options =
         new HttpServerOptions()
             .setHost(config.host())
@@ -197,24 +191,16 @@ public final class SimulatedEngine {
   }
 
   private FrontDoor frontDoor(
-      Generator generator, Consumer<RemotePrefill> onRejected, IntSupplier running) {
+      EngineRank rank, Generator generator, Consumer<RemotePrefill> onRejected) {
     return new FrontDoor(
         config,
-        engineId,
+        rank.engineId(),
         generator,
         onRejected,
-        () ->
-            MetricsPage.of(
-                config,
-                started,
-                stats(),
-                running.getAsInt(),
-                counters,
-                transfers,
-                nativeTransfers()),
+        () -> MetricsPage.of(config, started, ranks.stream().map(EngineRank::metrics).toList()),
         () -> misbehaviours,
         () -> die("told to misbehave"),
-        openRequests);
+        rank.openRequests());
   }
 
   /** An event loop of a plain engine. */
@@ -223,8 +209,8 @@ public final class SimulatedEngine {
 
     @Override
     public Future<?> start() {
-      Generator generator = new CannedGenerator(vertx, config, engineId);
-      FrontDoor opened = frontDoor(generator, remote -> {}, openRequests::get);
+      Generator generator = new CannedGenerator(vertx, config, engineId());
+      FrontDoor opened = frontDoor(ranks.getFirst(), generator, remote -> {});
       door = opened;
       return listen(opened);
     }
@@ -241,56 +227,61 @@ public final class SimulatedEngine {
 
   /** The event loop of an engine with a cache. */
   private final class Core extends VerticleBase {
-    private @Nullable FrontDoor door;
+    private final List<FrontDoor> doors = new ArrayList<>();
     private @Nullable HttpServer server;
 
     @Override
     public Future<?> start() {
+      Future<?> connected = Future.succeededFuture();
+      for (EngineRank rank : ranks) {
+        connected = connected.compose(before -> connect(rank));
+      }
+      return connected.compose(all -> open()).onFailure(error -> stop());
+    }
+
+    private Future<?> connect(EngineRank rank) {
       return context
           .executeBlocking(() -> new KvMemory(config.geometry()))
           .map(Objects::requireNonNull)
-          .compose(this::connect)
-          .compose(this::open)
-          .onFailure(error -> stop());
+          .compose(memory -> connect(rank, memory));
     }
 
-    private Future<Parts> connect(KvMemory memory) {
+    private Future<?> connect(EngineRank rank, KvMemory memory) {
       BlockPool pool = new BlockPool(new CacheShape(config.geometry()).ids());
       return EngineConnector.start(
               vertx,
               config,
-              engineId,
+              rank.number(),
+              rank.engineId(),
               memory,
               pool,
-              counters,
-              transfers,
+              rank.counters(),
+              rank.transfers(),
               () -> misbehaviours,
-              this::blocksFreed)
-          .map(connector -> {
+              () -> blocksFreed(rank))
+          .onSuccess(connector -> {
             Scheduler scheduler =
-                new Scheduler(vertx, config, memory, pool, connector, counters, this::coreFailed);
-            Parts built = new Parts(memory, pool, connector, scheduler);
-            parts = built;
-            return built;
+                new Scheduler(
+                    vertx, config, memory, pool, connector, rank.counters(), this::coreFailed);
+            rank.connected(new EngineRank.Parts(memory, pool, connector, scheduler));
+            doors.add(frontDoor(rank, scheduler, connector::release));
           })
           .onFailure(error -> memory.free());
     }
 
-    private void blocksFreed() {
-      Parts present = parts;
+    private void blocksFreed(EngineRank rank) {
+      EngineRank.Parts present = rank.parts();
       if (present != null) {
         present.scheduler().schedule();
       }
     }
 
-    private Future<HttpServer> open(Parts built) {
-      FrontDoor opened =
-          frontDoor(
-              built.scheduler(), built.connector()::release, () -> built.scheduler().running());
-      door = opened;
-      return listen(opened).onSuccess(listening -> server = listening);
+    private Future<HttpServer> open() {
+      return listen(doors.size() == 1 ? doors.getFirst() : new RankDoor(doors))
+          .onSuccess(listening -> server = listening);
     }
 
+    /** The ranks live and die together. */
     private void coreFailed(String reason) {
       if (config.pairing().isVllm()) {
         die(reason);
@@ -301,26 +292,28 @@ public final class SimulatedEngine {
 
     @Override
     public Future<?> stop() {
-      if (door != null) {
-        door.leaveAll();
-      }
+      doors.forEach(FrontDoor::leaveAll);
       Future<Void> listening = server == null ? Future.succeededFuture() : server.close();
-      Parts present = parts;
-      if (present == null) {
-        return listening;
-      }
-      present.scheduler().endAll(new Ending.Aborted());
+      List<EngineRank.Parts> present =
+          ranks.stream().map(EngineRank::parts).filter(Objects::nonNull).toList();
+      present.forEach(parts -> parts.scheduler().endAll(new Ending.Aborted()));
       return listening
-          .transform(ended -> present.connector().close())
+          .transform(ended -> Future.join(present.stream().map(this::end).toList()))
+          .onComplete(freed -> stopped.tryComplete());
+    }
+
+    private Future<Long> end(EngineRank.Parts present) {
+      return present
+          .connector()
+          .close()
           .transform(closed ->
               present
                   .scheduler()
                   .idle()
-                  .compose(idle -> closed.succeeded() ? free(present) : inUse(closed.cause())))
-          .onComplete(freed -> stopped.tryComplete());
+                  .compose(idle -> closed.succeeded() ? free(present) : inUse(closed.cause())));
     }
 
-    private Future<Long> free(Parts present) {
+    private Future<Long> free(EngineRank.Parts present) {
       return context.executeBlocking(present.memory()::free).map(Objects::requireNonNull);
     }
 

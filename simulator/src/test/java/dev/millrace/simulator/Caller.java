@@ -29,6 +29,13 @@ final class Caller {
     return send(request(engine, path, body));
   }
 
+  /** A completion with one more header. */
+  static HttpResponse<String> complete(
+      SimulatedEngine engine, String body, String header, String value) {
+    HttpRequest plain = request(engine, "/v1/completions", body);
+    return send(HttpRequest.newBuilder(plain, (name, one) -> true).header(header, value).build());
+  }
+
   static HttpResponse<String> complete(SimulatedEngine engine, String body) {
     return post(engine, "/v1/completions", body);
   }

@@ -53,6 +53,7 @@ public final class EngineConnector implements Connector {
   private EngineConnector(
       Vertx vertx,
       EngineConfig config,
+      int dataParallelRank,
       String engineId,
       KvMemory memory,
       BlockPool pool,
@@ -92,7 +93,13 @@ public final class EngineConnector implements Connector {
             histograms);
     try {
       this.sideChannel =
-          new SideChannel(config, engineId, memory, transports, new PairingRules(config));
+          new SideChannel(
+              config,
+              config.sideChannelPort(dataParallelRank),
+              engineId,
+              memory,
+              transports,
+              new PairingRules(config));
     } catch (RuntimeException e) {
       var _ = transports.close();
       throw e;
@@ -111,6 +118,7 @@ public final class EngineConnector implements Connector {
   public static Future<EngineConnector> start(
       Vertx vertx,
       EngineConfig config,
+      int dataParallelRank,
       String engineId,
       KvMemory memory,
       BlockPool pool,
@@ -124,6 +132,7 @@ public final class EngineConnector implements Connector {
             new EngineConnector(
                 vertx,
                 config,
+                dataParallelRank,
                 engineId,
                 memory,
                 pool,

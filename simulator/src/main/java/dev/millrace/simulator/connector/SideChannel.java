@@ -53,6 +53,7 @@ final class SideChannel {
   /** Starts to answer. Blocks. */
   SideChannel(
       EngineConfig config,
+      int port,
       String engineId,
       KvMemory memory,
       RankTransports transports,
@@ -66,7 +67,7 @@ final class SideChannel {
     this.server =
         SideChannelServer.start(
             config.host(),
-            config.sideChannelPort(),
+            port,
             handshakes(Honesty.TRUE),
             config.release().connector(),
             config.pairing().isVllm()

@@ -186,8 +186,7 @@ public final class Scheduler implements Generator {
     List<BlockPool.Wanted> wanted = shape.wanted(prompt + limit(generation) - 1);
     // The last prompt token is computed even if the cache has it, unless all comes from elsewhere.
     int findable = generation.params instanceof TransferParams.RemotePrefill ? prompt : prompt - 1;
-    // A state cannot be had for a part of a prefix (vLLM 0.32.0: no prefix caching by default).
-    int maxHits = shape.hasStates() ? 0 : findable / shape.idTokens();
+    int maxHits = config.prefixCaching() ? findable / shape.idTokens() : 0;
     long[] ends = Sequence.blockPrefixes(prefixes, prompt, shape.idTokens());
     Optional<BlockPool.Granted> granted = pool.acquire(wanted, ends, maxHits);
     if (granted.isEmpty()) {

@@ -9,15 +9,43 @@ import dev.millrace.simulator.core.TransferHistograms;
 import dev.millrace.simulator.core.TransferHistograms.Histogram;
 import java.math.BigDecimal;
 import java.time.Instant;
+import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
+import java.util.function.ToDoubleFunction;
 
 /** {@code /metrics}, with the names and labels of vLLM 0.32.0. */
 public final class MetricsPage {
-  private final String labels;
+  private final String model;
+  private final List<Engine> engines;
   private final StringBuilder page = new StringBuilder(8192);
 
-  private MetricsPage(EngineConfig config) {
-    labels = "engine=\"0\",model_name=\"" + escaped(config.model()) + "\"";
+  /**
+   * One of the data-parallel ranks that the page is about.
+   *
+   * @param rank its number, in the label {@code engine}
+   * @param stats what it holds
+   * @param running generations under way
+   * @param counters what it has done
+   * @param transfers what it has read
+   * @param nativeTransfers what a library says of that; empty if none is used
+   */
+  public record Engine(
+      int rank,
+      EngineStats stats,
+      int running,
+      Counters counters,
+      TransferHistograms transfers,
+      Optional<NativeTransfers> nativeTransfers) {
+    private double usedShare() {
+      int all = stats.usedBlocks() + stats.freeBlocks();
+      return all == 0 ? 0 : (double) stats.usedBlocks() / all;
+    }
+  }
+
+  private MetricsPage(EngineConfig config, List<Engine> engines) {
+    this.model = "model_name=\"" + escaped(config.model()) + "\"";
+    this.engines = engines;
   }
 
   /** As the exposition format wants label values. */
@@ -29,58 +57,55 @@ public final class MetricsPage {
    * The page of an engine.
    *
    * @param started when it was started; who restarts an engine finds another time here
+   * @param engines its data-parallel ranks
    */
-  public static String of(
-      EngineConfig config,
-      Instant started,
-      EngineStats stats,
-      int running,
-      Counters counters,
-      TransferHistograms transfers,
-      Optional<NativeTransfers> nativeTransfers) {
-    MetricsPage page = new MetricsPage(config);
+  public static String of(EngineConfig config, Instant started, List<Engine> engines) {
+    MetricsPage page = new MetricsPage(config, engines);
     page.startTime(started);
-    page.histogram("nixl_xfer_time_seconds", transfers.seconds());
-    page.histogram("nixl_bytes_transferred", transfers.bytes());
-    page.histogram("nixl_num_descriptors", transfers.descriptors());
-    page.counter("nixl_num_failed_transfers", (double) counters.failedTransfers.get());
-    page.counter("nixl_num_failed_notifications", (double) counters.failedNotifications.get());
-    page.counter("nixl_num_kv_expired_reqs", (double) counters.expiredHandoffs.get());
-    page.counter("nixl_num_notifications_after_expiry", (double) counters.lateNotifications.get());
-    page.gauge("num_requests_running", running);
-    page.gauge("num_requests_waiting", stats.waitingRequests());
-    int all = stats.usedBlocks() + stats.freeBlocks();
-    page.gauge("kv_cache_usage_perc", all == 0 ? 0 : (double) stats.usedBlocks() / all);
-    long queried = counters.promptTokens.get();
-    page.counter("prefix_cache_queries", (double) queried);
-    page.counter("prefix_cache_hits", (double) counters.cachedTokens.get());
-    page.counter("external_prefix_cache_queries", (double) (queried - counters.cachedTokens.get()));
-    page.counter("external_prefix_cache_hits", (double) counters.promisedTokens.get());
-    page.counter("num_preemptions", 0);
-    page.counter("prompt_tokens", (double) queried);
-    page.type("prompt_tokens_by_source_total", "counter");
-    page.source("local_compute", (double) counters.computedTokens.get());
-    page.source("local_cache_hit", (double) counters.cachedTokens.get());
-    page.source("external_kv_transfer", (double) counters.loadedTokens.get());
+    page.histogram("nixl_xfer_time_seconds", TransferHistograms::seconds);
+    page.histogram("nixl_bytes_transferred", TransferHistograms::bytes);
+    page.histogram("nixl_num_descriptors", TransferHistograms::descriptors);
+    page.counter("nixl_num_failed_transfers", of -> of.failedTransfers.get());
+    page.counter("nixl_num_failed_notifications", of -> of.failedNotifications.get());
+    page.counter("nixl_num_kv_expired_reqs", of -> of.expiredHandoffs.get());
+    page.counter("nixl_num_notifications_after_expiry", of -> of.lateNotifications.get());
+    page.gauge("num_requests_running", Engine::running);
+    page.gauge("num_requests_waiting", engine -> engine.stats().waitingRequests());
+    page.gauge("kv_cache_usage_perc", Engine::usedShare);
+    page.counter("prefix_cache_queries", of -> of.promptTokens.get());
+    page.counter("prefix_cache_hits", of -> of.cachedTokens.get());
     page.counter(
-        "prompt_tokens_cached",
-        (double) (counters.cachedTokens.get() + counters.loadedTokens.get()));
-    page.counter("generation_tokens", (double) counters.generationTokens.get());
+        "external_prefix_cache_queries", of -> of.promptTokens.get() - of.cachedTokens.get());
+    page.counter("external_prefix_cache_hits", of -> of.promisedTokens.get());
+    page.counter("num_preemptions", of -> 0);
+    page.counter("prompt_tokens", of -> of.promptTokens.get());
+    page.type("prompt_tokens_by_source_total", "counter");
+    page.source("local_compute", of -> of.computedTokens.get());
+    page.source("local_cache_hit", of -> of.cachedTokens.get());
+    page.source("external_kv_transfer", of -> of.loadedTokens.get());
+    page.counter("prompt_tokens_cached", of -> of.cachedTokens.get() + of.loadedTokens.get());
+    page.counter("generation_tokens", of -> of.generationTokens.get());
     page.type("request_success_total", "counter");
-    page.ended("stop", (double) counters.endedByStop.get());
-    page.ended("length", (double) counters.endedByLength.get());
-    page.ended("abort", (double) counters.endedByAbort.get());
-    page.ended("error", (double) counters.endedByError.get());
+    page.ended("stop", of -> of.endedByStop.get());
+    page.ended("length", of -> of.endedByLength.get());
+    page.ended("abort", of -> of.endedByAbort.get());
+    page.ended("error", of -> of.endedByError.get());
     page.type("cache_config_info", "gauge");
     CacheShape shape = new CacheShape(config.geometry());
-    page.page.append(
-        "vllm:cache_config_info{block_size=\"%d\",cache_dtype=\"%s\",enable_prefix_caching=\"%s\",engine=\"0\",num_gpu_blocks=\"%d\"} 1.0\n"
-            .formatted(
-                shape.idTokens(),
-                escaped(config.flags().cacheDtype()),
-                shape.hasStates() ? "False" : "True",
-                shape.ids()));
-    nativeTransfers.ifPresent(page::nativeTransfers);
+    for (Engine engine : engines) {
+      page.page.append(
+          "vllm:cache_config_info{block_size=\"%d\",cache_dtype=\"%s\",enable_prefix_caching=\"%s\",engine=\"%d\",num_gpu_blocks=\"%d\"} 1.0\n"
+              .formatted(
+                  shape.idTokens(),
+                  escaped(config.flags().cacheDtype()),
+                  config.prefixCaching() ? "True" : "False",
+                  engine.rank(),
+                  shape.ids()));
+    }
+    engines.stream()
+        .flatMap(engine -> engine.nativeTransfers().stream())
+        .reduce(NativeTransfers::plus)
+        .ifPresent(page::nativeTransfers);
     return page.page.toString();
   }
 
@@ -109,42 +134,49 @@ public final class MetricsPage {
     page.append("# TYPE vllm:").append(name).append(' ').append(type).append('\n');
   }
 
-  private void counter(String name, double value) {
+  private void counter(String name, ToDoubleFunction<Counters> value) {
     type(name + "_total", "counter");
-    line(name + "_total", labels, value);
+    engines.forEach(engine ->
+        line(name + "_total", labels(engine, ""), value.applyAsDouble(engine.counters())));
   }
 
-  private void gauge(String name, double value) {
+  private void gauge(String name, ToDoubleFunction<Engine> value) {
     type(name, "gauge");
-    line(name, labels, value);
+    engines.forEach(engine -> line(name, labels(engine, ""), value.applyAsDouble(engine)));
   }
 
-  private void source(String source, double value) {
-    line("prompt_tokens_by_source_total", labels + ",source=\"" + source + "\"", value);
+  private void source(String source, ToDoubleFunction<Counters> value) {
+    engines.forEach(engine ->
+        line(
+            "prompt_tokens_by_source_total",
+            labels(engine, "") + ",source=\"" + source + "\"",
+            value.applyAsDouble(engine.counters())));
   }
 
-  private void ended(String reason, double value) {
-    line(
-        "request_success_total",
-        "engine=\"0\",finished_reason=\""
-            + reason
-            + "\","
-            + labels.substring(labels.indexOf(',') + 1),
-        value);
+  private void ended(String reason, ToDoubleFunction<Counters> value) {
+    engines.forEach(engine ->
+        line(
+            "request_success_total",
+            labels(engine, "finished_reason=\"" + reason + "\","),
+            value.applyAsDouble(engine.counters())));
   }
 
-  private void histogram(String name, Histogram histogram) {
+  private void histogram(String name, Function<TransferHistograms, Histogram> histogram) {
     type(name, "histogram");
-    Histogram.Snapshot now = histogram.snapshot();
-    for (Histogram.Bucket bucket : now.buckets()) {
-      String bound = bucket.bound() == Double.POSITIVE_INFINITY ? "+Inf" : number(bucket.bound());
-      line(
-          name + "_bucket",
-          "engine=\"0\",le=\"" + bound + "\"," + labels.substring(labels.indexOf(',') + 1),
-          bucket.upTo());
+    for (Engine engine : engines) {
+      Histogram.Snapshot now = histogram.apply(engine.transfers()).snapshot();
+      for (Histogram.Bucket bucket : now.buckets()) {
+        String bound = bucket.bound() == Double.POSITIVE_INFINITY ? "+Inf" : number(bucket.bound());
+        line(name + "_bucket", labels(engine, "le=\"" + bound + "\","), bucket.upTo());
+      }
+      line(name + "_count", labels(engine, ""), now.buckets().getLast().upTo());
+      line(name + "_sum", labels(engine, ""), now.sum());
     }
-    line(name + "_count", labels, now.buckets().getLast().upTo());
-    line(name + "_sum", labels, now.sum());
+  }
+
+  /** In the order of the alphabet, as Python's client has them. */
+  private String labels(Engine engine, String between) {
+    return "engine=\"" + engine.rank() + "\"," + between + model;
   }
 
   private void line(String name, String inBraces, double value) {
