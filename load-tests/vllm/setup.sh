@@ -86,6 +86,7 @@ byte_code() {
 step environment "$here/requirements.txt" -- environment
 step "byte code" "$here/requirements.txt" -- byte_code
 step model "$here/tiny_model.py" -- "$venv/bin/python" "$here/tiny_model.py" "$VLLM_WORK/model"
+step "window model" "$here/tiny_model.py" -- "$venv/bin/python" "$here/tiny_model.py" "$VLLM_WORK/model-window" --window 64
 step shim "$here/calm.c" -- cc -O2 -Wall -Wextra -shared -fPIC -o "$shim" "$here/calm.c" -ldl
 
 "$venv/bin/python" - <<'PYTHON' >&2

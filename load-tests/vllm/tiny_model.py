@@ -5,7 +5,10 @@ The weights are drawn once from a seed and saved: every engine that loads the fo
 two engines can be compared token by token. They mean nothing; what matters is that every token of the prompt has an influence on
 the answer, so that a wrong KV block shows.
 
-    tiny_model.py FOLDER [--dtype bfloat16] [--seed 1]
+    tiny_model.py FOLDER [--dtype bfloat16] [--seed 1] [--window TOKENS]
+
+With --window every other layer, the first included, sees only so many tokens back, as in Gemma 3: such a model has two groups of
+KV blocks.
 
 One byte of text is one token, which makes prompt lengths easy to choose.
 """
@@ -68,35 +71,47 @@ def write_tokenizer(folder: pathlib.Path) -> None:
     )
 
 
-def write_config(folder: pathlib.Path, dtype: str) -> None:
-    write_json(
-        folder / "config.json",
-        {
-            "architectures": ["LlamaForCausalLM"],
-            "model_type": "llama",
-            "torch_dtype": dtype,
-            "vocab_size": VOCABULARY,
-            "bos_token_id": 0,
-            "eos_token_id": 1,
-            "hidden_size": HIDDEN,
-            "intermediate_size": FEED_FORWARD,
-            "num_hidden_layers": LAYERS,
-            "num_attention_heads": QUERY_HEADS,
-            "num_key_value_heads": KV_HEADS,
-            "head_dim": HEAD_SIZE,
-            "hidden_act": "silu",
-            "rms_norm_eps": 1e-5,
-            "rope_theta": 10000.0,
-            "max_position_embeddings": MAX_TOKENS,
-            "tie_word_embeddings": False,
-            "attention_bias": False,
-            "mlp_bias": False,
-        },
-    )
+def write_config(folder: pathlib.Path, dtype: str, window: int) -> None:
+    config = {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "torch_dtype": dtype,
+        "vocab_size": VOCABULARY,
+        "bos_token_id": 0,
+        "eos_token_id": 1,
+        "hidden_size": HIDDEN,
+        "intermediate_size": FEED_FORWARD,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": QUERY_HEADS,
+        "num_key_value_heads": KV_HEADS,
+        "head_dim": HEAD_SIZE,
+        "hidden_act": "silu",
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10000.0,
+        "max_position_embeddings": MAX_TOKENS,
+        "tie_word_embeddings": False,
+        "attention_bias": False,
+        "mlp_bias": False,
+    }
+    if window:
+        config |= {
+            "architectures": ["Gemma3ForCausalLM"],
+            "model_type": "gemma3_text",
+            "hidden_activation": "gelu_pytorch_tanh",
+            "rms_norm_eps": 1e-6,
+            "query_pre_attn_scalar": HEAD_SIZE,
+            "rope_local_base_freq": 10000.0,
+            "attn_logit_softcapping": None,
+            "final_logit_softcapping": None,
+            "sliding_window": window,
+            "layer_types": ["full_attention" if layer % 2 else "sliding_attention" for layer in range(LAYERS)],
+            "tie_word_embeddings": True,
+        }
+    write_json(folder / "config.json", config)
     write_json(folder / "generation_config.json", {"bos_token_id": 0, "eos_token_id": 1, "do_sample": False})
 
 
-def write_weights(folder: pathlib.Path, dtype: str, seed: int) -> int:
+def write_weights(folder: pathlib.Path, dtype: str, seed: int, window: int) -> int:
     source = torch.Generator().manual_seed(seed)
     element = getattr(torch, dtype)
 
@@ -104,12 +119,18 @@ def write_weights(folder: pathlib.Path, dtype: str, seed: int) -> int:
         """Keeps the variance of what it is multiplied with, times gain squared."""
         return (torch.randn(rows, columns, generator=source) * gain * columns**-0.5).to(element)
 
+    def norm(elements: int) -> torch.Tensor:
+        """Multiplies with one; Gemma adds the one itself."""
+        return (torch.zeros(elements) if window else torch.ones(elements)).to(element)
+
     queries, keys = QUERY_HEADS * HEAD_SIZE, KV_HEADS * HEAD_SIZE
     weights = {
-        "model.embed_tokens.weight": torch.randn(VOCABULARY, HIDDEN, generator=source).to(element),
-        "model.norm.weight": torch.ones(HIDDEN, dtype=element),
-        "lm_head.weight": matrix(VOCABULARY, HIDDEN),
+        # Gemma multiplies what it looks up with the root of the hidden size.
+        "model.embed_tokens.weight": (torch.randn(VOCABULARY, HIDDEN, generator=source) * (HIDDEN**-0.5 if window else 1)).to(element),
+        "model.norm.weight": norm(HIDDEN),
     }
+    if not window:
+        weights["lm_head.weight"] = matrix(VOCABULARY, HIDDEN)
     for layer in range(LAYERS):
         prefix = f"model.layers.{layer}."
         # With a gain of 1 the last token would decide nearly alone: attention must weigh as much as the residual does.
@@ -121,9 +142,16 @@ def write_weights(folder: pathlib.Path, dtype: str, seed: int) -> int:
             prefix + "mlp.gate_proj.weight": matrix(FEED_FORWARD, HIDDEN),
             prefix + "mlp.up_proj.weight": matrix(FEED_FORWARD, HIDDEN),
             prefix + "mlp.down_proj.weight": matrix(HIDDEN, FEED_FORWARD),
-            prefix + "input_layernorm.weight": torch.ones(HIDDEN, dtype=element),
-            prefix + "post_attention_layernorm.weight": torch.ones(HIDDEN, dtype=element),
+            prefix + "input_layernorm.weight": norm(HIDDEN),
+            prefix + "post_attention_layernorm.weight": norm(HIDDEN),
         }
+        if window:
+            weights |= {
+                prefix + "self_attn.q_norm.weight": norm(HEAD_SIZE),
+                prefix + "self_attn.k_norm.weight": norm(HEAD_SIZE),
+                prefix + "pre_feedforward_layernorm.weight": norm(HIDDEN),
+                prefix + "post_feedforward_layernorm.weight": norm(HIDDEN),
+            }
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     return sum(tensor.numel() for tensor in weights.values())
 
@@ -133,11 +161,12 @@ def main() -> None:
     arguments.add_argument("folder", type=pathlib.Path)
     arguments.add_argument("--dtype", default="bfloat16", choices=["bfloat16", "float16", "float32"])
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--window", type=int, default=0, help="tokens that every other layer sees; 0: all layers see all")
     chosen = arguments.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
     write_tokenizer(chosen.folder)
-    write_config(chosen.folder, chosen.dtype)
-    parameters = write_weights(chosen.folder, chosen.dtype, chosen.seed)
+    write_config(chosen.folder, chosen.dtype, chosen.window)
+    parameters = write_weights(chosen.folder, chosen.dtype, chosen.seed, chosen.window)
     print(f"{chosen.folder}: {parameters / 1e6:.1f} million parameters, {VOCABULARY} tokens")
 
 

@@ -4,6 +4,7 @@
 #   vllm.sh setup                 makes environment and model (setup.sh)
 #   vllm.sh up [OPTIONS]          starts engines and waits until all of them answer; what runs already is left alone
 #   vllm.sh down [NAME...]        stops engines, all by default
+#   vllm.sh kill NAME...          ends engines without notice, as a crash does
 #   vllm.sh status                what runs, where, with resident memory
 #   vllm.sh logs NAME             follows an engine's log
 #
@@ -12,6 +13,9 @@
 #   --prefill-tp N, --decode-tp N     tensor parallelism                                  1, 1
 #   --prefill-block N, --decode-block N   tokens per block, a multiple of 32              32, 32
 #   --dtype TYPE                      bfloat16 or float32 (where TP differs: see README)  bfloat16
+#   --decode-dtype TYPE               the decode engines' where it shall not fit          as --dtype
+#   --model FOLDER                    model, or model-window (two groups of blocks)       model
+#   --decode-model FOLDER             the same model by another string, such as ./model   as --model
 #   --aggregated yes|no               the engine to compare with                          yes
 #   --kv-mib N                        memory for blocks, per rank                         64
 #   --lease SECONDS                   how long a prefill engine keeps blocks              vLLM's default
@@ -19,13 +23,14 @@
 #   --limit SECONDS                   how long to wait for readiness                      300
 #
 # Ports: aggregated PORT; prefill-I PORT+10+I, decode-I PORT+20+I; their side channels 100 higher.
-# Environment: VLLM_WORK (see setup.sh), VLLM_SHIM=off (let idle engines spin, see calm.c).
+# Environment: VLLM_WORK (see setup.sh), VLLM_RUN (where engines' logs and process ids are: several sets can run, each on ports of
+# its own; default: run in VLLM_WORK), VLLM_SHIM=off (let idle engines spin, see calm.c).
 # Exit codes: 0 done, 1 an engine did not come up, 2 usage or a missing part.
 set -euo pipefail
 # shellcheck source=load-tests/vllm/common.sh
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-run=$VLLM_WORK/run
+run=${VLLM_RUN:-$VLLM_WORK/run}
 served_name=tiny
 
 usage() {
@@ -51,10 +56,10 @@ names() {
     done
 }
 
-# start NAME ROLE PORT TP BLOCK, with the options of up in scope
+# start NAME ROLE PORT TP BLOCK DTYPE MODEL, with the options of up in scope
 start() {
-    local name=$1 role=$2 port=$3 tp=$4 block=$5 side=$(($3 + 100)) folder=$run/$1
-    local wanted="role=$role port=$port tp=$tp block=$block dtype=$dtype kv-mib=$kv_mib lease=$lease"
+    local name=$1 role=$2 port=$3 tp=$4 block=$5 dtype=$6 model=$7 side=$(($3 + 100)) folder=$run/$1
+    local wanted="role=$role port=$port tp=$tp block=$block dtype=$dtype model=$model kv-mib=$kv_mib lease=$lease"
     if running "$name"; then
         if [ "$(cat "$folder/wanted")" != "$wanted" ]; then
             die "$name runs with other settings ($(cat "$folder/wanted")): vllm.sh down first"
@@ -74,9 +79,9 @@ start() {
         OMP_NUM_THREADS=1 VLLM_CPU_OMP_THREADS_BIND=nobind
     )
     if [ "${VLLM_SHIM:-on}" != off ]; then environment+=("LD_PRELOAD=$shim"); fi
-    # The model's name is a factor of vLLM's compatibility hash: every engine gets the same relative one.
+    # The model's name is a factor of vLLM's compatibility hash: engines that shall fit get the same relative one.
     local arguments=(
-        model --served-model-name "$served_name" --host 127.0.0.1 --port "$port"
+        "$model" --served-model-name "$served_name" --host 127.0.0.1 --port "$port"
         --enforce-eager --max-model-len 2048 --max-num-seqs 32 --dtype "$dtype"
         --kv-cache-memory-bytes "$((kv_mib * 1048576))" --block-size "$block" --tensor-parallel-size "$tp"
     )
@@ -130,11 +135,12 @@ await() {
 
 up() {
     local prefill=1 decode=1 prefill_tp=1 decode_tp=1 prefill_block=32 decode_block=32
-    local dtype=bfloat16 aggregated=yes kv_mib=64 lease='' port=28100 limit=300 begun=$SECONDS
+    local dtype=bfloat16 decode_dtype='' model=model decode_model='' aggregated=yes kv_mib=64 lease='' port=28100 limit=300 begun=$SECONDS
     while [ $# -gt 0 ]; do
         [ $# -ge 2 ] || die "$1: a value is missing"
         case $1 in
-            --dtype) [[ $2 =~ ^(bfloat16|float16|float32)$ ]] || die "--dtype: bfloat16, float16 or float32, not $2" ;;
+            --dtype | --decode-dtype) [[ $2 =~ ^(bfloat16|float16|float32)$ ]] || die "$1: bfloat16, float16 or float32, not $2" ;;
+            --model | --decode-model) [ -d "$VLLM_WORK/$2" ] || die "$1: $VLLM_WORK/$2 is missing: run load-tests/vllm/vllm.sh setup" ;;
             --aggregated) [[ $2 =~ ^(yes|no)$ ]] || die "--aggregated: yes or no, not $2" ;;
             *) [[ $2 =~ ^[0-9]+$ ]] || die "$1: a number, not $2" ;;
         esac
@@ -146,6 +152,9 @@ up() {
             --prefill-block) prefill_block=$2 ;;
             --decode-block) decode_block=$2 ;;
             --dtype) dtype=$2 ;;
+            --decode-dtype) decode_dtype=$2 ;;
+            --model) model=$2 ;;
+            --decode-model) decode_model=$2 ;;
             --aggregated) aggregated=$2 ;;
             --kv-mib) kv_mib=$2 ;;
             --lease) lease=$2 ;;
@@ -167,15 +176,15 @@ up() {
     local index started=()
     if [ "$aggregated" = yes ]; then
         # The engine to compare with computes as the prefill engine does: tensor parallelism changes sums, and so answers.
-        start aggregated aggregated "$port" "$prefill_tp" "$prefill_block"
+        start aggregated aggregated "$port" "$prefill_tp" "$prefill_block" "$dtype" "$model"
         started+=(aggregated)
     fi
     for ((index = 0; index < prefill; index++)); do
-        start "prefill-$index" prefill $((port + 10 + index)) "$prefill_tp" "$prefill_block"
+        start "prefill-$index" prefill $((port + 10 + index)) "$prefill_tp" "$prefill_block" "$dtype" "$model"
         started+=("prefill-$index")
     done
     for ((index = 0; index < decode; index++)); do
-        start "decode-$index" decode $((port + 20 + index)) "$decode_tp" "$decode_block"
+        start "decode-$index" decode $((port + 20 + index)) "$decode_tp" "$decode_block" "${decode_dtype:-$dtype}" "${decode_model:-$model}"
         started+=("decode-$index")
     done
     await "${started[@]}"
@@ -202,6 +211,16 @@ down() {
     done
 }
 
+crash() {
+    local name
+    for name in "$@"; do
+        running "$name" || die "$name does not run"
+        kill -KILL -- "-$(cat "$run/$name/pid")"
+        rm -f "$run/$name/pid"
+        say "$name: killed"
+    done
+}
+
 status() {
     local name port resident state any=
     while IFS= read -r name; do
@@ -220,6 +239,7 @@ case ${1:-} in
     setup) shift && exec "$here/setup.sh" "$@" ;;
     up) shift && up "$@" ;;
     down) shift && down "$@" ;;
+    kill) shift && crash "$@" ;;
     status) status ;;
     logs)
         if [ $# -ne 2 ] || [ ! -e "$run/$2/log" ]; then die "vllm.sh logs NAME, one of: $(names | tr '\n' ' ')"; fi

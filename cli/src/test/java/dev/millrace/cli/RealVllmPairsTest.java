@@ -1,0 +1,315 @@
+package dev.millrace.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.millrace.cli.VllmEngines.Address;
+import dev.millrace.layout.GeometrySpec;
+import dev.millrace.layout.GeometryText;
+import dev.millrace.layout.Rounding;
+import io.vertx.core.json.JsonArray;
+import io.vertx.core.json.JsonObject;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/**
+ * Pairs of real vLLM engines of unequal shapes: what {@code millrace check} says of a pair is what
+ * the pair does, and with {@code transfer: auto} those that vLLM refuses or gets wrong answer
+ * right.
+ *
+ * <p>Right is what the prefill engine answers alone: it has the tensor parallelism and the block
+ * size by which the blocks were computed.
+ */
+@Tag("vllm")
+class RealVllmPairsTest {
+  private static final int[] LENGTHS = {2, 31, 32, 33, 65, 128, 500};
+  private static final int MAX_TOKENS = 24;
+  private static final String COMPLETIONS = "/v1/completions";
+  private static final String DENSE = "layers: 4, kv-heads: 4, head-size: 32, dtype: %s";
+
+  @TempDir static Path folder;
+  private static final Random RANDOM = new Random();
+  private static final List<String> ROWS = new ArrayList<>();
+
+  /** What vLLM's own transfer does with a pair. */
+  enum Reality {
+    RIGHT,
+    WRONG,
+    REFUSES
+  }
+
+  /** One direction of a pair. */
+  private record Expected(String name, String prefill, String decode, Reality reality, String way) {
+    GeometrySpec source() {
+      return GeometryText.parse(prefill);
+    }
+
+    GeometrySpec target() {
+      return GeometryText.parse(decode);
+    }
+
+    /** A relay serves the decode engine blocks of that engine's own geometry. */
+    long planned(int tokens) {
+      GeometrySpec from = way.equals("relay") ? target() : source();
+      return PlanReport.of(from, target(), tokens, Rounding.WHOLE_BLOCKS).bytesMoved();
+    }
+  }
+
+  private static String geometry(int tp, int block, String more) {
+    return "tp=%d,block=%d,layout=cpu,heads=4,layers=4,head-size=32,%s".formatted(tp, block, more);
+  }
+
+  /** Two engines, and the directions in which they are paired. */
+  enum Engines {
+    BLOCKS(
+        DENSE.formatted("fp32"),
+        List.of(
+            new Expected(
+                "block 64 → 32",
+                geometry(1, 64, "dtype=fp32"),
+                geometry(1, 32, "dtype=fp32"),
+                Reality.REFUSES,
+                "relay"),
+            new Expected(
+                "block 32 → 64",
+                geometry(1, 32, "dtype=fp32"),
+                geometry(1, 64, "dtype=fp32"),
+                Reality.WRONG,
+                "relay")),
+        "--dtype float32 --prefill-block 64 --decode-block 32"),
+    RANKS(
+        DENSE.formatted("fp32"),
+        List.of(
+            new Expected(
+                "TP 1 → 2",
+                geometry(1, 32, "dtype=fp32"),
+                geometry(2, 32, "dtype=fp32"),
+                Reality.RIGHT,
+                "engine"),
+            new Expected(
+                "TP 2 → 1",
+                geometry(2, 32, "dtype=fp32"),
+                geometry(1, 32, "dtype=fp32"),
+                Reality.RIGHT,
+                "engine")),
+        "--dtype float32 --prefill-tp 1 --decode-tp 2"),
+    NAMES(
+        DENSE.formatted("bf16"),
+        List.of(
+            new Expected(
+                "the model by another path",
+                geometry(1, 32, "dtype=bf16"),
+                geometry(1, 32, "dtype=bf16"),
+                Reality.REFUSES,
+                "bridge")),
+        "--decode-model ./model"),
+    TYPES(
+        DENSE.formatted("bf16"),
+        List.of(
+            new Expected(
+                "bfloat16 → float32",
+                geometry(1, 32, "dtype=bf16"),
+                geometry(1, 32, "dtype=fp32"),
+                Reality.REFUSES,
+                "none")),
+        "--decode-dtype float32"),
+    WINDOW(
+        DENSE.formatted("bf16") + ", window: 64",
+        List.of(
+            new Expected(
+                "sliding window, two groups",
+                geometry(1, 32, "dtype=bf16,window=64"),
+                geometry(1, 32, "dtype=bf16,window=64"),
+                Reality.RIGHT,
+                "engine")),
+        "--model model-window"),
+    BOTH_OF_TWO(
+        DENSE.formatted("fp32"),
+        List.of(
+            new Expected(
+                "TP 2 → 2",
+                geometry(2, 32, "dtype=fp32"),
+                geometry(2, 32, "dtype=fp32"),
+                Reality.RIGHT,
+                "engine")),
+        "--dtype float32 --prefill-tp 2 --decode-tp 2");
+
+    private final String shape;
+    private final List<Expected> directions;
+    private final String options;
+
+    Engines(String shape, List<Expected> directions, String options) {
+      this.shape = shape;
+      this.directions = directions;
+      this.options = options;
+    }
+  }
+
+  @BeforeAll
+  static void assumeSetUp() {
+    VllmEngines.assumeSetUp(RealVllmPairsTest.class);
+  }
+
+  @AfterAll
+  static void print() {
+    System.out.println(
+        """
+        | pair | `check`, engine transfer | vLLM directly | by the router, `transfer: engine` | `transfer: auto` | equal to P's own | bytes predicted | bytes read |
+        |---|---|---|---|---|--:|--:|--:|\
+        """);
+    ROWS.forEach(System.out::println);
+  }
+
+  @ParameterizedTest
+  @EnumSource(Engines.class)
+  void verdict_isWhatThePairDoes_andAutoAnswersRight(Engines which) throws Exception {
+    List<String> options = new ArrayList<>(List.of("--aggregated", "no"));
+    options.addAll(List.of(which.options.split(" ", -1)));
+    try (VllmEngines engines = VllmEngines.up(options.toArray(String[]::new))) {
+      VllmRouter.Pair pair = new VllmRouter.Pair(engines.prefill(), engines.decode(), which.shape);
+      for (Expected expected : which.directions) {
+        prove(engines, pair, expected);
+        pair = pair.turned();
+      }
+    }
+  }
+
+  private static void prove(VllmEngines engines, VllmRouter.Pair pair, Expected expected)
+      throws Exception {
+    JsonObject verdict = pair.verdict(folder, "transfer: engine", null);
+    boolean accepted = verdict.getBoolean("usable");
+    Seen directly = directly(engines, pair);
+    String served = servedByEngineTransfer(pair, accepted, expected);
+    String row =
+        "| %s | %s | %s | %s | "
+            .formatted(
+                expected.name(),
+                accepted ? "fits" : "refuses: " + rules(verdict),
+                directly,
+                served);
+    ROWS.add(
+        row + (expected.way().equals("none") ? "refuses | | | |" : auto(engines, pair, expected)));
+
+    assertThat(directly.reality()).as("%s", directly).isEqualTo(expected.reality());
+    assertThat(accepted).as(verdict.encode()).isEqualTo(expected.reality() == Reality.RIGHT);
+  }
+
+  private static String rules(JsonObject verdict) {
+    TreeSet<String> rules = new TreeSet<>();
+    for (Object why : verdict.getJsonArray("why")) {
+      rules.add(((JsonObject) why).getString("rule"));
+    }
+    return String.join(", ", rules);
+  }
+
+  /** Outcomes of prompts, by what was seen. */
+  private record Seen(TreeMap<String, Integer> outcomes) {
+    Reality reality() {
+      if (outcomes.keySet().equals(new TreeSet<>(List.of("right")))) {
+        return Reality.RIGHT;
+      }
+      return outcomes.containsKey("wrong") ? Reality.WRONG : Reality.REFUSES;
+    }
+
+    @Override
+    public String toString() {
+      List<String> words = new ArrayList<>();
+      outcomes.forEach((what, count) -> words.add(count + " " + what));
+      return String.join(", ", words);
+    }
+  }
+
+  private static JsonObject fresh(int tokens) {
+    return VllmAnswer.completion(VllmAnswer.prompt(RANDOM, tokens), MAX_TOKENS);
+  }
+
+  private static VllmAnswer own(Address prefill, JsonObject body) throws Exception {
+    VllmAnswer own = VllmAnswer.ask(prefill.url(), COMPLETIONS, body);
+    assertThat(own.status()).as(own.text()).isEqualTo(200);
+    return own;
+  }
+
+  private static Seen directly(VllmEngines engines, VllmRouter.Pair pair) throws Exception {
+    TreeMap<String, Integer> outcomes = new TreeMap<>();
+    for (int length : LENGTHS) {
+      JsonObject body = fresh(length);
+      VllmAnswer own = own(pair.prefill(), body);
+      VllmAnswer answer = engines.directly(pair.prefill(), pair.decode(), body);
+      String outcome =
+          answer.status() != 200
+              ? "answered " + answer.status()
+              : answer.says(own) ? "right" : "wrong";
+      outcomes.merge(outcome, 1, Integer::sum);
+    }
+    return new Seen(outcomes);
+  }
+
+  /**
+   * A pair that is refused is refused before a request reaches an engine; one whose operator
+   * vouches for it, and should not, is caught by the canary.
+   */
+  private static String servedByEngineTransfer(
+      VllmRouter.Pair pair, boolean accepted, Expected expected) throws Exception {
+    if (accepted) {
+      return "served";
+    }
+    String refused;
+    try (VllmRouter router = VllmRouter.serve(folder, pair, "transfer: engine")) {
+      JsonObject edge = router.edge();
+      assertThat(edge.getString("state")).as(edge.encode()).isEqualTo("refused");
+      VllmAnswer answer = router.ask(COMPLETIONS, fresh(40), "refused");
+      assertThat(answer.status()).as(answer.text()).isEqualTo(503);
+      refused = "503";
+    }
+    if (expected.reality() != Reality.WRONG) {
+      return refused;
+    }
+    try (VllmRouter router =
+        VllmRouter.serve(folder, pair, "transfer: engine, verify: trust, canary: always")) {
+      JsonObject edge = router.edge();
+      assertThat(edge.getString("state")).as(edge.encode()).isEqualTo("broken");
+      VllmAnswer answer = router.ask(COMPLETIONS, fresh(40), "caught");
+      assertThat(answer.status()).as(answer.text()).isEqualTo(503);
+      return refused + "; with `verify: trust` the canary breaks the pair: " + answer.status();
+    }
+  }
+
+  private static String auto(VllmEngines engines, VllmRouter.Pair pair, Expected expected)
+      throws Exception {
+    try (VllmRouter router = VllmRouter.withAgent(folder, pair, "transfer: auto")) {
+      JsonObject edge = router.edge();
+      assertThat(edge.getString("state")).as(edge.encode()).isEqualTo("usable");
+      assertThat(edge.getString("way")).as(edge.encode()).isEqualTo(expected.way());
+      long predicted = 0;
+      long before = engines.bytesRead(pair.decode(), 0);
+      List<String> wrong = new ArrayList<>();
+      for (int length : LENGTHS) {
+        JsonObject body = fresh(length);
+        VllmAnswer own = own(pair.prefill(), body);
+        VllmAnswer answer = router.ask(COMPLETIONS, body, "auto");
+        if (!answer.says(own)) {
+          wrong.add("%d tokens: %s instead of %s".formatted(length, answer, own));
+        }
+        predicted += expected.planned(length);
+      }
+      long read = engines.bytesRead(pair.decode(), before + predicted) - before;
+      engines.untilFree(pair.prefill(), java.time.Duration.ofSeconds(40));
+      JsonArray agents = router.page("/pd/agents").getJsonArray("agents");
+      assertThat(agents).hasSize(1);
+      assertThat(wrong).isEmpty();
+      assertThat(read).as("bytes read by the decode engine").isEqualTo(predicted);
+      return "%s | %d of %d | %d | %d |"
+          .formatted(
+              expected.way(), LENGTHS.length - wrong.size(), LENGTHS.length, predicted, read);
+    }
+  }
+}
