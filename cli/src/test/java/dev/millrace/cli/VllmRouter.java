@@ -31,7 +31,7 @@ final class VllmRouter implements AutoCloseable {
   record Pair(Address prefill, Address decode, String shape) {
     /** The same two engines the other way round: vLLM does not enforce roles. */
     Pair turned() {
-      return new Pair(decode, prefill, shape);
+      return new Pair(/* prefill= */ decode, /* decode= */ prefill, shape);
     }
 
     /** A routing table for it, with free ports. */
