@@ -35,8 +35,8 @@ record PlanReport(TransferPlanner planner, int tokens, List<RankLine> ranks) {
     Geometry source = withRoomFor(tokens, prefill).geometry();
     Geometry target = withRoomFor(tokens, decode).geometry();
     TransferPlanner planner = new TransferPlanner(source, target);
-    List<BlockTable> sourceBlocks = scattered(source, tokens);
-    List<BlockTable> targetBlocks = scattered(target, tokens);
+    List<BlockTable> sourceBlocks = scattered(source, tokens, PlanReport::exported);
+    List<BlockTable> targetBlocks = scattered(target, tokens, PlanReport::wanted);
     List<RankLine> lines = new ArrayList<>();
     for (Rank rank : target.ranks()) {
       TransferPlan plan =
@@ -58,15 +58,32 @@ record PlanReport(TransferPlanner planner, int tokens, List<RankLine> ranks) {
         spec.blocksPerId());
   }
 
-  private static List<BlockTable> scattered(Geometry geometry, int tokens) {
+  /** How many of the last blocks of a sliding-window group an engine has for a sequence. */
+  @FunctionalInterface
+  private interface Kept {
+    int blocks(CacheGroup.SlidingWindow window, int tokens, int tokensPerBlock);
+  }
+
+  /** What a prefill engine hands over (vLLM 0.32.0): as many as a window can touch. */
+  private static int exported(CacheGroup.SlidingWindow window, int tokens, int tokensPerBlock) {
+    return Math.ceilDiv(window.windowTokens(), tokensPerBlock) + 1;
+  }
+
+  /** What a decode engine has blocks for (vLLM 0.32.0): those that this window does touch. */
+  private static int wanted(CacheGroup.SlidingWindow window, int tokens, int tokensPerBlock) {
+    int before = Math.max(0, tokens - window.windowTokens());
+    return Math.ceilDiv(tokens, tokensPerBlock) - before / tokensPerBlock;
+  }
+
+  private static List<BlockTable> scattered(Geometry geometry, int tokens, Kept window) {
     List<BlockTable> tables = new ArrayList<>();
     for (CacheGroup group : geometry.model().groups()) {
       int all = Math.ceilDiv(tokens, geometry.tokensPerId());
       int kept =
           switch (group) {
             case CacheGroup.Full full -> all;
-            case CacheGroup.SlidingWindow window ->
-                Math.min(all, Math.ceilDiv(window.windowTokens(), geometry.tokensPerId()) + 1);
+            case CacheGroup.SlidingWindow sliding ->
+                Math.min(all, window.blocks(sliding, tokens, geometry.tokensPerId()));
             case CacheGroup.StateSpace state -> 1;
           };
       int[] ids = IntStream.range(all - kept, all).map(index -> 2 * index + 1).toArray();
