@@ -52,6 +52,18 @@ class PlanCommandTest {
     assertThat(total(window)).isLessThan(total(all)).isPositive();
   }
 
+  /** In half of the layers two blocks of four, or three of five where the window begins in one. */
+  @Test
+  void plan_slidingWindow_movesTheBlocksThatItTouches() {
+    for (int[] each : new int[][] {{128, 6, 8}, {129, 8, 10}}) {
+      String[] tokens = {"--tokens", "" + each[0]};
+      long all = total(plan("tp=1,block=32", "tp=1,block=32", tokens));
+      long window = total(plan("tp=1,block=32,window=64", "tp=1,block=32,window=64", tokens));
+
+      assertThat(window * each[2]).as("%d tokens", each[0]).isEqualTo(all * each[1]);
+    }
+  }
+
   @Test
   void transfer_enginesThatFit_readThemselves() {
     List<String> lines = plan("tp=1,block=16", "tp=2,block=16", "--transfer", "auto");
