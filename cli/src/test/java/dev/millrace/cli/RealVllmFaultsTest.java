@@ -130,8 +130,7 @@ class RealVllmFaultsTest {
   private static VllmRouter router(boolean agent) throws Exception {
     VllmRouter router =
         agent ? VllmRouter.withAgent(folder, pair, ROUTE) : VllmRouter.serve(folder, pair, ROUTE);
-    JsonObject edge = router.edge();
-    assertThat(edge.getString("state")).as(edge.encode()).isEqualTo("usable");
+    router.untilUsable();
     return router;
   }
 

@@ -35,8 +35,6 @@ record VllmAnswer(
     int completionTokens,
     int events) {
   private static final Duration LONGEST = Duration.ofSeconds(150);
-  private static final HttpClient CLIENT =
-      HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
 
   /** Token ids below are special. */
   private static final int FIRST_PLAIN_TOKEN = 8;
@@ -80,8 +78,12 @@ record VllmAnswer(
   }
 
   static VllmAnswer ask(HttpRequest request) throws IOException, InterruptedException {
-    HttpResponse<String> response = CLIENT.send(request, HttpResponse.BodyHandlers.ofString());
-    return of(response.statusCode(), response.body());
+    // vLLM ends connections that were idle for five seconds, perhaps while a request is on its way:
+    // no connection is used twice.
+    try (HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build()) {
+      HttpResponse<String> response = client.send(request, HttpResponse.BodyHandlers.ofString());
+      return of(response.statusCode(), response.body());
+    }
   }
 
   static VllmAnswer of(int status, String body) {

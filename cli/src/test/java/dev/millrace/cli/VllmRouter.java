@@ -158,6 +158,17 @@ final class VllmRouter implements AutoCloseable {
     }
   }
 
+  /** Until the pair is used: engines that have just started may answer a first question late. */
+  void untilUsable() throws InterruptedException {
+    Instant limit = Instant.now().plus(LONGEST_JUDGING);
+    JsonObject edge = edge();
+    while (!edge.getString("state").equals("usable")) {
+      assertThat(Instant.now()).as(edge.encode()).isBefore(limit);
+      Thread.sleep(50);
+      edge = edge();
+    }
+  }
+
   VllmAnswer ask(String path, JsonObject body, String id) throws Exception {
     return VllmAnswer.ask(VllmAnswer.request(url(), path, body, id));
   }
