@@ -28,7 +28,8 @@ final class DeclaredModel {
     Optional<Field> layers = section.find("layers");
     if (layers.isPresent()
         || section.find("kv-heads").isPresent()
-        || section.find("latent").isPresent()) {
+        || section.find("latent").isPresent()
+        || section.find("state").isPresent()) {
       Optional<ModelShape> shape = ModelShapeReader.read(section);
       shape.ifPresent(read -> facts.add(new Said<>(Fact.SHAPE, read, where)));
     }

@@ -10,6 +10,10 @@ import java.util.Optional;
 
 /** What a model keeps in its KV cache, in the terms of {@link GeometryText}, which checks it. */
 final class ModelShapeReader {
+  /** What only some models keep; their names are those of {@link GeometryText}. */
+  private static final List<String> OPTIONAL =
+      List.of("window", "state", "state-layers", "state-dtype", "conv");
+
   private ModelShapeReader() {}
 
   /** The shape that these keys give; whoever calls sees to other keys. */
@@ -32,7 +36,9 @@ final class ModelShapeReader {
     }
     part(heads, "heads").ifPresent(parts::add);
     part(headSize, "head-size").ifPresent(parts::add);
-    part(model.find("window"), "window").ifPresent(parts::add);
+    for (String key : OPTIONAL) {
+      part(model.find(key), key).ifPresent(parts::add);
+    }
     if (!complete) {
       return Optional.empty();
     }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
 
 import dev.millrace.layout.CacheGroup;
 import dev.millrace.layout.ElementType;
+import dev.millrace.layout.GeometryText;
 import dev.millrace.layout.ModelShape;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -93,6 +94,42 @@ class AgentConfigsTest {
         .isEqualTo(ModelShape.mla(61, 576, ElementType.BFLOAT16));
     assertThat(config.shape(config.sideChannels().getLast()).groups().getFirst())
         .isInstanceOf(CacheGroup.SlidingWindow.class);
+  }
+
+  @Test
+  void parse_statesBesideAttention_areThoseOfTheText() {
+    AgentConfig config =
+        valid(
+            """
+            token-file: agent.token
+            secret-file: transport.secret
+            models:
+              hybrid: {layers: 2, kv-heads: 4, head-size: 16, dtype: bf16, state: mamba2:8:4:4:8, state-layers: 4, state-dtype: fp32, conv: 2}
+            side-channels: [{address: "10.0.0.1:5600", model: hybrid, connector-version: 14}]
+            """);
+
+    assertThat(config.models().get("hybrid"))
+        .isEqualTo(
+            GeometryText.parse(
+                    "layers=2,heads=4,head-size=16,dtype=bf16,state=mamba2:8:4:4:8,state-layers=4,state-dtype=fp32,conv=2")
+                .model());
+  }
+
+  @Test
+  void parse_aStateThatCannotBe_isNamed() {
+    assertThat(
+            complaints(
+                """
+                token-file: agent.token
+                secret-file: transport.secret
+                models:
+                  odd: {layers: 2, kv-heads: 4, head-size: 16, dtype: bf16, state: rwkv:8}
+                  none: {layers: 2, kv-heads: 4, head-size: 16, dtype: bf16, conv: 3}
+                side-channels: [{address: "10.0.0.1:5600", model: odd, connector-version: 14}]
+                """))
+        .satisfiesExactly(
+            odd -> assertThat(odd).contains("\"rwkv:8\" is not a state; known: mamba1"),
+            none -> assertThat(none).contains("\"conv\" has no meaning without state"));
   }
 
   @Test

@@ -3,6 +3,7 @@ package dev.millrace.config;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.layout.ElementType;
+import dev.millrace.layout.GeometryText;
 import dev.millrace.layout.Layout;
 import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.compatibility.Compatibility;
@@ -43,9 +44,12 @@ class DeclaredTest {
           + " \"kv_connector_extra_config\": {\"enable_cross_layers_blocks\": true}}]}}";
 
   private static Pool pool() {
-    RoutingTable table =
-        RoutingTablesTest.valid(RoutingTables.parse("t.yaml", TABLE.replace("MULTI", MULTI)));
-    return table.pool(Stage.roundRobin("p"));
+    return pool(TABLE);
+  }
+
+  private static Pool pool(String table) {
+    return RoutingTablesTest.valid(RoutingTables.parse("t.yaml", table.replace("MULTI", MULTI)))
+        .pool(Stage.roundRobin("p"));
   }
 
   private static EngineProfile profile(Pool pool, int worker) {
@@ -68,6 +72,19 @@ class DeclaredTest {
     assertThat(first.value(Fact.CONNECTOR).map(ConnectorConfig::children))
         .map(List::size)
         .contains(2);
+  }
+
+  @Test
+  void statesBesideAttention_areOfTheShape() {
+    Pool hybrid =
+        pool(
+            TABLE.replace(
+                "dtype: bf16, name", "dtype: bf16, state: gdn:2:4:8:8, state-layers: 84, name"));
+
+    assertThat(profile(hybrid, 0).value(Fact.SHAPE))
+        .contains(
+            GeometryText.parse("layers=28,heads=8,head-size=128,state=gdn:2:4:8:8,state-layers=84")
+                .model());
   }
 
   @Test
