@@ -210,6 +210,27 @@ class LoadFailureTest {
         .isNotEqualTo(Legs.aggregated(one, prompt, 4));
   }
 
+  /** Blocks of 16 tokens into blocks of 64, of which the first ones may be cached already. */
+  @ParameterizedTest
+  @CsvSource({
+    "nothing cached, 1, 135, true",
+    "a block cached and the last one not full, 70, 135, false",
+    "a block cached and the last one full of smaller ones, 70, 180, true"
+  })
+  void pairing_vllmPrefixHitInLargerBlocks_isRightOnlyIfTheTailIsFull(
+      String name, int before, int tokens, boolean right) {
+    SimulatedEngine prefill = engine(Pairing.VLLM, EngineInvariants.geometry(1, 16, Layout.HND));
+    SimulatedEngine decode = engine(Pairing.VLLM, EngineInvariants.geometry(1, 64, Layout.HND));
+    SimulatedEngine one = engine(Pairing.ANY);
+    String first = Legs.prompt(before);
+    assertThat(Legs.disaggregated(prefill, decode, first, 4))
+        .isEqualTo(Legs.aggregated(one, first, 4));
+    String prompt = Legs.prompt(tokens);
+    assertThat(
+            Legs.disaggregated(prefill, decode, prompt, 4).equals(Legs.aggregated(one, prompt, 4)))
+        .isEqualTo(right);
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"empty", "flat", "missing", "no-id", "few"})
   void paramsThatKillARealEngine_vllm_500AndTheEngineEnds(String fault) {

@@ -178,7 +178,7 @@ public final class EngineConnector implements Connector {
       return Future.succeededFuture(new Load.Fatal(lacking.get()));
     }
     return loader
-        .load(engine, remote, sequence, from, to, faults(engine))
+        .load(engine, remote, sequence, from, to, faults(engine, from, to))
         .map(loaded -> {
           notifier.done(engine, remote);
           return (Load) new Load.Done();
@@ -192,15 +192,28 @@ public final class EngineConnector implements Connector {
   }
 
   /**
-   * What goes wrong while loading. vLLM 0.32.0 moves blocks of different sizes as if a token's K
-   * and V were next to each other, which they are not in CPU attention: every answer is wrong, and
-   * nothing says so. One wrong byte stands for that here.
+   * What goes wrong while loading without a word from vLLM (0.32.0), though all bytes arrive; one
+   * wrong byte stands for it here:
+   *
+   * <ul>
+   *   <li>Blocks of different sizes are moved as if a token's K and V were next to each other,
+   *       which they are not in CPU attention.
+   *   <li>Where our blocks are the larger ones and the first of them is cached here, what is
+   *       lacking is paired with the end of the list of remote blocks as if they filled our last
+   *       block; if they do not, every token gets the bytes of an earlier one ({@code
+   *       _apply_prefix_caching}).
+   * </ul>
    */
-  private List<Misbehaviour> faults(RemoteEngine engine) {
+  private List<Misbehaviour> faults(RemoteEngine engine, int from, int to) {
     List<Misbehaviour> faults = new ArrayList<>(misbehaviours.get());
-    if (config.pairing().isVllm()
-        && config.geometry().layout() == Layout.CPU_ATTENTION
-        && engine.geometry().blockSize() != config.geometry().blockSize()) {
+    int own = config.geometry().blockSize();
+    int remote = engine.geometry().blockSize();
+    boolean isCpu = config.geometry().layout() == Layout.CPU_ATTENTION;
+    boolean isShifted =
+        from >= own
+            && own % remote == 0
+            && Math.ceilDiv(to, own) * (own / remote) != Math.ceilDiv(to, remote);
+    if (config.pairing().isVllm() && own != remote && (isCpu || isShifted)) {
       faults.add(new Misbehaviour.CorruptByte());
     }
     return faults;
