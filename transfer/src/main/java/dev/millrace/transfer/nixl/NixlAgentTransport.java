@@ -8,12 +8,8 @@ import dev.millrace.transfer.agent.AgentTransport;
 import dev.millrace.transfer.agent.ServingTransport;
 import dev.millrace.transfer.sidechannel.AgentMetadata;
 import java.lang.foreign.MemorySegment;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -25,11 +21,6 @@ import java.util.function.Supplier;
  * whose metadata are taken as NIXL made them; the others describe themselves in signed envelopes.
  */
 public final class NixlAgentTransport implements AgentTransport {
-  /** How NIXL's metadata begin (1.3 to 1.5): a magic word, then the agent's name. */
-  private static final byte[] START = "nixlSerDes|Agent".getBytes(StandardCharsets.US_ASCII);
-
-  private static final int MOST_NAME_BYTES = 128;
-
   /**
    * By the benchmark of block reads: a scattered run costs about three microseconds, in which as
    * many bytes are permuted and some more.
@@ -79,13 +70,14 @@ public final class NixlAgentTransport implements AgentTransport {
    */
   public CompletableFuture<Peer> connectEngine(
       AgentMetadata rank, String nixlVersion, Duration deadline) {
-    byte[] metadata = rank.agentMetadata().bytes();
+    byte[] bytes = rank.agentMetadata().bytes();
+    NixlMetadata metadata = new NixlMetadata(bytes);
     try {
       EngineDescription engine =
           new EngineDescription(
-              agentName(metadata),
-              metadata,
-              kind(rank),
+              metadata.agentName(),
+              bytes,
+              kind(rank, metadata),
               rank.deviceId(),
               regions(rank),
               nixlVersion);
@@ -127,23 +119,15 @@ public final class NixlAgentTransport implements AgentTransport {
     };
   }
 
-  /** The name is not in the handshake itself, and the transport must know it beforehand. */
-  static String agentName(byte[] metadata) {
-    int name = START.length + Long.BYTES;
-    if (metadata.length <= name || !Arrays.equals(START, Arrays.copyOf(metadata, START.length))) {
-      throw new IllegalArgumentException(
-          "its metadata are not NIXL's; leave nixl-version out for an engine that is not vLLM");
+  /**
+   * Before connector version 11 handshakes do not say it. NIXL's own metadata do; should they have
+   * several, the cache is where the model runs.
+   */
+  private static MemoryKind kind(AgentMetadata rank, NixlMetadata metadata) {
+    if (rank.regionMemTypes().isEmpty()) {
+      return metadata.memory().equals(Set.of(MemoryKind.DRAM)) ? MemoryKind.DRAM : MemoryKind.VRAM;
     }
-    long length = ByteBuffer.wrap(metadata).order(ByteOrder.LITTLE_ENDIAN).getLong(START.length);
-    if (length < 1 || length > MOST_NAME_BYTES || length > metadata.length - name) {
-      throw new IllegalArgumentException("an agent name of %d bytes".formatted(length));
-    }
-    return new String(metadata, name, (int) length, StandardCharsets.UTF_8);
-  }
-
-  private static MemoryKind kind(AgentMetadata rank) {
-    // Before connector version 11 the type is not said, and the cache is where the model runs.
-    Set<String> types = new HashSet<>(rank.regionMemTypes().orElse(List.of("VRAM")));
+    Set<String> types = new HashSet<>(rank.regionMemTypes().get());
     if (types.size() != 1) {
       throw new IllegalArgumentException("memory of types " + types);
     }
