@@ -11,7 +11,8 @@ import java.util.Optional;
 
 /**
  * What vLLM's connector checks of the ranks that it would read from, once their hash is its own
- * (0.32.0, {@code _validate_remote_agent_handshake}), with its messages where they were recorded.
+ * (0.32.0, {@code _validate_remote_agent_handshake}), in its order and with its messages; what only
+ * older releases refuse is said in our own words.
  */
 final class VllmRules {
   private final EngineConfig config;
@@ -33,9 +34,15 @@ final class VllmRules {
     int prefill = ranks.size();
     int heads = geometry.model().kvHeads();
     boolean mla = geometry.model().isMla();
-    if (decode % prefill != 0 && prefill % decode != 0) {
+    if (decode >= prefill && decode % prefill != 0) {
       return Optional.of(
-          "Local TP size %d and remote TP size %d do not divide".formatted(decode, prefill));
+          "Local tensor parallel size %d is not divisible by remote tensor parallel size %d."
+              .formatted(decode, prefill));
+    }
+    if (decode < prefill && prefill % decode != 0) {
+      return Optional.of(
+          "Remote tensor parallel size %d is not divisible by local tensor parallel size %d."
+              .formatted(prefill, decode));
     }
     if (own.blockSize() % remote.blockSize() != 0) {
       return Optional.of(
@@ -47,25 +54,24 @@ final class VllmRules {
       return Optional.of(
           "Different local/remote block sizes are not supported with the hybrid KV cache manager.");
     }
-    if (ratio != 1 && decode < prefill) {
-      return Optional.of("Different local/remote block sizes are not supported when P TP > D TP.");
-    }
     if (!mla && decode < prefill && prefill > heads) {
-      return Optional.of(
-          "%d remote ranks replicate %d KV heads, and there are only %d local ranks"
-              .formatted(prefill, heads, decode));
+      // It gives no reason: assert not (tp_ratio < 0 and is_kv_replicated).
+      return Optional.of("AssertionError");
     }
     if (!mla && decode != prefill && decode > heads && !readsWithMoreRanksThanHeads()) {
       return Optional.of("TP size %d with %d KV heads is not supported".formatted(decode, heads));
     }
     if (!mla && !own.kvCacheLayout().equals(remote.kvCacheLayout())) {
       return Optional.of(
-          "Local layout %s, remote layout %s"
+          "Heterogeneous TP expects same kv_cache_layout (local %s, remote %s). Or enable experimental feature to receive LBHNC into a local LBNHC cache by setting 'enable_permute_local_kv'=True in --kv-transfer-config."
               .formatted(own.kvCacheLayout(), remote.kvCacheLayout()));
     }
     if (!mla && decode != prefill && prefill <= heads && !headsAreContiguous()) {
       return Optional.of(
-          "Layout %s does not allow different TP sizes".formatted(own.kvCacheLayout()));
+          "Heterogeneous TP head-dimension splitting requires contiguous heads. Use a block-contiguous layout (e.g. LBHNC) on the prefill side.");
+    }
+    if (!mla && ratio != 1 && decode < prefill) {
+      return Optional.of("Different local/remote block sizes are not supported when P TP > D TP.");
     }
     return refuseRegions(own, ranks, ratio);
   }
@@ -81,9 +87,7 @@ final class VllmRules {
         return Optional.of("Remote ranks have different numbers of blocks");
       }
       if (rank.blockLens().size() != own.blockLens().size()) {
-        return Optional.of(
-            "Local engine has %d regions, remote engine %d"
-                .formatted(own.blockLens().size(), rank.blockLens().size()));
+        return Optional.of("Number of KV layers must match between prefill and decode");
       }
       for (int i = 0; i < own.blockLens().size(); i++) {
         long length = own.blockLens().get(i);
