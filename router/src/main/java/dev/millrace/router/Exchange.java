@@ -345,7 +345,7 @@ final class Exchange {
     Way way = edge == null ? Way.ENGINE : edge.way();
     if (way == Way.ENGINE) {
       waterfall.carried("engine", 0, Duration.ZERO);
-      return decodeLeg(to, to.client().decodeBody(pinned.object()));
+      return decodeLeg(to, to.client().decodeBody(pinned.object(), pinned.promptTokenIds()));
     }
     Worker reader = Objects.requireNonNull(places.decodeWorker(), "no place on a decode worker");
     Carriage carriage =
@@ -384,7 +384,12 @@ final class Exchange {
             handOff.end(new Outcome.Consumed());
           }
         });
-    return decodeLeg(to, to.client().decodeBody(carried.parameters()));
+    HandOff blocks = Objects.requireNonNull(handOff, "nothing was handed off");
+    if (blocks.isOpen() && !blocks.isUsable(lane.now())) {
+      return notBrought(to, NotCarried.tooLate());
+    }
+    return decodeLeg(
+        to, to.client().decodeBody(carried.parameters(), blocks.pinned().promptTokenIds()));
   }
 
   private Mono<Ending> notBrought(Service to, Way way, Throwable failure) {

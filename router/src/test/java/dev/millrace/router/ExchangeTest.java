@@ -13,6 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The straight path, and what is refused before it. */
 final class ExchangeTest {
@@ -39,6 +40,71 @@ final class ExchangeTest {
             "{\"model\":\"tiny\",\"prompt\":\"a\",\"max_tokens\":3,\"kv_transfer_params\":"
                 + Scripts.PARAMETERS
                 + "}");
+  }
+
+  private static ScriptedEngine.Script prefilling(String promptTokenIds) {
+    String answer =
+        Scripts.PREFILLED.replace(
+            "\"text\":\"\"}", "\"text\":\"\",\"prompt_token_ids\":" + promptTokenIds + "}");
+    return (request, wire) -> wire.answer(200, answer);
+  }
+
+  @Test
+  void textPrompt_goesToDecodeAsThePrefillsTokens() {
+    ScriptedEngine p = stage.engine(prefilling("[5, 17,4294]"));
+    ScriptedEngine d = stage.engine(Scripts.decode());
+    stage.open(p, d);
+
+    stage.post("/v1/completions", Scripts.whole());
+
+    assertThat(p.requests().getFirst().text())
+        .startsWith("{\"model\":\"tiny\",\"prompt\":\"a\",\"max_tokens\":1,")
+        .endsWith(",\"return_token_ids\":true}");
+    assertThat(d.requests().getFirst().text())
+        .isEqualTo(
+            "{\"model\":\"tiny\",\"prompt\":[5, 17,4294],\"max_tokens\":3,\"kv_transfer_params\":"
+                + Scripts.PARAMETERS
+                + "}");
+  }
+
+  @Test
+  void clientsOwnWishForTokenIds_reachesDecodeAsItIs() {
+    ScriptedEngine p = stage.engine(prefilling("[5]"));
+    ScriptedEngine d = stage.engine(Scripts.decode());
+    stage.open(p, d);
+
+    stage.post(
+        "/v1/completions", "{\"return_token_ids\":false,\"prompt\":\"a\",\"model\":\"tiny\"}");
+
+    assertThat(p.requests().getFirst().text()).startsWith("{\"return_token_ids\":true,");
+    assertThat(d.requests().getFirst().text())
+        .startsWith("{\"return_token_ids\":false,\"prompt\":[5],");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"null", "[]", "{}", "[1,\"x\"]", "[[1]]", "7", "[1.5]"})
+  void tokenIdsThatAreNone_leaveThePromptAsItIs(String ids) {
+    ScriptedEngine d = stage.engine(Scripts.decode());
+    stage.open(stage.engine(prefilling(ids)), d);
+
+    HttpResponse<String> answer = stage.post("/v1/completions", Scripts.whole());
+
+    assertThat(answer.statusCode()).isEqualTo(200);
+    assertThat(d.requests().getFirst().text())
+        .startsWith("{\"model\":\"tiny\",\"prompt\":\"a\",")
+        .contains("\"kv_transfer_params\":{\"do_remote_prefill\":true");
+  }
+
+  @Test
+  void promptOfTokens_staysTheClients() {
+    ScriptedEngine p = stage.engine(prefilling("[9]"));
+    ScriptedEngine d = stage.engine(Scripts.decode());
+    stage.open(p, d);
+
+    stage.post("/v1/completions", "{\"model\":\"tiny\",\"prompt\":[1,2]}");
+
+    assertThat(p.requests().getFirst().text()).doesNotContain("return_token_ids");
+    assertThat(d.requests().getFirst().text()).startsWith("{\"model\":\"tiny\",\"prompt\":[1,2],");
   }
 
   @Test

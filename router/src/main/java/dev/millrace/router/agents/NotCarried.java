@@ -26,6 +26,12 @@ public final class NotCarried extends RuntimeException {
     return new NotCarried(Blamed.AGENT, "no_agent", why);
   }
 
+  /** The prefill engine may free the blocks before they are read. */
+  public static NotCarried tooLate() {
+    return new NotCarried(
+        Blamed.AGENT, "bringing them took most of the lease that the prefill engine gives them");
+  }
+
   /** Whose fault it is. */
   public Blamed blamed() {
     return blamed;

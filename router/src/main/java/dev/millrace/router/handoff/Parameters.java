@@ -20,6 +20,7 @@ import java.util.Arrays;
 public final class Parameters {
   private static final String KEY = "kv_transfer_params";
   private static final String USAGE = "usage";
+  private static final String CHOICES = "choices";
 
   private Parameters() {}
 
@@ -53,8 +54,14 @@ public final class Parameters {
   public static Found find(byte[] answer, int length) {
     Found found = new Found.Nothing();
     int promptTokens = 0;
+    PromptTokenIds ids = new PromptTokenIds(answer);
     try (RootObject root = RootObject.open(answer, 0, length)) {
       while (root.next()) {
+        if (root.name().equals(CHOICES)) {
+          ids.read(root.value());
+          root.valueEnd();
+          continue;
+        }
         if (root.name().equals(USAGE)) {
           promptTokens = PinnedScan.promptTokens(root.value());
           root.valueEnd();
@@ -74,8 +81,8 @@ public final class Parameters {
     } catch (IOException | IllegalStateException e) {
       return new Found.Garbage();
     }
-    return found instanceof Found.Blocks(Pinned pinned) && pinned.tokens() == 0
-        ? new Found.Blocks(pinned.withTokens(promptTokens))
+    return found instanceof Found.Blocks(Pinned pinned)
+        ? new Found.Blocks(pinned.ofPrompt(promptTokens, ids.found()))
         : found;
   }
 

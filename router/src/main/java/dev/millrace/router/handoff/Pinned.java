@@ -4,6 +4,7 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a prefill worker's answer says of the blocks that it keeps, in the terms of vLLM's {@code
@@ -18,6 +19,8 @@ import java.util.List;
  * @param pipelineParallel {@code pp_size}; 1 where it is not said
  * @param tokens {@code remote_num_tokens}; 0 where it is not said
  * @param blocks number of block ids, all KV-cache groups together
+ * @param promptTokenIds the prompt as the worker tokenised it, a JSON array; null where it is not
+ *     said
  */
 public record Pinned(
     Buffer object,
@@ -28,17 +31,27 @@ public record Pinned(
     int tensorParallel,
     int pipelineParallel,
     int tokens,
-    int blocks) {
+    int blocks,
+    @Nullable Buffer promptTokenIds) {
 
   /** Where its side channel listens. */
   public String sideChannel() {
     return host + ":" + port;
   }
 
-  /** The same, with a number of tokens that is known from elsewhere. */
-  Pinned withTokens(int known) {
+  /** The same, with what the rest of the answer says of the prompt. */
+  Pinned ofPrompt(int usageTokens, @Nullable Buffer ids) {
     return new Pinned(
-        object, engineId, requestId, host, port, tensorParallel, pipelineParallel, known, blocks);
+        object,
+        engineId,
+        requestId,
+        host,
+        port,
+        tensorParallel,
+        pipelineParallel,
+        tokens == 0 ? usageTokens : tokens,
+        blocks,
+        ids);
   }
 
   /** {@code remote_block_ids}, one list per KV-cache group. */

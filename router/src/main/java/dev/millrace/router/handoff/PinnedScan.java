@@ -134,6 +134,7 @@ final class PinnedScan {
             tensorParallel,
             pipelineParallel,
             tokens,
-            blocks));
+            blocks,
+            null));
   }
 }

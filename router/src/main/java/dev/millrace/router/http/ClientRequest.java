@@ -22,11 +22,15 @@ import org.jspecify.annotations.Nullable;
  * max_tokens, max_completion_tokens   1; max_tokens is put in where neither stands
  * stream_options, min_tokens, min_completion_tokens, n, best_of, use_beam_search   removed
  * kv_transfer_params                  the six keys that ask for a remote decode
+ * return_token_ids                    true where the prompt is a text
  * </pre>
  *
  * <p>The decode worker gets the client's bytes with {@code kv_transfer_params} set to the object
- * that the prefill worker answered, verbatim. Parameters of the transfer are single-use
- * capabilities for the memory of an engine, so those in a client's own body are never passed on.
+ * that the prefill worker answered, verbatim, and with a text as {@code prompt} replaced by the
+ * token ids that the prefill worker made of it: both then work on the same tokens, also where their
+ * tokenizers differ, and it is tokenised once. (Chats cannot be given as tokens.) Parameters of the
+ * transfer are single-use capabilities for the memory of an engine, so those in a client's own body
+ * are never passed on.
  *
  * <p>Some requests are computed by a decode worker alone, because parameters of a transfer are for
  * one sequence, and both workers must see the same one:
@@ -65,6 +69,7 @@ public final class ClientRequest implements Classified {
     BEST_OF,
     USE_BEAM_SEARCH,
     KV_TRANSFER_PARAMS,
+    RETURN_TOKEN_IDS,
     /** Belongs between router and engine, in this or another engine's protocol. */
     INTERNAL;
 
@@ -86,6 +91,7 @@ public final class ClientRequest implements Classified {
         case "best_of" -> BEST_OF;
         case "use_beam_search" -> USE_BEAM_SEARCH;
         case "kv_transfer_params" -> KV_TRANSFER_PARAMS;
+        case "return_token_ids" -> RETURN_TOKEN_IDS;
         case "ec_transfer_params",
             "bootstrap_host",
             "bootstrap_port",
@@ -108,6 +114,8 @@ public final class ClientRequest implements Classified {
   private static final byte[] COMMA = ascii(",");
   private static final byte[] MAX_TOKENS_ONE = ascii("\"max_tokens\":1");
   private static final byte[] KV_TRANSFER_PARAMS = ascii("\"kv_transfer_params\":");
+  private static final byte[] RETURN_TOKEN_IDS = ascii("\"return_token_ids\":true");
+  private static final byte[] TRUE = ascii("true");
   private static final byte[] NONE = {};
 
   private final Api api;
@@ -119,6 +127,7 @@ public final class ClientRequest implements Classified {
   private final String model;
   private final Answer answer;
   private final Stages stages;
+  private final boolean promptIsText;
 
   /** Which workers may compute a request. */
   public enum Stages {
@@ -145,6 +154,7 @@ public final class ClientRequest implements Classified {
     this.closeBrace = scan.closeBrace;
     this.answer = scan.answer;
     this.stages = scan.prompts > 1 || scan.alone ? Stages.DECODE_ONLY : Stages.BOTH;
+    this.promptIsText = api == Api.COMPLETIONS && scan.promptIsText;
     this.model = model;
   }
 
@@ -199,6 +209,7 @@ public final class ClientRequest implements Classified {
     Splice splice = new Splice(body, length);
     boolean capped = false;
     boolean asked = false;
+    boolean wantsIds = promptIsText;
     for (Member member : members) {
       switch (member.field) {
         case MODEL, PROMPT, PROMPT_EMBEDS, PROMPT_LOGPROBS, ECHO, TRUNCATE_PROMPT_TOKENS -> {}
@@ -210,6 +221,12 @@ public final class ClientRequest implements Classified {
         case KV_TRANSFER_PARAMS -> {
           replace(splice, member, ASK_FOR_REMOTE_DECODE);
           asked = true;
+        }
+        case RETURN_TOKEN_IDS -> {
+          if (promptIsText) {
+            replace(splice, member, TRUE);
+          }
+          wantsIds = false;
         }
         case STREAM_OPTIONS,
             MIN_TOKENS,
@@ -229,12 +246,20 @@ public final class ClientRequest implements Classified {
     if (!asked) {
       insert(splice, empty, KV_TRANSFER_PARAMS);
       splice.replace(closeBrace, closeBrace, ASK_FOR_REMOTE_DECODE);
+      empty = false;
+    }
+    if (wantsIds) {
+      insert(splice, empty, RETURN_TOKEN_IDS);
     }
     return splice.toBuffer();
   }
 
-  /** The body of a decode leg that takes over blocks; the parameters go in as they are. */
-  public Buffer decodeBody(Buffer object) {
+  /**
+   * The body of a decode leg that takes over blocks; the parameters go in as they are.
+   *
+   * @param promptTokenIds of the prefill worker, a JSON array; null if it said none
+   */
+  public Buffer decodeBody(Buffer object, @Nullable Buffer promptTokenIds) {
     byte[] parameters = object.getBytes();
     Splice splice = new Splice(body, length);
     boolean placed = false;
@@ -243,6 +268,11 @@ public final class ClientRequest implements Classified {
         case KV_TRANSFER_PARAMS -> {
           replace(splice, member, parameters);
           placed = true;
+        }
+        case PROMPT -> {
+          if (promptIsText && promptTokenIds != null) {
+            replace(splice, member, promptTokenIds.getBytes());
+          }
         }
         case INTERNAL -> remove(splice, member);
         default -> {}
@@ -289,6 +319,7 @@ public final class ClientRequest implements Classified {
     @Nullable String model;
     Answer answer = Answer.WHOLE;
     int prompts;
+    boolean promptIsText;
     boolean alone;
 
     void member(RootObject root) throws IOException {
@@ -334,14 +365,17 @@ public final class ClientRequest implements Classified {
           boolean counts = field == Field.N || field == Field.BEST_OF;
           alone |= counts && isSet(kind) && !root.value().getText().equals("1");
         }
-        case PROMPT, PROMPT_EMBEDS -> prompts += promptsIn(root);
+        case PROMPT, PROMPT_EMBEDS -> {
+          promptIsText |= field == Field.PROMPT && kind == JsonToken.VALUE_STRING;
+          prompts += promptsIn(root);
+        }
         case PROMPT_LOGPROBS, ECHO, USE_BEAM_SEARCH -> alone |= isSet(kind);
         case TRUNCATE_PROMPT_TOKENS ->
             alone |=
                 isSet(kind)
                     && !(kind == JsonToken.VALUE_NUMBER_INT
                         && !root.value().getText().startsWith("-"));
-        case STREAM_OPTIONS, KV_TRANSFER_PARAMS, INTERNAL -> {}
+        case STREAM_OPTIONS, KV_TRANSFER_PARAMS, RETURN_TOKEN_IDS, INTERNAL -> {}
       }
     }
 

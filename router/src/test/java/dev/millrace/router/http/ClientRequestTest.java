@@ -32,7 +32,7 @@ final class ClientRequestTest {
   private static void assertBodies(String client, String prefill, String decode) {
     ClientRequest request = read(client);
     assertThat(request.prefillBody().toString()).isEqualTo(prefill.replace("ASK", ASK));
-    assertThat(request.decodeBody(Buffer.buffer("{\"r\" : 1}")).toString())
+    assertThat(request.decodeBody(Buffer.buffer("{\"r\" : 1}"), null).toString())
         .isEqualTo(decode.replace("GIVEN", "{\"r\" : 1}"));
   }
 

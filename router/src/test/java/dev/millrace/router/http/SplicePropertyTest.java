@@ -123,7 +123,7 @@ final class SplicePropertyTest {
     expected.remove("bootstrap_room");
     expected.put("kv_transfer_params", Map.of("r", 1));
 
-    assertThat(tree(read(text(members)).decodeBody(Buffer.buffer("{\"r\":1}")).toString()))
+    assertThat(tree(read(text(members)).decodeBody(Buffer.buffer("{\"r\":1}"), null).toString()))
         .isEqualTo(expected);
   }
 
@@ -157,7 +157,7 @@ final class SplicePropertyTest {
     switch (ClientRequest.read(Api.COMPLETIONS, bytes, bytes.length)) {
       case ClientRequest understood -> {
         tree(understood.prefillBody().toString());
-        tree(understood.decodeBody(Buffer.buffer("{}")).toString());
+        tree(understood.decodeBody(Buffer.buffer("{}"), null).toString());
         tree(understood.decodeBody().toString());
       }
       case Classified.Refused(Problem problem) -> assertThat(problem.status()).isEqualTo(400);
