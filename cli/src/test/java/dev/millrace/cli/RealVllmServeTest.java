@@ -159,7 +159,7 @@ class RealVllmServeTest {
       VllmAnswer answer =
           compare(
               "logprobs" + (stream ? ", streamed" : ""),
-              body == chat ? CHAT : COMPLETIONS,
+              body.containsKey("messages") ? CHAT : COMPLETIONS,
               stream ? VllmAnswer.streamed(body) : body);
       assertThat(answer.logprobs()).hasSize(MAX_TOKENS);
     }
