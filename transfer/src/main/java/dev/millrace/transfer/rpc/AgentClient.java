@@ -215,15 +215,24 @@ public final class AgentClient {
         .recover(failure -> Future.failedFuture(explained(failure)));
   }
 
+  /**
+   * The deadline holds for the connection, too: a stopped agent's host takes it and says nothing.
+   */
   private <Q extends Message, A extends Message> Future<GrpcClientRequest<Q, A>> start(
       Methods<Q, A> method, Duration deadline) {
-    return client
-        .request(address, method.called())
-        .map(call -> {
-          call.headers().set("authorization", token.header());
-          call.timeout(Math.max(1, deadline.toMillis()), TimeUnit.MILLISECONDS);
-          return call;
-        });
+    long millis = Math.max(1, deadline.toMillis());
+    Future<GrpcClientRequest<Q, A>> begun = client.request(address, method.called());
+    Future<GrpcClientRequest<Q, A>> inTime = begun.timeout(millis, TimeUnit.MILLISECONDS);
+    begun.onSuccess(late -> {
+      if (inTime.failed()) {
+        late.cancel();
+      }
+    });
+    return inTime.map(call -> {
+      call.headers().set("authorization", token.header());
+      call.timeout(millis, TimeUnit.MILLISECONDS);
+      return call;
+    });
   }
 
   private static void onEnd(GrpcClientResponse<?, ?> response, Promise<?> over) {
