@@ -241,7 +241,7 @@ public final class Router {
       house.set(built);
       built.workers.decoding().forEach(built.evidence::legEnded);
       Heartbeats.begin(vertx, built.ledger, built.agents, nanoClock);
-      built.watch.begin();
+      built.agents.known().onSuccess(known -> built.watch.begin());
       AdminDoor door =
           new AdminDoor(
               nanoClock,

@@ -12,6 +12,7 @@ import dev.millrace.transfer.rpc.v1.HandOff;
 import dev.millrace.transfer.rpc.v1.Holder;
 import dev.millrace.transfer.rpc.v1.ReleaseRequest;
 import io.vertx.core.Future;
+import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
 import java.nio.charset.StandardCharsets;
@@ -34,6 +35,7 @@ public final class Agents {
   private static final Duration SHORT_CALL = Duration.ofSeconds(5);
 
   private final List<Agent> agents;
+  private final Promise<Void> firstLook = Promise.promise();
 
   private Agents(List<Agent> agents) {
     this.agents = List.copyOf(agents);
@@ -52,7 +54,7 @@ public final class Agents {
     return Future.all(known)
         .map(all -> {
           Agents agents = new Agents(all.list());
-          agents.look();
+          agents.look().onComplete(looked -> agents.firstLook.complete());
           if (!known.isEmpty()) {
             vertx.setPeriodic(WATCH.toMillis(), timer -> agents.look());
           }
@@ -83,14 +85,24 @@ public final class Agents {
     }
   }
 
-  private void look() {
-    for (Agent agent : agents) {
-      agent
-          .client()
-          .describe(DESCRIBE_WITHIN)
-          .onSuccess(reply -> answered(agent, reply))
-          .onFailure(failure -> failed(agent, failure));
-    }
+  private Future<?> look() {
+    return Future.join(
+        agents.stream()
+            .map(agent ->
+                agent
+                    .client()
+                    .describe(DESCRIBE_WITHIN)
+                    .onSuccess(reply -> answered(agent, reply))
+                    .onFailure(failure -> failed(agent, failure)))
+            .toList());
+  }
+
+  /**
+   * Completes when every agent has answered or failed to, which takes a second at most: before, a
+   * pair that needs one would be found broken.
+   */
+  public Future<Void> known() {
+    return firstLook.future();
   }
 
   private static void answered(Agent agent, DescribeReply reply) {

@@ -1,0 +1,56 @@
+package dev.millrace.router;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.millrace.config.AgentAddress;
+import dev.millrace.router.agents.Agents;
+import dev.millrace.simulator.EngineConfig;
+import dev.millrace.simulator.EngineRole;
+import dev.millrace.simulator.SimulatedEngine;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.api.io.TempDir;
+
+/** When pairs may be judged that need an agent. */
+final class AgentsTest {
+  @RegisterExtension final Stage stage = new Stage();
+  @TempDir Path folder;
+
+  private Agents known(AgentAddress address) throws Exception {
+    return Agents.watch(stage.vertx(), List.of(address))
+        .compose(agents -> agents.known().map(agents))
+        .await(10, TimeUnit.SECONDS);
+  }
+
+  @Test
+  void known_anAgentThatAnswers_reachesWhatItLists() throws Exception {
+    SimulatedEngine engine =
+        SimulatedEngine.start(
+                stage.vertx(),
+                EngineConfig.builder().role(EngineRole.PREFILL).model(Stage.MODEL).build())
+            .await(10, TimeUnit.SECONDS);
+    stage.closing(() -> engine.close().await(10, TimeUnit.SECONDS));
+    TestAgent agent = stage.closing(TestAgent.reaching(stage.vertx(), folder, engine));
+
+    assertThat(known(agent.address()).reaching("127.0.0.1", engine.sideChannelPort())).isPresent();
+  }
+
+  @Test
+  void known_anAgentThatIsSilent_isNotWaitedForLong() throws Exception {
+    Path token = Files.writeString(folder.resolve("agent.token"), "0123456789abcdef");
+    try (ServerSocket silent = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      URI url = URI.create("http://127.0.0.1:" + silent.getLocalPort());
+
+      Agents agents = known(new AgentAddress(url, token));
+
+      assertThat(agents.all().getFirst().trouble()).isNotNull();
+    }
+  }
+}
