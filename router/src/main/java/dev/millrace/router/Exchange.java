@@ -361,7 +361,7 @@ final class Exchange {
               sink.onCancel(underWay.cancel()::run);
               underWay
                   .outcome()
-                  .onSuccess(carried -> sink.success(Mono.defer(() -> broughtBy(to, carried))))
+                  .onSuccess(carried -> sink.success(Mono.defer(() -> broughtBy(to, way, carried))))
                   .onFailure(
                       failure -> sink.success(Mono.defer(() -> notBrought(to, way, failure))));
             })
@@ -372,22 +372,20 @@ final class Exchange {
     return a.compareTo(b) < 0 ? a : b;
   }
 
-  private Mono<Ending> broughtBy(Service to, Carried carried) {
+  private Mono<Ending> broughtBy(Service to, Way way, Carried carried) {
+    HandOff blocks = Objects.requireNonNull(handOff, "nothing was handed off");
+    if (carried.copy().isEmpty() && !blocks.isUsable(lane.now())) {
+      return notBrought(to, way, NotCarried.tooLate());
+    }
     waterfall.carried(carried.how(), carried.bytes(), carried.took());
     lane.house.carriages.brought(carried.how(), carried.bytes(), carried.took());
     carried
         .copy()
         .ifPresent(made -> {
           copy = made;
-          if (handOff != null) {
-            // The agent has read them, and told the prefill engine.
-            handOff.end(new Outcome.Consumed());
-          }
+          // The agent has read them, and told the prefill engine.
+          blocks.end(new Outcome.Consumed());
         });
-    HandOff blocks = Objects.requireNonNull(handOff, "nothing was handed off");
-    if (blocks.isOpen() && !blocks.isUsable(lane.now())) {
-      return notBrought(to, NotCarried.tooLate());
-    }
     return decodeLeg(
         to, to.client().decodeBody(carried.parameters(), blocks.pinned().promptTokenIds()));
   }

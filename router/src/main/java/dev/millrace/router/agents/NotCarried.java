@@ -29,7 +29,9 @@ public final class NotCarried extends RuntimeException {
   /** The prefill engine may free the blocks before they are read. */
   public static NotCarried tooLate() {
     return new NotCarried(
-        Blamed.AGENT, "bringing them took most of the lease that the prefill engine gives them");
+        Blamed.AGENT,
+        "too_late",
+        "bringing them took most of the lease that the prefill engine gives them");
   }
 
   /** Whose fault it is. */
