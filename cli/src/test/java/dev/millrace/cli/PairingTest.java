@@ -234,6 +234,7 @@ class PairingTest {
                 scene,
                 agentUrl,
                 "transfer: engine, verify: trust, canary: off, retries: {prefill: 0, decode: 0}"));
+    awaitAgent(http, router.admin());
     for (String prompt : prompts) {
       HttpJson.Answer answer = ask(http, router.url(), prompt, "direct");
       if (answer.status() != 200) {
@@ -299,6 +300,7 @@ class PairingTest {
     }
   }
 
+  /** The pair, once it is usable or refused; one that has broken is tried again. */
   private static JsonObject edge(HttpJson http, URI admin) throws InterruptedException {
     Instant limit = Instant.now().plus(LONG);
     while (true) {
@@ -309,9 +311,22 @@ class PairingTest {
               .getJsonObject(0)
               .getJsonArray("edges")
               .getJsonObject(0);
-      if (!edge.getString("state").equals("pending") || Instant.now().isAfter(limit)) {
+      if (Set.of("usable", "refused").contains(edge.getString("state"))
+          || Instant.now().isAfter(limit)) {
         return edge;
       }
+      Thread.sleep(20);
+    }
+  }
+
+  private static JsonObject agent(HttpJson http, URI admin) {
+    return http.get(admin.resolve("/pd/agents")).body().getJsonArray("agents").getJsonObject(0);
+  }
+
+  private static void awaitAgent(HttpJson http, URI admin) throws InterruptedException {
+    Instant limit = Instant.now().plus(LONG);
+    while (!agent(http, admin).getString("state").equals("up")) {
+      assertThat(Instant.now()).as(agent(http, admin).encode()).isBefore(limit);
       Thread.sleep(20);
     }
   }
@@ -326,8 +341,7 @@ class PairingTest {
               .filter(line -> line.startsWith("vllm:kv_cache_usage_perc"))
               .mapToDouble(line -> Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1)))
               .sum();
-      JsonObject agent =
-          http.get(admin.resolve("/pd/agents")).body().getJsonArray("agents").getJsonObject(0);
+      JsonObject agent = agent(http, admin);
       if (usage == 0 && agent.getInteger("held_copies", 0) == 0) {
         return;
       }

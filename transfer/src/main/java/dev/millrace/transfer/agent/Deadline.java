@@ -76,6 +76,10 @@ final class Deadline {
     if (cause instanceof AgentRefusal refusal) {
       return refusal;
     }
+    if (cause instanceof OutOfMemoryError) {
+      return new AgentRefusal(
+          Reason.MEMORY_FULL, "the agent has no memory left: " + cause.getMessage());
+    }
     return new AgentRefusal(
         failed,
         cause instanceof TransferException

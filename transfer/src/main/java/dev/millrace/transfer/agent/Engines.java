@@ -95,7 +95,8 @@ final class Engines implements AutoCloseable {
       KnownEngine met = ask(engine, channel, deadline);
       mine.complete(met);
       return met;
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | OutOfMemoryError e) {
+      // Whatever it was: who comes next must ask again, and who waits must not wait for it.
       known.remove(key, mine);
       mine.completeExceptionally(e);
       throw e;

@@ -14,6 +14,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 
@@ -22,14 +23,7 @@ public final class SideChannelClient implements AutoCloseable {
   private static final int QUESTIONS_AT_ONCE = 8;
   private static final int QUEUED_QUESTIONS = 1024;
 
-  private final ThreadPoolExecutor threads =
-      new ThreadPoolExecutor(
-          QUESTIONS_AT_ONCE,
-          QUESTIONS_AT_ONCE,
-          5,
-          TimeUnit.SECONDS,
-          new LinkedBlockingQueue<>(QUEUED_QUESTIONS),
-          SideChannelThreads.named("ask"));
+  private final ThreadPoolExecutor threads;
   private final ScheduledThreadPoolExecutor timer =
       new ScheduledThreadPoolExecutor(1, SideChannelThreads.named("timer"));
   private final Set<Socket> connections = ConcurrentHashMap.newKeySet();
@@ -37,6 +31,19 @@ public final class SideChannelClient implements AutoCloseable {
 
   /** A client that has asked nothing yet. */
   public SideChannelClient() {
+    this(SideChannelThreads.named("ask"));
+  }
+
+  /** A client that asks on such threads. */
+  SideChannelClient(ThreadFactory asking) {
+    threads =
+        new ThreadPoolExecutor(
+            QUESTIONS_AT_ONCE,
+            QUESTIONS_AT_ONCE,
+            5,
+            TimeUnit.SECONDS,
+            new LinkedBlockingQueue<>(QUEUED_QUESTIONS),
+            asking);
     threads.allowCoreThreadTimeOut(true);
     timer.setRemoveOnCancelPolicy(true);
     timer.setExecuteExistingDelayedTasksAfterShutdownPolicy(false);
@@ -88,8 +95,13 @@ public final class SideChannelClient implements AutoCloseable {
           answer.completeExceptionally(noAnswer(where, rank, timeout));
         } catch (IOException | RuntimeException e) {
           answer.completeExceptionally(failure(where, e));
+        } catch (OutOfMemoryError e) {
+          answer.completeExceptionally(e);
         }
       });
+    } catch (OutOfMemoryError e) {
+      // No thread can be started.
+      answer.completeExceptionally(e);
     } catch (RejectedExecutionException e) {
       cancels.remove(cancel);
       answer.completeExceptionally(

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ThreadFactory;
 import java.util.function.LongSupplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -316,6 +317,21 @@ final class SideChannelTest {
     assertThatThrownBy(() -> client.ask("127.0.0.1", server.port(), 0, 0, LONG).join())
         .hasCauseInstanceOf(TransferException.class)
         .hasMessageContaining("closed");
+  }
+
+  @Test
+  void ask_thatFindsNoMemoryForAThread_failsAtOnce() {
+    ThreadFactory none =
+        task -> {
+          throw new OutOfMemoryError("unable to create native thread");
+        };
+    try (SideChannelClient without = new SideChannelClient(none)) {
+      CompletableFuture<Handshake> answer =
+          without.ask("127.0.0.1", server.port(), new RankId(0, 0), ConnectorVersion.V14, LONG);
+
+      assertThat(answer).isCompletedExceptionally();
+      assertThatThrownBy(answer::join).hasRootCauseInstanceOf(OutOfMemoryError.class);
+    }
   }
 
   @Test
