@@ -128,6 +128,15 @@ class ComplaintTest {
             "\"a:0\"",
             "4:94: pools.p.workers[0].side-channel: \"a:0\" has port 0, must be 1 to 65535"),
         mistake(
+            "side-channel: \"a:2\"",
+            "data-parallel-size: 0",
+            "4:100: pools.p.workers[0].data-parallel-size: is 0, must be 1 to 1024"),
+        mistake(
+            "\"a:2\"",
+            "\"a:65535\", data-parallel-size: 2",
+            "4:94: pools.p.workers[0].side-channel: its port and the 1 after it, for the"
+                + " other data-parallel ranks, go beyond 65535"),
+        mistake(
             "pools:\n",
             "pools:\n  q/1: {role: decode, model: x, engine: vllm, workers: [{url: http://q}]}\n",
             "4:3: pools.\"q/1\": is not a name for a pool; use up to 63 letters, digits, '.', '_' and"

@@ -66,6 +66,22 @@ class RoutingTablesTest {
   }
 
   @Test
+  void parse_dataParallelSize_isTheNumberOfEnginesBehindTheAddress() {
+    String text =
+        """
+        pools:
+          p: {role: prefill, model: m, engine: vllm, workers: [{url: "http://a:1", data-parallel-size: 3}]}
+          d: {role: decode, model: m, engine: vllm, workers: [{url: "http://b:1"}]}
+        routes: [{match: {model: m}, prefill: {pool: p}, decode: {pool: d}}]
+        """;
+
+    assertThat(valid(RoutingTables.parse("routes.yaml", text)).pools().values())
+        .flatExtracting(Pool::workers)
+        .extracting(WorkerAddress::dataParallel)
+        .containsExactly(3, 1);
+  }
+
+  @Test
   void read_noFile_saysSo() {
     assertThat(lines(RoutingTables.read(Path.of("no/such.yaml"))))
         .containsExactly("no/such.yaml:1:1: there is no such file");

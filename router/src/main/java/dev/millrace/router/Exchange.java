@@ -374,7 +374,7 @@ final class Exchange {
 
   private Mono<Ending> broughtBy(Service to, Way way, Carried carried) {
     HandOff blocks = Objects.requireNonNull(handOff, "nothing was handed off");
-    if (carried.copy().isEmpty() && !blocks.isUsable(lane.now())) {
+    if (!carried.isReadable(blocks, lane.now())) {
       return notBrought(to, way, NotCarried.tooLate());
     }
     waterfall.carried(carried.how(), carried.bytes(), carried.took());

@@ -1,5 +1,6 @@
 package dev.millrace.router.agents;
 
+import dev.millrace.router.handoff.HandOff;
 import dev.millrace.router.handoff.Pinned;
 import io.vertx.core.buffer.Buffer;
 import java.time.Duration;
@@ -16,6 +17,14 @@ import java.util.Optional;
  */
 public record Carried(
     Buffer parameters, String how, Optional<Copy> copy, long bytes, Duration took) {
+
+  /**
+   * Whether a decode engine may be sent to the blocks: to a copy, or to where the prefill engine
+   * still keeps them for long enough.
+   */
+  public boolean isReadable(HandOff original, long nowNanos) {
+    return copy.isPresent() || original.isUsable(nowNanos);
+  }
 
   /**
    * A copy of a hand-off, which its readers or its expiry end.
