@@ -464,14 +464,18 @@ final class Exchange {
 
   /** Takes what the decode worker's counters say, after the exchange, on another event loop. */
   private Consumer<TransferReport> transferListener(Service to) {
-    Edge used = handOff == null ? null : edge;
+    Edge used = edge;
+    boolean named = handOff != null;
     RouteEdges edges = to.chooser().edges();
     LongSupplier clock = lane.house.nanoClock;
-    return report -> {
-      waterfall.transferred(report);
-      if (used != null) {
-        edges.transferred(used, report, clock.getAsLong());
+    return counted -> {
+      if (used == null) {
+        waterfall.transferred(counted);
+        return;
       }
+      TransferReport report = named ? counted : new TransferReport.NothingNamed();
+      waterfall.transferred(report);
+      edges.transferred(used, report, clock.getAsLong());
     };
   }
 

@@ -30,6 +30,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /**
  * Pairs are judged and tried out before they get requests, and again when something has changed.
@@ -367,15 +369,53 @@ final class EdgesTest {
     return said;
   }
 
+  /** Why a decode engine computes a prompt that was computed for it already. */
+  enum Silent {
+    /** The way between the two engines is cut. */
+    UNREADABLE(true) {
+      @Override
+      void begin(SimulatedEngine p, SimulatedEngine d) {
+        d.misbehave(new Misbehaviour.CannotReadFrom(p.engineId()));
+      }
+    },
+    /** The prefill engine names no blocks. */
+    MISSING(true) {
+      @Override
+      void begin(SimulatedEngine p, SimulatedEngine d) {
+        p.misbehave(new Misbehaviour.NameNoBlocks());
+      }
+    },
+    /** The blocks are those of an engine that is gone, and nobody asks who is there now. */
+    STALE(false) {
+      @Override
+      void begin(SimulatedEngine p, SimulatedEngine d) {
+        p.misbehave(new Misbehaviour.NameFormerEngine());
+      }
+    };
+
+    private final boolean probing;
+
+    Silent(boolean probing) {
+      this.probing = probing;
+    }
+
+    UnaryOperator<Route> route() {
+      return probing ? probing() : UnaryOperator.identity();
+    }
+
+    abstract void begin(SimulatedEngine p, SimulatedEngine d);
+  }
+
   /**
    * A real vLLM with {@code kv_load_failure_policy: recompute} answers right, with status 200 and
-   * without a word, when it could not load the blocks.
+   * without a word, when it could not load the blocks, and so does every vLLM that is handed none.
    */
-  @Test
-  void silentRecompute_isCountedEachTime() throws Exception {
+  @ParameterizedTest
+  @EnumSource
+  void silentRecompute_isCountedEachTime(Silent silent) throws Exception {
     SimulatedEngine p = prefill(1, 16);
     SimulatedEngine d = engine(EngineRole.DECODE, 1, 16, c -> c.loadFailure(LoadFailure.RECOMPUTE));
-    stage.open(List.of(p.uri()), List.of(d.uri()), probing());
+    stage.open(List.of(p.uri()), List.of(d.uri()), silent.route());
     awaitSettled();
     int injected = 0;
     // Counters prove something of an exchange that was alone between two looks at them.
@@ -384,18 +424,18 @@ final class EdgesTest {
     }
     for (int i = 0; i < 6; i++) {
       // Every other exchange is one whose blocks arrive: it must not be counted.
-      boolean silent = i % 2 == 1;
-      if (silent) {
-        d.misbehave(new Misbehaviour.CannotReadFrom(p.engineId()));
+      boolean now = i % 2 == 1;
+      if (now) {
+        silent.begin(p, d);
         injected++;
-      } else {
-        d.behave();
       }
-      assertThat(outcome(100 + i)).isEqualTo(silent ? "recomputed" : "transferred");
+      assertThat(outcome(100 + i)).isEqualTo(now ? "recomputed" : "transferred");
+      p.behave();
+      d.behave();
     }
-    d.behave();
     System.out.printf(
-        "%d silent recomputes injected, %d detected%n", injected, edge(0).getLong("recomputed"));
+        "%s: %d silent recomputes injected, %d detected%n",
+        silent, injected, edge(0).getLong("recomputed"));
     assertThat(edge(0).getLong("recomputed")).isEqualTo(injected);
   }
 }

@@ -44,6 +44,12 @@ public sealed interface Misbehaviour {
   /** Frees the blocks of a hand-off at once and forgets it, though the answer promises them. */
   record ForgetLease() implements Misbehaviour {}
 
+  /** Answers prefills without naming the blocks, and keeps none. */
+  record NameNoBlocks() implements Misbehaviour {}
+
+  /** Names the engine that ran here before it was restarted, whose blocks are gone. */
+  record NameFormerEngine() implements Misbehaviour {}
+
   /**
    * Says in the handshake that its memory begins one block later than it does: every check passes,
    * and every answer is wrong.

@@ -69,6 +69,7 @@ public sealed interface TransferReport {
   default Outcome outcome() {
     return switch (this) {
       case Unknown _ -> Outcome.UNKNOWN;
+      case NothingNamed _ -> Outcome.RECOMPUTED;
       case Measured(long bytes, _, Optional<Tokens> tokens) ->
           tokens
               .map(from -> {
@@ -80,6 +81,9 @@ public sealed interface TransferReport {
               .orElse(bytes > 0 ? Outcome.TRANSFERRED : Outcome.UNKNOWN);
     };
   }
+
+  /** The prefill worker's answer named no blocks, so there was nothing to read. */
+  record NothingNamed() implements TransferReport {}
 
   /**
    * No figures, rather than guessed ones.

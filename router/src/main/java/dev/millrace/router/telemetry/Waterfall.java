@@ -212,6 +212,12 @@ public final class Waterfall {
             json.put("tokens_loaded", from.loaded()).put("tokens_computed", from.computed()));
         yield json.put("outcome", handedOver ? transfer.outcome().word() : "none");
       }
+      case TransferReport.NothingNamed nothing ->
+          new JsonObject()
+              .put("bytes", 0)
+              .put("seconds", 0)
+              .put("outcome", nothing.outcome().word())
+              .put("why", "the prefill worker's answer named no blocks");
       case TransferReport.Unknown(TransferReport.Why why) ->
           new JsonObject()
               .put("bytes", "unknown")

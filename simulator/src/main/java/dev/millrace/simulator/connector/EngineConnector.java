@@ -31,6 +31,8 @@ import org.slf4j.LoggerFactory;
 public final class EngineConnector implements Connector {
   private static final Logger LOG = LoggerFactory.getLogger(EngineConnector.class);
 
+  private static final String FORMER_ENGINE = "7d0b7f0e-0000-4000-8000-000000000000";
+
   /** How often leases are looked at. */
   private static final long REAP_MILLIS = 50;
 
@@ -229,14 +231,11 @@ public final class EngineConnector implements Connector {
       String requestId, List<List<Integer>> blocks, int tokens, int cachedTokens) {
     int[] pinned =
         blocks.stream().flatMap(List::stream).filter(id -> id != 0).mapToInt(id -> id).toArray();
-    if (closed || pinned.length == 0) {
+    if (closed || pinned.length == 0 || does(Misbehaviour.NameNoBlocks.class)) {
       return Optional.empty();
     }
-    boolean forgets = false;
-    for (Misbehaviour misbehaviour : misbehaviours.get()) {
-      forgets |= misbehaviour instanceof Misbehaviour.ForgetLease;
-    }
-    if (!forgets) {
+    boolean former = does(Misbehaviour.NameFormerEngine.class);
+    if (!former && !does(Misbehaviour.ForgetLease.class)) {
       pool.retain(pinned);
       holds.add(requestId, pinned);
     }
@@ -244,13 +243,17 @@ public final class EngineConnector implements Connector {
         new HandOff(
             config.release(),
             blocks,
-            engineId,
+            former ? FORMER_ENGINE : engineId,
             requestId,
             config.host(),
             sideChannel.port(),
             transports.ranks(),
             tokens,
             cachedTokens));
+  }
+
+  private boolean does(Class<? extends Misbehaviour> what) {
+    return misbehaviours.get().stream().anyMatch(what::isInstance);
   }
 
   @Override
