@@ -2,11 +2,22 @@ package dev.millrace.router;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.millrace.layout.ElementType;
+import dev.millrace.layout.GeometrySpec;
+import dev.millrace.layout.Layout;
+import dev.millrace.layout.ModelShape;
+import dev.millrace.layout.Parallelism;
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.EngineRole;
+import dev.millrace.simulator.Misbehaviour;
 import dev.millrace.simulator.SimulatedEngine;
+import io.vertx.core.json.JsonObject;
 import java.net.http.HttpResponse;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
@@ -55,6 +66,64 @@ final class SimulatedEnginesTest {
     assertThat(answer.body()).contains("\"finish_reason\":\"length\"");
     assertThat(answer.body().contains("data: [DONE]")).isEqualTo(stream);
     assertThat(stage.get(stage.adminUrl("/pd/workers")).body()).contains("\"consumed\":1");
+  }
+
+  /** Room for one prompt at a time: blocks that are given back hold another prompt at once. */
+  private SimulatedEngine crowded(EngineRole role) throws Exception {
+    GeometrySpec geometry =
+        new GeometrySpec(
+            ModelShape.dense(2, 2, 16, ElementType.BFLOAT16),
+            Parallelism.tensor(1),
+            16,
+            Layout.HND,
+            12);
+    SimulatedEngine engine =
+        SimulatedEngine.start(
+                stage.vertx(),
+                EngineConfig.builder().role(role).model(Stage.MODEL).geometry(geometry).build())
+            .await(10, TimeUnit.SECONDS);
+    stage.closing(() -> engine.close().await(10, TimeUnit.SECONDS));
+    return engine;
+  }
+
+  private static String text(HttpResponse<String> answer) {
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+    return new JsonObject(answer.body()).getJsonArray("choices").getJsonObject(0).getString("text");
+  }
+
+  /**
+   * A decode engine that has read tells the prefill engine so, which gives the blocks to the next
+   * prompt: whoever used the same parameters again would answer with that prompt's text.
+   */
+  @Test
+  void decodeFailsAfterItHasRead_anotherOneGetsANewPrefill() throws Exception {
+    SimulatedEngine p = crowded(EngineRole.PREFILL);
+    SimulatedEngine failing = crowded(EngineRole.DECODE);
+    SimulatedEngine good = crowded(EngineRole.DECODE);
+    SimulatedEngine alone = crowded(EngineRole.BOTH);
+    failing.misbehave(new Misbehaviour.ResetMidStream(0));
+    stage.open(List.of(p.uri()), List.of(failing.uri(), good.uri()), UnaryOperator.identity());
+    int prompts = 12;
+    try (ExecutorService clients = Executors.newFixedThreadPool(4)) {
+      List<Future<Void>> asked = new ArrayList<>();
+      for (int i = 0; i < prompts; i++) {
+        String body =
+            "{\"model\":\"tiny\",\"max_tokens\":4,\"prompt\":\"%s\"}"
+                .formatted("%c fgh ".formatted('a' + i).repeat(20));
+        asked.add(
+            clients.submit(() -> {
+              assertThat(text(stage.post("/v1/completions", body)))
+                  .isEqualTo(text(stage.post(alone.uri().resolve("/v1/completions"), body)));
+              return null;
+            }));
+      }
+      for (Future<Void> each : asked) {
+        each.get();
+      }
+    }
+
+    assertThat(failing.stats().transfers()).isPositive();
+    assertThat(p.stats().releasedHandoffs()).isEqualTo(prompts + failing.stats().transfers());
   }
 
   @Test

@@ -177,8 +177,12 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
   }
 
   HttpResponse<String> post(String path, String body, String... headers) {
+    return post(url(path), body, headers);
+  }
+
+  HttpResponse<String> post(URI url, String body, String... headers) {
     HttpRequest.Builder request =
-        HttpRequest.newBuilder(url(path))
+        HttpRequest.newBuilder(url)
             .timeout(GENEROUS)
             .header("content-type", "application/json")
             .POST(HttpRequest.BodyPublishers.ofString(body));
