@@ -56,8 +56,13 @@ final class ServeCommand implements Callable<Integer> {
                 settled.pairs().forEach(out::println);
                 out.flush();
               });
+      stop.allow(listen.shutdownGrace());
       stop.await();
-      Startup.closed(router.close());
+      out.printf(
+          "stopping: no more requests; %d exchanges under way may take %d s%n",
+          router.occupancy().exchanges(), listen.shutdownGrace().toSeconds());
+      out.flush();
+      Startup.closed(router.shutDown(listen.shutdownGrace()), listen.shutdownGrace());
       return ExitCode.DONE;
     } finally {
       Startup.closed(vertx.close());

@@ -47,8 +47,14 @@ final class Startup {
 
   /** Waits until something is closed, without minding how that goes. */
   static void closed(Future<?> closing) {
+    closed(closing, Duration.ZERO);
+  }
+
+  /** The same, for something that first lets others end for a while. */
+  static void closed(Future<?> closing, Duration grace) {
+    long millis = grace.plus(LONGEST).toMillis();
     try {
-      closing.toCompletionStage().toCompletableFuture().get(LONGEST.toSeconds(), TimeUnit.SECONDS);
+      closing.toCompletionStage().toCompletableFuture().get(millis, TimeUnit.MILLISECONDS);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     } catch (ExecutionException | TimeoutException e) {

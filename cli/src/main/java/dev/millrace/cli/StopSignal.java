@@ -1,5 +1,6 @@
 package dev.millrace.cli;
 
+import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
@@ -11,10 +12,11 @@ import java.util.concurrent.TimeUnit;
  * own exit code instead of the signal's.
  */
 final class StopSignal {
-  private static final long CLOSING_SECONDS = 10;
+  private static final Duration CLOSING = Duration.ofSeconds(10);
 
   private final CountDownLatch given = new CountDownLatch(1);
   private final CountDownLatch ended = new CountDownLatch(1);
+  private volatile Duration grace = Duration.ZERO;
   private volatile int exitCode = ExitCode.OUR_FAULT;
 
   /** The signal of this process. */
@@ -27,12 +29,17 @@ final class StopSignal {
   private void stopProcess() {
     give();
     try {
-      if (ended.await(CLOSING_SECONDS, TimeUnit.SECONDS)) {
+      if (ended.await(grace.plus(CLOSING).toMillis(), TimeUnit.MILLISECONDS)) {
         Runtime.getRuntime().halt(exitCode);
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  /** The command may take so long before it begins to close. */
+  void allow(Duration longer) {
+    grace = longer;
   }
 
   /** Asks the command to end. */
@@ -44,7 +51,7 @@ final class StopSignal {
   void giveFinally() {
     give();
     try {
-      if (!ended.await(CLOSING_SECONDS, TimeUnit.SECONDS)) {
+      if (!ended.await(grace.plus(CLOSING).toMillis(), TimeUnit.MILLISECONDS)) {
         Runtime.getRuntime().halt(exitCode);
       }
     } catch (InterruptedException e) {

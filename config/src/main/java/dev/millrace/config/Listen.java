@@ -1,5 +1,7 @@
 package dev.millrace.config;
 
+import java.time.Duration;
+
 /**
  * The public port.
  *
@@ -7,14 +9,19 @@ package dev.millrace.config;
  * @param port {@code 0..65535}; 0 lets the system choose
  * @param maxBodyBytes largest request body that is accepted, 1 KiB to 1 GiB; more is answered 413
  * @param eventLoops threads that move bytes, {@code 1..1024}
+ * @param shutdownGrace how long answers under way may take to end once the router was asked to stop
  */
-public record Listen(String host, int port, long maxBodyBytes, int eventLoops) {
+public record Listen(
+    String host, int port, long maxBodyBytes, int eventLoops, Duration shutdownGrace) {
   static final String DEFAULT_HOST = "127.0.0.1";
   static final int DEFAULT_PORT = 8080;
   static final long DEFAULT_MAX_BODY_BYTES = 16L << 20;
   static final long LEAST_MAX_BODY_BYTES = 1L << 10;
   static final long MOST_MAX_BODY_BYTES = 1L << 30;
   static final int MOST_EVENT_LOOPS = 1024;
+
+  /** Less than the 30 s after which Kubernetes kills what it has asked to end. */
+  static final Duration DEFAULT_SHUTDOWN_GRACE = Duration.ofSeconds(25);
 
   public Listen {
     if (host.isBlank() || port < 0 || port > 65535) {
@@ -33,22 +40,27 @@ public record Listen(String host, int port, long maxBodyBytes, int eventLoops) {
 
   /** Loopback, port 8080, bodies up to 16 MiB, one event loop per core. */
   public static Listen defaults() {
-    return new Listen(DEFAULT_HOST, DEFAULT_PORT, DEFAULT_MAX_BODY_BYTES, defaultEventLoops());
+    return new Listen(
+        DEFAULT_HOST,
+        DEFAULT_PORT,
+        DEFAULT_MAX_BODY_BYTES,
+        defaultEventLoops(),
+        DEFAULT_SHUTDOWN_GRACE);
   }
 
   /** The same on another port; 0 lets the system choose. */
   public Listen withPort(int newPort) {
-    return new Listen(host, newPort, maxBodyBytes, eventLoops);
+    return new Listen(host, newPort, maxBodyBytes, eventLoops, shutdownGrace);
   }
 
   /** The same with another bound on request bodies. */
   public Listen withMaxBodyBytes(long newMaxBodyBytes) {
-    return new Listen(host, port, newMaxBodyBytes, eventLoops);
+    return new Listen(host, port, newMaxBodyBytes, eventLoops, shutdownGrace);
   }
 
   /** The same with another number of event loops. */
   public Listen withEventLoops(int newEventLoops) {
-    return new Listen(host, port, maxBodyBytes, newEventLoops);
+    return new Listen(host, port, maxBodyBytes, newEventLoops, shutdownGrace);
   }
 
   static int defaultEventLoops() {

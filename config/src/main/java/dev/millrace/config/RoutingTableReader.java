@@ -56,7 +56,11 @@ final class RoutingTableReader {
             listen
                 .find("event-loops")
                 .flatMap(loops -> loops.integer(1, Listen.MOST_EVENT_LOOPS))
-                .orElse(defaults.eventLoops()));
+                .orElse(defaults.eventLoops()),
+            listen
+                .find("shutdown-grace")
+                .flatMap(Field::duration)
+                .orElse(defaults.shutdownGrace()));
     listen.refuseOtherKeys();
     return read;
   }

@@ -22,7 +22,8 @@ class RoutingTablesTest {
   void read_example_givesItsValues() {
     RoutingTable table = valid(RoutingTables.read(EXAMPLE));
 
-    assertThat(table.listen()).isEqualTo(new Listen("0.0.0.0", 8080, 32L << 20, 4));
+    assertThat(table.listen())
+        .isEqualTo(new Listen("0.0.0.0", 8080, 32L << 20, 4, Duration.ofSeconds(25)));
     assertThat(table.admin()).isEqualTo(Admin.defaults());
     assertThat(table.pools().keySet()).containsExactly("llama-p", "llama-d", "sim-p", "sim-d");
     Route route = table.routeFor("llama").orElseThrow();

@@ -31,6 +31,7 @@ final class House {
   final Watch watch;
   final EvidenceCollector evidence;
   private final Map<String, Chooser> byModel = new HashMap<>();
+  private volatile boolean closing;
 
   House(
       RoutingTable table,
@@ -51,6 +52,15 @@ final class House {
       byModel.put(
           route.model(), new Chooser(watch.edges(route, workers), workers, gauges.reservations));
     }
+  }
+
+  /** Takes no more requests from now on. */
+  void closing() {
+    closing = true;
+  }
+
+  boolean isClosing() {
+    return closing;
   }
 
   /** Who chooses the workers for a model, or null if no route has it. */

@@ -19,6 +19,7 @@ import dev.millrace.router.probe.Prober;
 import dev.millrace.transfer.sidechannel.SideChannelClient;
 import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
+import io.vertx.core.Promise;
 import io.vertx.core.VerticleBase;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpClient;
@@ -27,11 +28,14 @@ import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.transport.Transport;
 import java.security.SecureRandom;
 import java.time.Duration;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.LongSupplier;
@@ -39,16 +43,32 @@ import org.jspecify.annotations.Nullable;
 
 /** The HTTP endpoint: a public port served by several event loops, and one for operators. */
 public final class Router {
+  /** A refused request takes a prefill engine a moment to hear of; an agent less. */
+  private static final Duration RELEASE_WITHIN = Duration.ofSeconds(3);
+
+  private static final Duration LOOK_AGAIN = Duration.ofMillis(20);
+
   private final Vertx vertx;
   private final House house;
+  private final Collection<Public> doors;
   private final String lanes;
   private final String admin;
   private final int port;
   private final int adminPort;
+  private final AtomicBoolean closed = new AtomicBoolean();
+  private final Promise<Void> whenClosed = Promise.promise();
 
-  private Router(Vertx vertx, House house, String lanes, String admin, int port, int adminPort) {
+  private Router(
+      Vertx vertx,
+      House house,
+      Collection<Public> doors,
+      String lanes,
+      String admin,
+      int port,
+      int adminPort) {
     this.vertx = vertx;
     this.house = house;
+    this.doors = doors;
     this.lanes = lanes;
     this.admin = admin;
     this.port = port;
@@ -80,11 +100,16 @@ public final class Router {
   private static Future<Router> openPublic(Vertx vertx, House house, String admin, int adminPort) {
     AtomicInteger port = new AtomicInteger();
     SplittableRandom seeds = new SplittableRandom(new SecureRandom().nextLong());
+    Collection<Public> doors = new ConcurrentLinkedQueue<>();
     return vertx
         .deployVerticle(
-            () -> new Public(house, port, seeds.split()),
+            () -> {
+              Public door = new Public(house, port, seeds.split());
+              doors.add(door);
+              return door;
+            },
             new DeploymentOptions().setInstances(house.table.listen().eventLoops()))
-        .map(lanes -> new Router(vertx, house, lanes, admin, port.get(), adminPort));
+        .map(lanes -> new Router(vertx, house, doors, lanes, admin, port.get(), adminPort));
   }
 
   /** The public port, also where the table left the choice to the system. */
@@ -141,9 +166,36 @@ public final class Router {
         house.ledger.open());
   }
 
-  /** Closes the ports and every connection; exchanges that are under way break off. */
+  /**
+   * Takes no more requests, lets exchanges that are under way end, and closes. Completes when no
+   * hand-off is open any more, or when nobody has answered for those that are.
+   *
+   * @param grace what is under way after it breaks off
+   */
+  public Future<Void> shutDown(Duration grace) {
+    house.closing();
+    return Future.join(doors.stream().map(door -> door.shutDown(grace)).toList())
+        .eventually(() -> settledHandOffs(RELEASE_WITHIN))
+        .eventually(this::close)
+        .mapEmpty();
+  }
+
+  /** Blocks of exchanges that broke off are released after these have ended. */
+  private Future<Void> settledHandOffs(Duration within) {
+    if (house.ledger.open() == 0 || !within.isPositive()) {
+      return Future.succeededFuture();
+    }
+    return vertx
+        .timer(LOOK_AGAIN.toMillis(), TimeUnit.MILLISECONDS)
+        .compose(fired -> settledHandOffs(within.minus(LOOK_AGAIN)));
+  }
+
+  /** Closes the ports and every connection; exchanges under way break off. Idempotent. */
   public Future<Void> close() {
-    return vertx.undeploy(lanes).eventually(() -> vertx.undeploy(admin));
+    if (!closed.getAndSet(true)) {
+      vertx.undeploy(lanes).eventually(() -> vertx.undeploy(admin)).onComplete(whenClosed);
+    }
+    return whenClosed.future();
   }
 
   /** One event loop of the public port. */
@@ -151,6 +203,7 @@ public final class Router {
     private final House house;
     private final AtomicInteger port;
     private final SplittableRandom random;
+    private final AtomicReference<@Nullable HttpServer> server = new AtomicReference<>();
 
     Public(House house, AtomicInteger port, SplittableRandom random) {
       this.house = house;
@@ -163,7 +216,7 @@ public final class Router {
       Lane lane = new Lane(house, vertx, context, random);
       FrontDoor door = new FrontDoor(lane);
       AtomicInteger connections = house.gauges.connections;
-      HttpServer server =
+      HttpServer opened =
           vertx
               .createHttpServer(options(house.table))
               .connectionHandler(connection -> {
@@ -172,10 +225,19 @@ public final class Router {
               })
               .requestHandler(door::handle);
       int wanted = house.table.listen().port();
+      server.set(opened);
       // All instances share a port only if it is given; -1 is "any, but the same for all of us".
-      return server
+      return opened
           .listen(wanted == 0 ? -1 : wanted, house.table.listen().host())
           .onSuccess(listening -> port.set(listening.actualPort()));
+    }
+
+    /** Accepts nobody any more, and closes each connection once its exchange is over. */
+    Future<Void> shutDown(Duration grace) {
+      HttpServer opened = server.get();
+      return opened == null
+          ? Future.succeededFuture()
+          : opened.shutdown(grace.toMillis(), TimeUnit.MILLISECONDS);
     }
 
     private static HttpServerOptions options(RoutingTable table) {
@@ -245,6 +307,7 @@ public final class Router {
       AdminDoor door =
           new AdminDoor(
               nanoClock,
+              built::isClosing,
               built.workers,
               built.agents,
               built.watch,

@@ -18,6 +18,7 @@ import io.vertx.core.http.HttpServerRequest;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 
 /** The operators' paths. */
@@ -26,6 +27,7 @@ public final class AdminDoor {
   private static final String PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
 
   private final LongSupplier nanoClock;
+  private final BooleanSupplier closing;
   private final Workers workers;
   private final Agents agents;
   private final Watch watch;
@@ -37,6 +39,7 @@ public final class AdminDoor {
   /** Shows these. */
   public AdminDoor(
       LongSupplier nanoClock,
+      BooleanSupplier closing,
       Workers workers,
       Agents agents,
       Watch watch,
@@ -45,6 +48,7 @@ public final class AdminDoor {
       Carriages carriages,
       RecentExchanges recent) {
     this.nanoClock = nanoClock;
+    this.closing = closing;
     this.workers = workers;
     this.agents = agents;
     this.watch = watch;
@@ -68,7 +72,7 @@ public final class AdminDoor {
     } else {
       switch (path) {
         case "/livez" -> answer(request, new JsonObject().put("status", "alive"));
-        case "/readyz" -> answer(request, new JsonObject().put("status", "ready"));
+        case "/readyz" -> ready(request);
         case "/metrics" ->
             request
                 .response()
@@ -82,6 +86,15 @@ public final class AdminDoor {
         default ->
             refuse(request, Problem.ofClient(404, "unknown_path", "There is nothing at " + path));
       }
+    }
+  }
+
+  private void ready(HttpServerRequest request) {
+    if (closing.getAsBoolean()) {
+      request.response().setStatusCode(503);
+      answer(request, new JsonObject().put("status", "shutting down"));
+    } else {
+      answer(request, new JsonObject().put("status", "ready"));
     }
   }
 
