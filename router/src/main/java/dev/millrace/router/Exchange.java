@@ -11,12 +11,9 @@ import dev.millrace.router.choose.Reservation;
 import dev.millrace.router.edges.Edge;
 import dev.millrace.router.edges.RouteEdges;
 import dev.millrace.router.handoff.HandOff;
-import dev.millrace.router.handoff.Outcome;
 import dev.millrace.router.handoff.Parameters.Found;
 import dev.millrace.router.handoff.Pinned;
-import dev.millrace.router.handoff.RefusedRequest;
 import dev.millrace.router.http.Api;
-import dev.millrace.router.http.Body;
 import dev.millrace.router.http.Classified;
 import dev.millrace.router.http.ClientRequest;
 import dev.millrace.router.http.Problem;
@@ -48,9 +45,6 @@ import reactor.core.publisher.Mono;
 final class Exchange {
   private static final Logger LOG = LoggerFactory.getLogger(Exchange.class);
 
-  /** Long enough for the largest body over a slow line. */
-  static final Duration RECEIVE_WITHIN = Duration.ofSeconds(60);
-
   /** A probe takes a few round trips, a canary a few short answers. */
   private static final Duration VERDICT_WITHIN = Duration.ofSeconds(5);
 
@@ -70,10 +64,7 @@ final class Exchange {
 
   private @Nullable Service service;
   private @Nullable Edge edge;
-  private @Nullable HandOff handOff;
-  private Carried.@Nullable Copy copy;
   private long waitingSinceNanos;
-  private DecodeLeg.Sent sent = DecodeLeg.Sent.NOTHING;
   private int prefillRetries;
   private int decodeRetries;
   private int staleConnections;
@@ -81,7 +72,7 @@ final class Exchange {
   private boolean settled;
 
   /** What is known once the request is understood. */
-  private record Service(ClientRequest client, Chooser chooser) {
+  private record Service(ClientRequest client, Chooser chooser, HeldBlocks blocks) {
     Route route() {
       return chooser.route();
     }
@@ -107,47 +98,11 @@ final class Exchange {
     }
   }
 
-  // ---- receive: the whole body, bounded ----
+  // ---- receive and classify: which model, which form of answer, where the members stand ----
 
   private Mono<Ending> receive() {
-    long most = lane.house.table.listen().maxBodyBytes();
-    Mono<Classified> received =
-        Mono.create(sink ->
-            Body.collect(request, most)
-                .onComplete(
-                    body -> sink.success(classify(body)), e -> sink.success(unread(e, most))));
-    return received
-        .timeout(RECEIVE_WITHIN, Mono.fromSupplier(Exchange::neverCame), lane.scheduler)
+    return Intake.of(lane, api, request, () -> waterfall.ended(Part.RECEIVE, lane.now()))
         .flatMap(this::route);
-  }
-
-  private static Classified unread(Throwable e, long mostBytes) {
-    return new Classified.Refused(
-        e instanceof Body.TooLarge
-            ? Problem.ofClient(
-                413,
-                "body_too_large",
-                "The body is larger than the " + mostBytes + " bytes that are accepted")
-            : Problem.badRequest("body_incomplete", "The body did not arrive whole"));
-  }
-
-  private static Classified neverCame() {
-    return new Classified.Refused(
-        Problem.ofClient(
-            408,
-            "body_timeout",
-            "The body did not arrive within " + RECEIVE_WITHIN.toSeconds() + " s"));
-  }
-
-  // ---- classify: which model, which form of answer, where the members stand ----
-
-  private Classified classify(Body body) {
-    waterfall.ended(Part.RECEIVE, lane.now());
-    return request.getHeader("content-encoding") == null
-        ? ClientRequest.read(api, body.bytes(), body.length())
-        : new Classified.Refused(
-            Problem.ofClient(
-                415, "content_encoding_unsupported", "Send the body without Content-Encoding"));
   }
 
   private Mono<Ending> route(Classified classified) {
@@ -158,9 +113,15 @@ final class Exchange {
         Chooser chooser = lane.house.chooser(client.model());
         yield chooser == null
             ? Mono.just(new Ending.Refused(unknown(client.model())))
-            : withinTotal(new Service(client, chooser));
+            : withinTotal(service(client, chooser));
       }
     };
+  }
+
+  private Service service(ClientRequest client, Chooser chooser) {
+    HeldBlocks.Origin origin =
+        new HeldBlocks.Origin(api, request.headers(), requestId, client.model());
+    return new Service(client, chooser, new HeldBlocks(lane, origin, chooser, places, blame));
   }
 
   private Mono<Ending> withinTotal(Service understood) {
@@ -249,7 +210,7 @@ final class Exchange {
             requestId,
             to.client().prefillBody(),
             () -> waterfall.ended(Part.P_CONNECT, lane.now()),
-            (holder, pinned) -> orphaned(to, holder, pinned))
+            to.blocks()::orphaned)
         .timeout(
             deadline,
             Mono.fromSupplier(() ->
@@ -277,13 +238,6 @@ final class Exchange {
       case Fault.Unreachable(Worker worker, _) -> lane.house.watch.suspect(worker);
       case Fault.Broken(Worker worker, _, _) -> lane.house.watch.suspect(worker);
       case Fault.Late _, Fault.Garbage _, Fault.Answered _, Fault.NotBrought _ -> {}
-    }
-  }
-
-  /** Blocks of an answer that nobody waits for any more. */
-  private void orphaned(Service to, Worker holder, Pinned pinned) {
-    if (holder.ownsSideChannel(pinned.host(), pinned.port())) {
-      release(to, lane.house.ledger.enter(holder, pinned, lane.now()), Release.When.NOW);
     }
   }
 
@@ -315,7 +269,7 @@ final class Exchange {
           unfit(
               to, holder, "they name " + pinned.sideChannel() + ", which is not its side channel");
       case Found.Blocks(Pinned pinned) -> {
-        handOff = lane.house.ledger.enter(holder, pinned, lane.now());
+        to.blocks().enter(holder, pinned);
         yield lane.house.watch.isStill(holder, pinned.engineId())
             ? handOver(to, pinned)
             : anotherEngine(to);
@@ -334,7 +288,7 @@ final class Exchange {
 
   /** The prefill worker was restarted: what was found out about it and its edges does not hold. */
   private Mono<Ending> anotherEngine(Service to) {
-    endHandOff(to, null);
+    to.blocks().letGo(null);
     waterfall.retried(lane.now());
     return choose(to);
   }
@@ -354,7 +308,7 @@ final class Exchange {
             pinned,
             lane.house.watch.sighting(reader),
             shorter(to.route().deadlines().firstToken(), LONGEST_CARRIAGE));
-    Optional<Carried.Copy> before = Optional.ofNullable(copy);
+    Optional<Carried.Copy> before = to.blocks().copy();
     return Mono.<Mono<Ending>>create(
             sink -> {
               Carriage.UnderWay underWay = carriage.by(way, before);
@@ -373,19 +327,13 @@ final class Exchange {
   }
 
   private Mono<Ending> broughtBy(Service to, Way way, Carried carried) {
-    HandOff blocks = Objects.requireNonNull(handOff, "nothing was handed off");
+    HandOff blocks = Objects.requireNonNull(to.blocks().handOff(), "nothing was handed off");
     if (!carried.isReadable(blocks, lane.now())) {
       return notBrought(to, way, NotCarried.tooLate());
     }
     waterfall.carried(carried.how(), carried.bytes(), carried.took());
     lane.house.carriages.brought(carried.how(), carried.bytes(), carried.took());
-    carried
-        .copy()
-        .ifPresent(made -> {
-          copy = made;
-          // The agent has read them, and told the prefill engine.
-          blocks.end(new Outcome.Consumed());
-        });
+    carried.copy().ifPresent(to.blocks()::copied);
     return decodeLeg(
         to, to.client().decodeBody(carried.parameters(), blocks.pinned().promptTokenIds()));
   }
@@ -406,7 +354,7 @@ final class Exchange {
       decodeRetries++;
       return fromTheStart(to, fault);
     }
-    endHandOff(to, fault);
+    to.blocks().letGo(fault);
     return Mono.just(new Ending.Failed(fault));
   }
 
@@ -415,11 +363,8 @@ final class Exchange {
   private Mono<Ending> decodeLeg(Service to, Buffer body) {
     Worker worker = Objects.requireNonNull(places.decodeWorker(), "no place on a decode worker");
     waterfall.decodeOn(worker.url());
-    waterfall.handsOver(handOff != null);
-    if (handOff != null) {
-      handOff.readBy(worker);
-    }
-    sent = DecodeLeg.Sent.NOTHING;
+    waterfall.handsOver(to.blocks().handOff() != null);
+    to.blocks().readBy(worker);
     Mono<DecodeLeg.Decoded> leg =
         DecodeLeg.on(
             lane,
@@ -428,7 +373,7 @@ final class Exchange {
             request.headers(),
             requestId,
             body,
-            this::decodeProgress,
+            progress -> decodeProgress(to, progress),
             transferListener(to));
     Mono<DecodeLeg.Decoded> inTime =
         switch (to.client().answer()) {
@@ -447,11 +392,11 @@ final class Exchange {
         switch (decoded) {
           case DecodeLeg.Decoded.Failed(Fault fault) -> decodeFailed(to, fault);
           case DecodeLeg.Decoded.Whole(var status, var headers, var whole) -> {
-            answering();
+            answering(to);
             yield Mono.just(new Ending.Whole(status, headers, whole));
           }
           case DecodeLeg.Decoded.Speaks speaks -> {
-            answering();
+            answering(to);
             yield StreamRelay.of(
                 lane,
                 speaks,
@@ -465,7 +410,7 @@ final class Exchange {
   /** Takes what the decode worker's counters say, after the exchange, on another event loop. */
   private Consumer<TransferReport> transferListener(Service to) {
     Edge used = edge;
-    boolean named = handOff != null;
+    boolean named = to.blocks().handOff() != null;
     RouteEdges edges = to.chooser().edges();
     LongSupplier clock = lane.house.nanoClock;
     return counted -> {
@@ -479,21 +424,17 @@ final class Exchange {
     };
   }
 
-  private void decodeProgress(DecodeLeg.Sent progress) {
-    sent = progress;
+  private void decodeProgress(Service to, DecodeLeg.Sent progress) {
+    to.blocks().sent(progress);
     if (progress == DecodeLeg.Sent.PERHAPS) {
       waterfall.ended(Part.HAND_OFF, lane.now());
     }
   }
 
-  private void answering() {
+  private void answering(Service to) {
     waterfall.firstToken(lane.now());
-    // Its reader has it, and says so itself.
-    copy = null;
-    if (handOff != null) {
-      handOff.end(new Outcome.Consumed());
-    }
-    if (edge != null && handOff != null) {
+    to.blocks().consumed();
+    if (edge != null && to.blocks().handOff() != null) {
       edge.handedOff();
     }
   }
@@ -501,13 +442,13 @@ final class Exchange {
   private Mono<Ending> decodeFailed(Service to, Fault fault) {
     waterfall.ended(Part.D_BEFORE_FIRST_TOKEN, lane.now());
     suspect(fault);
-    countAgainstEdge(fault);
+    countAgainstEdge(to, fault);
     boolean mayRetry =
         fault.isWorkersOwn()
             && !(fault instanceof Fault.Late)
             && decodeRetries < to.route().retries().decode();
     if (!mayRetry) {
-      endHandOff(to, fault);
+      to.blocks().letGo(fault);
       return Mono.just(new Ending.Failed(fault));
     }
     decodeRetries++;
@@ -524,8 +465,8 @@ final class Exchange {
   }
 
   /** A failure is the edge's own if blocks were to go over it and the request was not at fault. */
-  private void countAgainstEdge(Fault fault) {
-    if (edge == null || handOff == null || fault.isStaleConnection()) {
+  private void countAgainstEdge(Service to, Fault fault) {
+    if (edge == null || to.blocks().handOff() == null || fault.isStaleConnection()) {
       return;
     }
     if (fault.isWorkersOwn() && !(fault instanceof Fault.Unreachable)) {
@@ -536,7 +477,7 @@ final class Exchange {
 
   /** The same blocks, or none, at another decode worker: no byte has reached the first one. */
   private Optional<Mono<Ending>> anotherDecode(Service to) {
-    HandOff blocks = handOff;
+    HandOff blocks = to.blocks().handOff();
     if (blocks == null) {
       return to.chooser()
           .anyDecode(blame)
@@ -545,7 +486,7 @@ final class Exchange {
             return decodeLeg(to, to.client().decodeBody());
           });
     }
-    if (copy == null && !blocks.isUsable(lane.now())) {
+    if (!to.blocks().areUsable()) {
       return Optional.empty();
     }
     return to.chooser()
@@ -559,10 +500,11 @@ final class Exchange {
 
   /** A new prompt computation, with other workers as far as there are any. */
   private Mono<Ending> fromTheStart(Service to, Fault fault) {
-    if (handOff != null && !fault.isStaleConnection() && !(fault instanceof Fault.NotBrought)) {
-      blame.on(handOff.holder());
+    HandOff held = to.blocks().handOff();
+    if (held != null && !fault.isStaleConnection() && !(fault instanceof Fault.NotBrought)) {
+      blame.on(held.holder());
     }
-    endHandOff(to, fault);
+    to.blocks().letGo(fault);
     if (to.chooser().anyDecode(blame).isEmpty() && fault instanceof Fault.Unreachable) {
       return Mono.just(new Ending.Failed(fault));
     }
@@ -602,7 +544,7 @@ final class Exchange {
     }
     int status = finish(ending);
     if (service != null) {
-      endHandOff(service, null);
+      service.blocks().letGo(null);
     }
     places.release();
     waterfall.settled(status, ending.getClass().getSimpleName(), lane.now());
@@ -620,67 +562,6 @@ final class Exchange {
       reply.hangUp();
       return 0;
     }
-  }
-
-  /** Sees to it that blocks nobody will read are freed; after a fault of the decode leg if any. */
-  private void endHandOff(Service to, @Nullable Fault fault) {
-    HandOff blocks = handOff;
-    handOff = null;
-    dropCopy(fault);
-    if (blocks == null || !blocks.isOpen()) {
-      return;
-    }
-    boolean refusedByEngine =
-        fault instanceof Fault.Answered answered && RefusedRequest.freesBlocks(answered.status());
-    boolean abortedByUs = fault == null || fault instanceof Fault.Late;
-    if (refusedByEngine || (abortedByUs && sent == DecodeLeg.Sent.ANSWERED)) {
-      // vLLM frees the blocks itself when it refuses or aborts a request that it knows.
-      blocks.end(new Outcome.Released(Outcome.By.DECODE_ENGINE));
-      return;
-    }
-    if (blocks.holder().refusedSince(blocks.sinceNanos())) {
-      blocks.end(new Outcome.Lost());
-      return;
-    }
-    Release.When when =
-        fault instanceof Fault.Answered || sent == DecodeLeg.Sent.NOTHING
-            ? Release.When.NOW
-            : Release.When.AFTER_ABORT;
-    release(to, blocks, when);
-  }
-
-  /** Of a copy that a decode engine may be reading, its readers or its expiry are the end. */
-  private void dropCopy(@Nullable Fault fault) {
-    Carried.Copy held = copy;
-    copy = null;
-    if (held == null) {
-      return;
-    }
-    if (sent == DecodeLeg.Sent.NOTHING) {
-      lane.house.agents.drop(held);
-    } else if (fault instanceof Fault.Broken(Worker reader, _, _)) {
-      AbandonedCopy.watch(lane, held, reader);
-    }
-  }
-
-  private void release(Service to, HandOff blocks, Release.When when) {
-    Release.of(
-        lane,
-        blocks,
-        when,
-        new Release.Request(
-            releasingWorker(to, blocks), api, to.client().model(), request.headers(), requestId));
-  }
-
-  /** A decode worker that can tell the holder, which those that need a go-between cannot. */
-  private Optional<Worker> releasingWorker(Service to, HandOff blocks) {
-    Worker decoding = places.decodeWorker();
-    Optional<Worker> worker =
-        decoding != null && !decoding.refusedSince(blocks.sinceNanos())
-            ? Optional.of(decoding)
-            : to.chooser().anyDecode(blame);
-    return worker.filter(
-        each -> to.chooser().edges().between(blocks.holder(), each).way() == Way.ENGINE);
   }
 
   private static String shortened(String text) {

@@ -263,7 +263,7 @@ public final class Router {
             .map(route -> route.deadlines().total())
             .max(Comparator.naturalOrder())
             .orElse(Duration.ZERO);
-    return longest.plus(Exchange.RECEIVE_WITHIN).plusSeconds(1);
+    return longest.plus(Intake.RECEIVE_WITHIN).plusSeconds(1);
   }
 
   /** The operators' event loop: their port, and looks at workers' metrics. */
