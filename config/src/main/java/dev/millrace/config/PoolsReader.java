@@ -64,8 +64,9 @@ final class PoolsReader {
   /**
    * Whether a stage may name a pool; complains if not. Nothing is said of what could not be read.
    */
-  boolean serves(Field field, String name, Role role, Optional<String> model) {
-    return !known || fits(field, name, role, model);
+  boolean serves(
+      Field field, String name, Role role, Optional<String> model, boolean disaggregated) {
+    return !known || fits(field, name, role, model, disaggregated);
   }
 
   private PoolDraft pool(String name, Field field) {
@@ -75,7 +76,8 @@ final class PoolsReader {
     }
     Section pool = section.get();
     Optional<Role> role =
-        pool.require("role", "prefill or decode").flatMap(value -> value.choice(Role.values()));
+        pool.require("role", "prefill, decode or both")
+            .flatMap(value -> value.choice(Role.values()));
     Optional<String> model =
         pool.require("model", "the model name that clients send").flatMap(Field::text);
     Optional<EngineKind> engine =
@@ -151,7 +153,8 @@ final class PoolsReader {
     return first == null;
   }
 
-  private boolean fits(Field field, String name, Role role, Optional<String> model) {
+  private boolean fits(
+      Field field, String name, Role role, Optional<String> model, boolean disaggregated) {
     PoolDraft pool = pools.get(name);
     if (pool == null) {
       String known =
@@ -161,10 +164,15 @@ final class PoolsReader {
               .formatted(quote(name), known, Nearest.hint(name, pools.keySet())));
       return false;
     }
-    if (pool.role().isPresent() && pool.role().get() != role) {
+    boolean doesAll = pool.role().equals(Optional.of(Role.BOTH));
+    if (pool.role().isPresent() && pool.role().get() != role && (disaggregated || !doesAll)) {
       field.complain(
-          "pool %s has role %s, this stage needs %s"
-              .formatted(quote(name), pool.role().get().keyword(), role.keyword()));
+          "pool %s has role %s, this stage needs %s%s"
+              .formatted(
+                  quote(name),
+                  pool.role().get().keyword(),
+                  role.keyword(),
+                  doesAll ? "; such a pool is for routes without prefill" : ""));
       return false;
     }
     if (pool.model().isPresent() && model.isPresent() && !pool.model().equals(model)) {

@@ -5,5 +5,7 @@ public enum Role implements Keyword {
   /** They compute the prompt and hold its KV blocks for a decode worker. */
   PREFILL,
   /** They take over the blocks and generate the answer. */
-  DECODE
+  DECODE,
+  /** They do all of it, or embed, rank or transcribe: for routes without a prefill stage. */
+  BOTH
 }

@@ -1,10 +1,12 @@
 package dev.millrace.config;
 
+import java.util.Optional;
+
 /**
  * Which requests go to which pair of pools.
  *
  * @param model the model that requests name
- * @param prefill where the prompt is computed
+ * @param prefill where the prompt is computed; empty where one worker does everything
  * @param decode where the answer is generated
  * @param pairing which workers of these pools may work together, and how
  * @param deadlines how long each part may take
@@ -12,7 +14,7 @@ package dev.millrace.config;
  */
 public record Route(
     String model,
-    Stage prefill,
+    Optional<Stage> prefill,
     Stage decode,
     Pairing pairing,
     Deadlines deadlines,
@@ -26,7 +28,28 @@ public record Route(
   /** A route with everything else at its default. */
   public static Route of(String model, Stage prefill, Stage decode) {
     return new Route(
-        model, prefill, decode, Pairing.defaults(), Deadlines.defaults(), Retries.defaults());
+        model,
+        Optional.of(prefill),
+        decode,
+        Pairing.defaults(),
+        Deadlines.defaults(),
+        Retries.defaults());
+  }
+
+  /** A route on which one worker does everything, with everything else at its default. */
+  public static Route aggregated(String model, Stage workers) {
+    return new Route(
+        model,
+        Optional.empty(),
+        workers,
+        Pairing.defaults(),
+        Deadlines.defaults(),
+        Retries.defaults());
+  }
+
+  /** Whether a pool of some role may run one of its stages. */
+  boolean takes(Role stage, Role pool) {
+    return pool == stage || (pool == Role.BOTH && prefill.isEmpty());
   }
 
   /** The same with another pairing. */

@@ -41,15 +41,20 @@ final class RoutesReader {
     }
     Section route = section.get();
     Optional<String> model = model(route);
-    Optional<Stage> prefill = stage(route, Role.PREFILL, model);
-    Optional<Stage> decode = stage(route, Role.DECODE, model);
+    Optional<Field> prefillField = route.find(Role.PREFILL.keyword());
+    boolean disaggregated = prefillField.isPresent();
+    Optional<Stage> prefill =
+        prefillField.flatMap(field -> stage(field, Role.PREFILL, model, true));
+    Optional<Stage> decode =
+        route
+            .require(Role.DECODE.keyword(), "{pool: NAME}")
+            .flatMap(field -> stage(field, Role.DECODE, model, disaggregated));
     Pairing pairing = pairing(route);
     Deadlines deadlines = deadlines(route);
     Retries retries = retries(route);
     route.refuseOtherKeys();
-    return model.isPresent() && prefill.isPresent() && decode.isPresent()
-        ? Optional.of(
-            new Route(model.get(), prefill.get(), decode.get(), pairing, deadlines, retries))
+    return model.isPresent() && prefill.isPresent() == disaggregated && decode.isPresent()
+        ? Optional.of(new Route(model.get(), prefill, decode.get(), pairing, deadlines, retries))
         : Optional.empty();
   }
 
@@ -76,9 +81,9 @@ final class RoutesReader {
     return model;
   }
 
-  private Optional<Stage> stage(Section route, Role role, Optional<String> model) {
-    Optional<Section> section =
-        route.require(role.keyword(), "{pool: NAME}").flatMap(Field::section);
+  private Optional<Stage> stage(
+      Field self, Role role, Optional<String> model, boolean disaggregated) {
+    Optional<Section> section = self.section();
     if (section.isEmpty()) {
       return Optional.empty();
     }
@@ -91,7 +96,7 @@ final class RoutesReader {
             .orElse(Policy.ROUND_ROBIN);
     stage.refuseOtherKeys();
     Optional<String> pool = field.flatMap(Field::text);
-    if (pool.isPresent() && !pools.serves(field.get(), pool.get(), role, model)) {
+    if (pool.isPresent() && !pools.serves(field.get(), pool.get(), role, model, disaggregated)) {
       return Optional.empty();
     }
     return pool.map(name -> new Stage(name, policy));

@@ -37,13 +37,14 @@ public record RoutingTable(
     if (agents.stream().map(AgentAddress::url).distinct().count() < agents.size()) {
       throw new IllegalArgumentException("an agent is listed twice");
     }
+    Map<String, Pool> byName = pools;
     Set<String> models = new HashSet<>();
     for (Route route : routes) {
       if (!models.add(route.model())) {
         throw new IllegalArgumentException(
             "two routes match model \"%s\"".formatted(route.model()));
       }
-      requireFits(route, route.prefill(), Role.PREFILL, pools);
+      route.prefill().ifPresent(stage -> requireFits(route, stage, Role.PREFILL, byName));
       requireFits(route, route.decode(), Role.DECODE, pools);
     }
   }
@@ -89,7 +90,7 @@ public record RoutingTable(
 
   private static void requireFits(Route route, Stage stage, Role role, Map<String, Pool> pools) {
     Pool pool = pools.get(stage.pool());
-    if (pool == null || pool.role() != role || !pool.model().equals(route.model())) {
+    if (pool == null || !route.takes(role, pool.role()) || !pool.model().equals(route.model())) {
       throw new IllegalArgumentException(
           "route for \"%s\": \"%s\" is not a %s pool of that model"
               .formatted(route.model(), stage.pool(), role.keyword()));

@@ -71,8 +71,9 @@ class ComplaintTest {
         mistake(
             "p: {role: prefill",
             "p: {role: prefil",
-            "4:13: pools.p.role: \"prefil\" is not prefill or decode; did you mean \"prefill\"?"),
-        mistake("role: prefill, ", "", "4:6: pools.p: \"role\" is missing: prefill or decode"),
+            "4:13: pools.p.role: \"prefil\" is not prefill, decode or both; did you mean \"prefill\"?"),
+        mistake(
+            "role: prefill, ", "", "4:6: pools.p: \"role\" is missing: prefill, decode or both"),
         mistake(
             "{role: prefill, model: llama, engine: vllm",
             "{role: prefill, model: llama, engine: sglang",

@@ -20,7 +20,7 @@ class RoutingTableTest {
 
     Route found = table.routeFor("llama").orElseThrow();
 
-    assertThat(table.pool(found.prefill())).isEqualTo(PREFILL);
+    assertThat(table.pool(found.prefill().orElseThrow())).isEqualTo(PREFILL);
     assertThat(table.pool(found.decode())).isEqualTo(DECODE);
     assertThat(table.routeFor("qwen")).isEmpty();
   }

@@ -51,6 +51,7 @@ final class DecodeLeg implements Leg.Events {
   private final MonoSink<Decoded> sink;
   private final Lane lane;
   private final Worker worker;
+  private final Api api;
   private final Consumer<Sent> progress;
   private final TransferEvidence.Leg evidence;
   private final Leg leg;
@@ -60,11 +61,13 @@ final class DecodeLeg implements Leg.Events {
       MonoSink<Decoded> sink,
       Lane lane,
       Worker worker,
+      Api api,
       Consumer<Sent> progress,
       Consumer<TransferReport> transferred) {
     this.sink = sink;
     this.lane = lane;
     this.worker = worker;
+    this.api = api;
     this.progress = progress;
     this.evidence = worker.evidence().begin(transferred);
     this.leg = new Leg(lane, worker, this);
@@ -82,7 +85,7 @@ final class DecodeLeg implements Leg.Events {
       Consumer<Sent> progress,
       Consumer<TransferReport> transferred) {
     return Mono.create(sink ->
-        new DecodeLeg(sink, lane, worker, progress, transferred)
+        new DecodeLeg(sink, lane, worker, api, progress, transferred)
             .leg.send(api, headers, requestId, body));
   }
 
@@ -129,6 +132,12 @@ final class DecodeLeg implements Leg.Events {
   }
 
   private void complete(HttpClientResponse response, Body body) {
+    if (!api.generates()) {
+      // Texts, audio, anything; parameters of a transfer are not among it.
+      leg.close();
+      sink.success(new Decoded.Whole(200, response.headers(), body.toBuffer()));
+      return;
+    }
     switch (Parameters.clean(body.bytes(), body.length())) {
       case Parameters.Cleaned.Clean(Buffer clean) -> {
         leg.close();

@@ -110,7 +110,10 @@ final class Exchange {
       case Classified.Refused(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case ClientRequest client -> {
         waterfall.model(shortened(client.model()));
-        Chooser chooser = lane.house.chooser(client.model());
+        Chooser chooser =
+            client.model().isEmpty()
+                ? lane.house.models.onlyChooser()
+                : lane.house.models.chooser(client.model());
         yield chooser == null
             ? Mono.just(new Ending.Refused(unknown(client.model())))
             : withinTotal(service(client, chooser));
@@ -131,7 +134,11 @@ final class Exchange {
         .timeout(total, Mono.fromSupplier(() -> tooLong(total)), lane.scheduler);
   }
 
-  private static Problem unknown(String model) {
+  static Problem unknown(String model) {
+    if (model.isEmpty()) {
+      return Problem.badRequest(
+          "model_missing", "The request names no \"model\"; GET /v1/models lists them");
+    }
     return Problem.ofClient(
         404,
         "model_not_found",
@@ -153,7 +160,7 @@ final class Exchange {
   // ---- choose: a prefill and a decode worker that fit, both with a place ----
 
   private Mono<Ending> choose(Service to) {
-    return go(to, to.chooser().choose(to.client().stages(), blame));
+    return go(to, to.chooser().choose(to.client().course(), blame));
   }
 
   private Mono<Ending> go(Service to, Choice choice) {
@@ -165,7 +172,8 @@ final class Exchange {
         edge = pair;
         yield prefillLeg(to, first.worker());
       }
-      case Choice.DecodeOnly(Reservation alone) -> {
+      case Choice.DecodeOnly(Reservation alone, String why) -> {
+        waterfall.bypassed(why);
         places.takeDecode(alone);
         edge = null;
         waterfall.ended(Part.QUEUE, lane.now());
@@ -508,7 +516,7 @@ final class Exchange {
     if (to.chooser().anyDecode(blame).isEmpty() && fault instanceof Fault.Unreachable) {
       return Mono.just(new Ending.Failed(fault));
     }
-    Choice choice = to.chooser().choose(to.client().stages(), blame);
+    Choice choice = to.chooser().choose(to.client().course(), blame);
     if (choice instanceof Choice.Refuse) {
       return Mono.just(new Ending.Failed(fault));
     }

@@ -1,27 +1,24 @@
 package dev.millrace.router;
 
-import dev.millrace.config.Route;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.RequestId;
+import io.netty.handler.codec.http.QueryStringDecoder;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
-import io.vertx.core.json.JsonArray;
-import io.vertx.core.json.JsonObject;
 
 /** The public port's paths. */
 final class FrontDoor {
   private static final String GET = "GET, HEAD, OPTIONS";
   private static final String POST = "POST, OPTIONS";
+  private static final String MODEL = "/v1/models/";
 
   private final Lane lane;
-  private final Buffer models;
 
   FrontDoor(Lane lane) {
     this.lane = lane;
-    this.models = models(lane.house.table.routes());
   }
 
   void handle(HttpServerRequest request) {
@@ -36,14 +33,24 @@ final class FrontDoor {
       return;
     }
     switch (String.valueOf(path)) {
-      case "/v1/models" -> get(request, models);
+      case "/v1/models" -> get(request, lane.house.models.page().toBuffer());
       case "/health" -> get(request, Buffer.buffer("{\"status\":\"ok\"}"));
-      default ->
-          refuse(
-              request,
-              Problem.ofClient(
-                  404, "unknown_path", "There is nothing at " + shortened(String.valueOf(path))));
+      default -> other(request, String.valueOf(path));
     }
+  }
+
+  private void other(HttpServerRequest request, String path) {
+    if (path.startsWith(MODEL)) {
+      String name = QueryStringDecoder.decodeComponent(path.substring(MODEL.length()));
+      lane.house
+          .models
+          .card(name)
+          .ifPresentOrElse(
+              card -> get(request, card.toBuffer()), () -> refuse(request, Exchange.unknown(name)));
+      return;
+    }
+    refuse(
+        request, Problem.ofClient(404, "unknown_path", "There is nothing at " + shortened(path)));
   }
 
   private void get(HttpServerRequest request, Buffer body) {
@@ -81,19 +88,6 @@ final class FrontDoor {
 
   private String id(HttpServerRequest request) {
     return RequestId.keptOrFresh(request.getHeader(RequestId.HEADER), lane.random);
-  }
-
-  private static Buffer models(Iterable<Route> routes) {
-    JsonArray data = new JsonArray();
-    for (Route route : routes) {
-      data.add(
-          new JsonObject()
-              .put("id", route.model())
-              .put("object", "model")
-              .put("created", 0)
-              .put("owned_by", "millrace"));
-    }
-    return new JsonObject().put("object", "list").put("data", data).toBuffer();
   }
 
   private static String shortened(String text) {

@@ -11,10 +11,9 @@ import dev.millrace.router.pools.Workers;
 import dev.millrace.router.telemetry.Carriages;
 import dev.millrace.router.telemetry.Gauges;
 import dev.millrace.router.telemetry.RecentExchanges;
-import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.LongSupplier;
-import org.jspecify.annotations.Nullable;
 
 /** What all event loops of a router share: the table, counters, and nothing that needs a lock. */
 final class House {
@@ -30,7 +29,7 @@ final class House {
   final Agents agents;
   final Watch watch;
   final EvidenceCollector evidence;
-  private final Map<String, Chooser> byModel = new HashMap<>();
+  final Models models;
   private volatile boolean closing;
 
   House(
@@ -48,10 +47,12 @@ final class House {
     this.agents = agents;
     this.watch = watch;
     this.evidence = evidence;
+    Map<String, Chooser> byModel = new LinkedHashMap<>();
     for (Route route : table.routes()) {
       byModel.put(
           route.model(), new Chooser(watch.edges(route, workers), workers, gauges.reservations));
     }
+    this.models = new Models(workers, watch, byModel);
   }
 
   /** Takes no more requests from now on. */
@@ -61,10 +62,5 @@ final class House {
 
   boolean isClosing() {
     return closing;
-  }
-
-  /** Who chooses the workers for a model, or null if no route has it. */
-  @Nullable Chooser chooser(String model) {
-    return byModel.get(model);
   }
 }

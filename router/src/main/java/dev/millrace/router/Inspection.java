@@ -116,7 +116,7 @@ public record Inspection(List<Found> workers, List<Pair> pairs) {
     ProfileJudge judge = new ProfileJudge(!table.agents().isEmpty());
     List<Pair> pairs = new ArrayList<>();
     for (Route route : table.routes()) {
-      for (Worker prefill : workers.ofPool(route.prefill().pool())) {
+      for (Worker prefill : workers.prefilling(route)) {
         for (Worker decode : workers.ofPool(route.decode().pool())) {
           pairs.add(
               new Pair(

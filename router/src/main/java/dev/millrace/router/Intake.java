@@ -4,6 +4,7 @@ import dev.millrace.router.http.Api;
 import dev.millrace.router.http.Body;
 import dev.millrace.router.http.Classified;
 import dev.millrace.router.http.ClientRequest;
+import dev.millrace.router.http.FormModel;
 import dev.millrace.router.http.Problem;
 import io.vertx.core.http.HttpServerRequest;
 import java.time.Duration;
@@ -36,11 +37,19 @@ final class Intake {
   }
 
   private static Classified classify(Api api, HttpServerRequest request, Body body) {
-    return request.getHeader("content-encoding") == null
-        ? ClientRequest.read(api, body.bytes(), body.length())
-        : new Classified.Refused(
-            Problem.ofClient(
-                415, "content_encoding_unsupported", "Send the body without Content-Encoding"));
+    if (request.getHeader("content-encoding") != null) {
+      return new Classified.Refused(
+          Problem.ofClient(
+              415, "content_encoding_unsupported", "Send the body without Content-Encoding"));
+    }
+    String type = String.valueOf(request.getHeader("content-type"));
+    return !api.generates() && FormModel.isForm(type)
+        ? ClientRequest.opaque(
+            api,
+            body.bytes(),
+            body.length(),
+            FormModel.find(type, body.bytes(), body.length()).orElse(""))
+        : ClientRequest.read(api, body.bytes(), body.length());
   }
 
   private static Classified unread(Throwable e, long mostBytes) {

@@ -6,13 +6,11 @@ import dev.millrace.router.http.Body;
 import dev.millrace.router.http.HeaderRules;
 import dev.millrace.router.http.RequestId;
 import dev.millrace.router.pools.Worker;
-import io.netty.buffer.Unpooled;
 import io.vertx.core.MultiMap;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
 import io.vertx.core.http.HttpHeaders;
-import io.vertx.core.internal.buffer.BufferInternal;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -70,7 +68,7 @@ final class Leg {
           // Failures come with the future of the answer as well.
           request.exceptionHandler(e -> {});
           if (open) {
-            write(request, clientHeaders, requestId, body);
+            write(request, api, clientHeaders, requestId, body);
           } else {
             request.reset();
           }
@@ -78,13 +76,15 @@ final class Leg {
   }
 
   private void write(
-      HttpClientRequest request, MultiMap clientHeaders, String requestId, Buffer body) {
+      HttpClientRequest request, Api api, MultiMap clientHeaders, String requestId, Buffer body) {
     this.request = request;
     connection = lane.firstUse(request.connection());
     events.connected();
     MultiMap headers = request.headers();
     HeaderRules.copyToEngine(clientHeaders, headers);
-    headers.set(HttpHeaders.CONTENT_TYPE, JSON);
+    if (api.generates() || !headers.contains(HttpHeaders.CONTENT_TYPE)) {
+      headers.set(HttpHeaders.CONTENT_TYPE, JSON);
+    }
     headers.set(REQUEST_ID, requestId);
     request
         .send(body)
@@ -130,8 +130,7 @@ final class Leg {
   private static Buffer forTheClient(Body error) {
     return switch (Parameters.clean(error.bytes(), error.length())) {
       case Parameters.Cleaned.Clean(Buffer clean) -> clean;
-      case Parameters.Cleaned.Garbage() ->
-          BufferInternal.buffer(Unpooled.wrappedBuffer(error.bytes(), 0, error.length()));
+      case Parameters.Cleaned.Garbage() -> error.toBuffer();
     };
   }
 

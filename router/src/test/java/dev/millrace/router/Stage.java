@@ -163,6 +163,16 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
     return router;
   }
 
+  /** Opens a router that asks its workers what they are, and waits until it knows. */
+  Router openProbing(List<Pool> pools, Route... routes) throws Exception {
+    Listen listen = Listen.defaults().withPort(0).withEventLoops(1);
+    RoutingTable table =
+        RoutingTable.of(listen, Admin.defaults().withPort(0), pools, List.of(), List.of(routes));
+    router = Router.start(vertx, table, System::nanoTime).await(10, TimeUnit.SECONDS);
+    router.settled().await(20, TimeUnit.SECONDS);
+    return router;
+  }
+
   private static Pool pool(String name, Role role, List<URI> urls) {
     return Pool.of(
         name, role, MODEL, EngineKind.MILLRACE_SIM, urls.stream().map(WorkerAddress::of).toList());

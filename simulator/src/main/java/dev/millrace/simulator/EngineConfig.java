@@ -11,6 +11,7 @@ import dev.millrace.layout.compatibility.TransferMode;
 import dev.millrace.simulator.cache.CacheShape;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 
 /**
@@ -19,6 +20,8 @@ import java.util.Optional;
  * @param role what it is deployed for
  * @param model the name it is served under; it also seeds the KV bytes, so engines that shall agree
  *     have the same
+ * @param adapters LoRA adapters that are loaded, by the names that requests use; each has KV bytes
+ *     of its own
  * @param geometry shape, tensor parallelism, block size, layout and number of blocks
  * @param host address to listen on, also told to decode engines
  * @param port HTTP port, 0 for any free one
@@ -45,6 +48,7 @@ import java.util.Optional;
 public record EngineConfig(
     EngineRole role,
     String model,
+    List<String> adapters,
     GeometrySpec geometry,
     String host,
     int port,
@@ -67,6 +71,7 @@ public record EngineConfig(
     Clock clock) {
 
   public EngineConfig {
+    adapters = List.copyOf(adapters);
     if (lease.isNegative() || lease.isZero() || heartbeat.toMillis() < 1) {
       throw new IllegalArgumentException(
           "lease=%s (> 0), heartbeat=%s (>= 1 ms)".formatted(lease, heartbeat));
@@ -143,6 +148,7 @@ public record EngineConfig(
   public static final class Builder {
     private EngineRole role = EngineRole.BOTH;
     private String model = "tiny";
+    private List<String> adapters = List.of();
     private GeometrySpec geometry =
         new GeometrySpec(
             ModelShape.dense(4, 4, 32, ElementType.BFLOAT16),
@@ -187,6 +193,12 @@ public record EngineConfig(
     /** The model's name; {@code tiny} by default. */
     public Builder model(String model) {
       this.model = model;
+      return this;
+    }
+
+    /** Adapters that are loaded; none by default. */
+    public Builder adapters(List<String> adapters) {
+      this.adapters = adapters;
       return this;
     }
 
@@ -365,6 +377,7 @@ public record EngineConfig(
       return new EngineConfig(
           role,
           model,
+          adapters,
           inEffect,
           host,
           port,

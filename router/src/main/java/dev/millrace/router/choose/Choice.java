@@ -18,8 +18,9 @@ public sealed interface Choice {
    * A decode worker alone, which computes the prompt as well.
    *
    * @param decode place of the decode leg
+   * @param why no prefill worker takes part, for people
    */
-  record DecodeOnly(Reservation decode) implements Choice {}
+  record DecodeOnly(Reservation decode, String why) implements Choice {}
 
   /** Nobody at this moment, but pairs are being judged of which one may do. */
   record NotYet() implements Choice {}

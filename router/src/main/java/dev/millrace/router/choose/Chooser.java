@@ -1,10 +1,12 @@
 package dev.millrace.router.choose;
 
+import dev.millrace.config.Policy;
 import dev.millrace.config.Route;
+import dev.millrace.config.Stage;
 import dev.millrace.router.edges.Edge;
 import dev.millrace.router.edges.EdgeState;
 import dev.millrace.router.edges.RouteEdges;
-import dev.millrace.router.http.ClientRequest.Stages;
+import dev.millrace.router.http.ClientRequest.Course;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
@@ -38,7 +40,8 @@ public final class Chooser {
     this.route = edges.route();
     this.edges = edges;
     this.decodeWorkers = workers.ofPool(route.decode().pool());
-    this.prefillPolicy = WorkerPolicy.of(route.prefill().policy());
+    this.prefillPolicy =
+        WorkerPolicy.of(route.prefill().map(Stage::policy).orElse(Policy.ROUND_ROBIN));
     this.decodePolicy = WorkerPolicy.of(route.decode().policy());
     this.reservations = reservations;
   }
@@ -54,10 +57,13 @@ public final class Chooser {
   }
 
   /** Picks the workers for a request. */
-  public Choice choose(Stages stages, Blame blame) {
-    return switch (stages) {
-      case BOTH -> pair(blame);
-      case DECODE_ONLY -> decodeOnly(blame);
+  public Choice choose(Course course, Blame blame) {
+    return switch (course) {
+      case Course.Alone(String why) -> decodeOnly(blame, why);
+      case Course.Disaggregated() ->
+          route.prefill().isPresent()
+              ? pair(blame)
+              : decodeOnly(blame, "its route has no prefill stage");
     };
   }
 
@@ -107,14 +113,14 @@ public final class Chooser {
       return new Choice.NotYet();
     }
     return switch (route.pairing().onMismatch()) {
-      case RECOMPUTE -> decodeOnly(blame);
+      case RECOMPUTE -> decodeOnly(blame, "no pair of workers fits");
       case REFUSE -> new Choice.Refuse(mismatch());
     };
   }
 
-  private Choice decodeOnly(Blame blame) {
+  private Choice decodeOnly(Blame blame, String why) {
     return anyDecode(blame)
-        .<Choice>map(worker -> new Choice.DecodeOnly(place(worker)))
+        .<Choice>map(worker -> new Choice.DecodeOnly(place(worker), why))
         .orElseGet(() -> new Choice.Refuse(exhausted()));
   }
 

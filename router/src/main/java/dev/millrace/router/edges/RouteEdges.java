@@ -30,7 +30,7 @@ public final class RouteEdges {
 
   RouteEdges(Route route, Workers workers, EdgeState first, Edge.Listener listener) {
     this.route = route;
-    for (Worker prefill : workers.ofPool(route.prefill().pool())) {
+    for (Worker prefill : workers.prefilling(route)) {
       Map<Worker, Edge> row = new HashMap<>();
       for (Worker decode : workers.ofPool(route.decode().pool())) {
         Edge edge =

@@ -109,6 +109,9 @@ public final class Watch {
                 new EdgeState.Pending("its workers have not been asked yet"),
                 this::changed);
         all.add(edges);
+        if (route.prefill().isEmpty()) {
+          workers.ofPool(route.decode().pool()).forEach(this::of);
+        }
         for (Edge edge : edges.edges()) {
           routes.put(edge, edges);
           of(edge.prefill()).edges.add(edge);

@@ -17,7 +17,7 @@ public final class RefusedRequest {
     String prompt =
         switch (api) {
           case CHAT_COMPLETIONS -> "\"messages\":[{\"role\":\"user\",\"content\":\"-\"}]";
-          case COMPLETIONS -> "\"prompt\":\"-\"";
+          default -> "\"prompt\":\"-\"";
         };
     String head =
         "{\"model\":"

@@ -1,6 +1,7 @@
 package dev.millrace.router.http;
 
 import io.netty.buffer.ByteBuf;
+import io.netty.buffer.Unpooled;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.buffer.Buffer;
@@ -51,6 +52,11 @@ public final class Body {
   /** How many bytes there are. */
   public int length() {
     return length;
+  }
+
+  /** The bytes as a buffer, not copied. */
+  public Buffer toBuffer() {
+    return BufferInternal.buffer(Unpooled.wrappedBuffer(bytes, 0, length));
   }
 
   /** The body of an answer; fails if the connection breaks or the bound is passed. */

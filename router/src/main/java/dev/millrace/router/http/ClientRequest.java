@@ -126,15 +126,20 @@ public final class ClientRequest implements Classified {
   private final int closeBrace;
   private final String model;
   private final Answer answer;
-  private final Stages stages;
+  private final Course course;
   private final boolean promptIsText;
 
   /** Which workers may compute a request. */
-  public enum Stages {
+  public sealed interface Course {
     /** A prefill worker the prompt, a decode worker the rest. */
-    BOTH,
-    /** A decode worker everything. */
-    DECODE_ONLY
+    record Disaggregated() implements Course {}
+
+    /**
+     * One worker everything.
+     *
+     * @param why for people
+     */
+    record Alone(String why) implements Course {}
   }
 
   /** The form of the answer that the client asked for. */
@@ -153,7 +158,7 @@ public final class ClientRequest implements Classified {
     this.memberCount = scan.memberCount;
     this.closeBrace = scan.closeBrace;
     this.answer = scan.answer;
-    this.stages = scan.prompts > 1 || scan.alone ? Stages.DECODE_ONLY : Stages.BOTH;
+    this.course = course(api, scan);
     this.promptIsText = api == Api.COMPLETIONS && scan.promptIsText;
     this.model = model;
   }
@@ -163,7 +168,11 @@ public final class ClientRequest implements Classified {
     Scan scan = new Scan();
     try (RootObject root = RootObject.open(body, 0, length)) {
       while (root.next()) {
-        scan.member(root);
+        if (api.generates()) {
+          scan.member(root);
+        } else {
+          scan.ofOneWorker(root);
+        }
       }
       scan.memberCount = root.ordinal() + 1;
       scan.closeBrace = root.closeBrace();
@@ -176,6 +185,9 @@ public final class ClientRequest implements Classified {
               "invalid_json", "The body is not valid JSON: " + firstLine(e.getMessage())));
     }
     String model = scan.model;
+    if (model == null && !api.generates()) {
+      return new ClientRequest(api, body, length, scan, "");
+    }
     if (model == null) {
       return new Refused(
           Problem.badRequest(
@@ -189,7 +201,12 @@ public final class ClientRequest implements Classified {
     return api;
   }
 
-  /** The model that was asked for. */
+  /** A body that is no JSON, of which only the model is known; empty if it names none. */
+  public static ClientRequest opaque(Api api, byte[] body, int length, String model) {
+    return new ClientRequest(api, body, length, new Scan(), model);
+  }
+
+  /** The model that was asked for; empty where an endpoint does not require one. */
   public String model() {
     return model;
   }
@@ -200,8 +217,18 @@ public final class ClientRequest implements Classified {
   }
 
   /** Which workers may compute it. */
-  public Stages stages() {
-    return stages;
+  public Course course() {
+    return course;
+  }
+
+  private static Course course(Api api, Scan scan) {
+    if (!api.generates()) {
+      return new Course.Alone(api.path() + " is for one worker");
+    }
+    if (scan.alone != null) {
+      return new Course.Alone(scan.alone);
+    }
+    return scan.prompts > 1 ? new Course.Alone("several prompts") : new Course.Disaggregated();
   }
 
   /** The body of the prefill leg. */
@@ -320,7 +347,7 @@ public final class ClientRequest implements Classified {
     Answer answer = Answer.WHOLE;
     int prompts;
     boolean promptIsText;
-    boolean alone;
+    @Nullable String alone;
 
     void member(RootObject root) throws IOException {
       Field field = Field.named(root.name());
@@ -339,6 +366,19 @@ public final class ClientRequest implements Classified {
       int valueStart = root.valueStart();
       look(field, name, root);
       members.add(new Member(field, ordinal, nameStart, valueStart, root.valueEnd()));
+    }
+
+    /** What is not generated has few members that matter. */
+    void ofOneWorker(RootObject root) throws IOException {
+      Field field = Field.named(root.name());
+      if (field == Field.MODEL
+          || field == Field.INTERNAL
+          || field == Field.KV_TRANSFER_PARAMS
+          || field == Field.STREAM) {
+        member(root);
+      } else {
+        root.valueEnd();
+      }
     }
 
     private void look(Field field, String name, RootObject root) throws IOException {
@@ -363,19 +403,33 @@ public final class ClientRequest implements Classified {
             throw new Unacceptable("invalid_type", "\"%s\" must be an integer".formatted(name));
           }
           boolean counts = field == Field.N || field == Field.BEST_OF;
-          alone |= counts && isSet(kind) && !root.value().getText().equals("1");
+          if (counts && isSet(kind) && !root.value().getText().equals("1")) {
+            alone(name);
+          }
         }
         case PROMPT, PROMPT_EMBEDS -> {
           promptIsText |= field == Field.PROMPT && kind == JsonToken.VALUE_STRING;
           prompts += promptsIn(root);
         }
-        case PROMPT_LOGPROBS, ECHO, USE_BEAM_SEARCH -> alone |= isSet(kind);
-        case TRUNCATE_PROMPT_TOKENS ->
-            alone |=
-                isSet(kind)
-                    && !(kind == JsonToken.VALUE_NUMBER_INT
-                        && !root.value().getText().startsWith("-"));
+        case PROMPT_LOGPROBS, ECHO, USE_BEAM_SEARCH -> {
+          if (isSet(kind)) {
+            alone(name);
+          }
+        }
+        case TRUNCATE_PROMPT_TOKENS -> {
+          boolean counted =
+              kind == JsonToken.VALUE_NUMBER_INT && !root.value().getText().startsWith("-");
+          if (isSet(kind) && !counted) {
+            alone(name);
+          }
+        }
         case STREAM_OPTIONS, KV_TRANSFER_PARAMS, RETURN_TOKEN_IDS, INTERNAL -> {}
+      }
+    }
+
+    private void alone(String name) {
+      if (alone == null) {
+        alone = name;
       }
     }
 

@@ -11,6 +11,9 @@ import dev.millrace.router.http.MetricsText;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.RequestOptions;
 import io.vertx.core.net.SocketAddress;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -32,8 +35,7 @@ public final class Worker {
   private final WorkerAddress address;
   private final int rank;
   private final String url;
-  private final RequestOptions chat;
-  private final RequestOptions completions;
+  private final Map<Api, RequestOptions> byApi = new EnumMap<>(Api.class);
   private final Lease lease;
 
   private final AtomicInteger openLegs = new AtomicInteger();
@@ -53,8 +55,9 @@ public final class Worker {
     this.address = address;
     this.rank = rank;
     this.url = address.url() + (address.dataParallel() == 1 ? "" : "#dp" + rank);
-    this.chat = options(HttpMethod.POST, Api.CHAT_COMPLETIONS.path());
-    this.completions = options(HttpMethod.POST, Api.COMPLETIONS.path());
+    for (Api api : Api.values()) {
+      byApi.put(api, options(HttpMethod.POST, api.path()));
+    }
   }
 
   /** Name of its pool. */
@@ -117,10 +120,7 @@ public final class Worker {
 
   /** Where a leg goes. Shared, so it must not be changed. */
   public RequestOptions options(Api api) {
-    return switch (api) {
-      case CHAT_COMPLETIONS -> chat;
-      case COMPLETIONS -> completions;
-    };
+    return Objects.requireNonNull(byApi.get(api));
   }
 
   /** A request for another path of this worker. */

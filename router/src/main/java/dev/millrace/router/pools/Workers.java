@@ -2,6 +2,7 @@ package dev.millrace.router.pools;
 
 import dev.millrace.config.Pool;
 import dev.millrace.config.Role;
+import dev.millrace.config.Route;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.config.WorkerAddress;
 import java.util.LinkedHashMap;
@@ -33,6 +34,11 @@ public final class Workers {
     return byPool.getOrDefault(pool, List.of());
   }
 
+  /** Those that compute prompts for a route's decode workers; none where these do it themselves. */
+  public List<Worker> prefilling(Route route) {
+    return route.prefill().map(stage -> ofPool(stage.pool())).orElse(List.of());
+  }
+
   /** Every worker, in the table's order. */
   public Stream<Worker> all() {
     return byPool.values().stream().flatMap(List::stream);
@@ -40,6 +46,6 @@ public final class Workers {
 
   /** Those that decode. */
   public Stream<Worker> decoding() {
-    return all().filter(worker -> worker.role() == Role.DECODE);
+    return all().filter(worker -> worker.role() != Role.PREFILL);
   }
 }

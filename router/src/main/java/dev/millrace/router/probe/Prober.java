@@ -1,6 +1,7 @@
 package dev.millrace.router.probe;
 
 import dev.millrace.config.HostPort;
+import dev.millrace.config.Role;
 import dev.millrace.router.handoff.Parameters;
 import dev.millrace.router.handoff.Pinned;
 import dev.millrace.router.http.MetricsText;
@@ -66,14 +67,25 @@ public final class Prober {
                 ? Future.succeededFuture(answer)
                 : Future.failedFuture("/health answers status " + answer.status()))
         .compose(healthy ->
-            Future.join(
-                    version(worker, draft),
-                    models(worker, draft),
-                    metrics(worker, draft),
-                    prompt(worker, draft))
-                .transform(asked -> allRanksListed(worker, draft))
-                .compose(listed -> sideChannel(worker, draft)))
+            worker.role() == Role.BOTH ? asServer(worker, draft) : asEngine(worker, draft))
         .map(done -> draft.sighting());
+  }
+
+  /** Of one that does everything by itself. */
+  private Future<Draft> asServer(Worker worker, Draft draft) {
+    return Future.join(version(worker, draft), models(worker, draft)).map(done -> draft);
+  }
+
+  /** What there is to learn of an engine that hands blocks over, or takes them. */
+  private Future<Draft> asEngine(Worker worker, Draft draft) {
+    return Future.join(
+            version(worker, draft),
+            models(worker, draft),
+            metrics(worker, draft),
+            prompt(worker, draft))
+        .transform(asked -> allRanksListed(worker, draft))
+        .compose(listed -> sideChannel(worker, draft))
+        .map(done -> draft);
   }
 
   /**
@@ -139,7 +151,17 @@ public final class Prober {
     return new ServedModel(
         model.getString("id", ""),
         Optional.ofNullable(model.getString("root")),
-        Optional.ofNullable(model.getInteger("max_model_len")));
+        Optional.ofNullable(model.getString("parent")),
+        Optional.ofNullable(model.getInteger("max_model_len")),
+        lasting(model));
+  }
+
+  /** Without what vLLM makes up for each answer (0.32.0, {@code ModelCard}). */
+  private static JsonObject lasting(JsonObject model) {
+    JsonObject lasting = model.copy();
+    lasting.remove("created");
+    lasting.remove("permission");
+    return lasting;
   }
 
   private Future<?> metrics(Worker worker, Draft draft) {

@@ -2,6 +2,7 @@ package dev.millrace.router.probe;
 
 import dev.millrace.router.handoff.Pinned;
 import dev.millrace.transfer.sidechannel.AgentMetadata;
+import io.vertx.core.json.JsonObject;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
@@ -38,9 +39,16 @@ public record Sighting(
    *
    * @param id the name that requests use
    * @param root what it was started with, by its own words
+   * @param parent of an adapter, the model that it adapts
    * @param maxModelTokens longest sequence; empty if not said
+   * @param card all that it says of it, but for what differs from one answer to the next
    */
-  public record ServedModel(String id, Optional<String> root, Optional<Integer> maxModelTokens) {}
+  public record ServedModel(
+      String id,
+      Optional<String> root,
+      Optional<String> parent,
+      Optional<Integer> maxModelTokens,
+      JsonObject card) {}
 
   /**
    * An engine's {@code CacheConfig}.

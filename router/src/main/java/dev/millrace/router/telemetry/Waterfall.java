@@ -68,6 +68,7 @@ public final class Waterfall {
   private @Nullable String decodeWorker;
   private int status;
   private String ending = "open";
+  private @Nullable String bypass;
   private int retries;
   private boolean handedOver;
   private String carriedBy = "none";
@@ -116,9 +117,19 @@ public final class Waterfall {
     model = asked;
   }
 
+  /**
+   * Notes that one worker computes everything.
+   *
+   * @param why for people
+   */
+  public void bypassed(String why) {
+    bypass = why;
+  }
+
   /** Notes who computes the prompt. */
   public void prefillOn(String url) {
     prefillWorker = url;
+    bypass = null;
   }
 
   /** Notes who generates the answer. */
@@ -191,6 +202,7 @@ public final class Waterfall {
         .put("ending", ending)
         .put("prefill", prefillWorker)
         .put("decode", decodeWorker)
+        .put("bypass", bypass)
         .put("retries", retries)
         .put("parts_ms", parts)
         .put("first_token_ms", firstTokenNanos < 0 ? null : millis(firstTokenNanos))

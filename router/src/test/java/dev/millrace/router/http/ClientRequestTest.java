@@ -165,8 +165,8 @@ final class ClientRequestTest {
   @ParameterizedTest
   @ValueSource(strings = {"\"a\"", "[1,2,3]", "[\"a\"]", "[[1,2]]", "[]", "null"})
   void onePrompt_isFineInEachForm(String prompt) {
-    assertThat(read("{\"model\":\"m\",\"prompt\":" + prompt + "}").stages())
-        .isEqualTo(ClientRequest.Stages.BOTH);
+    assertThat(read("{\"model\":\"m\",\"prompt\":" + prompt + "}").course())
+        .isEqualTo(new ClientRequest.Course.Disaggregated());
   }
 
   @ParameterizedTest
@@ -188,8 +188,8 @@ final class ClientRequestTest {
         "\"truncate_prompt_tokens\":-1.0",
       })
   void requestForMoreThanOneSequence_isForADecodeWorkerAlone(String member) {
-    assertThat(read("{\"model\":\"m\"," + member + "}").stages())
-        .isEqualTo(ClientRequest.Stages.DECODE_ONLY);
+    assertThat(read("{\"model\":\"m\"," + member + "}").course())
+        .isInstanceOf(ClientRequest.Course.Alone.class);
   }
 
   @ParameterizedTest
@@ -200,7 +200,7 @@ final class ClientRequestTest {
         "\"logprobs\":3,\"top_logprobs\":2",
       })
   void ordinaryRequest_isForBoth(String members) {
-    assertThat(read("{\"model\":\"m\"," + members + "}").stages())
-        .isEqualTo(ClientRequest.Stages.BOTH);
+    assertThat(read("{\"model\":\"m\"," + members + "}").course())
+        .isEqualTo(new ClientRequest.Course.Disaggregated());
   }
 }

@@ -27,6 +27,7 @@ public final class Generation {
     ENDED
   }
 
+  final String model;
   final int[] prompt;
   final int maxTokens;
   final int choice;
@@ -47,12 +48,14 @@ public final class Generation {
   /**
    * A generation to be submitted.
    *
+   * @param model whose it is: the engine's, or one of its adapters
    * @param prompt at least one token
    * @param maxTokens most tokens to say, at least 1
    * @param choice which of several answers to the prompt this is, from 0
    * @param requestId name of the request inside the engine
    */
   public Generation(
+      String model,
       int[] prompt,
       int maxTokens,
       int choice,
@@ -64,6 +67,7 @@ public final class Generation {
           "generation of %d tokens after a prompt of %d (each >= 1)"
               .formatted(maxTokens, prompt.length));
     }
+    this.model = model;
     this.prompt = prompt;
     this.maxTokens = maxTokens;
     this.choice = choice;

@@ -181,7 +181,7 @@ public final class Scheduler implements Generator {
   private boolean acquire(Generation generation) {
     int[] tokens = prompt(generation);
     int prompt = tokens.length;
-    long[] prefixes = Sequence.prefixes(config.model(), tokens);
+    long[] prefixes = Sequence.prefixes(generation.model, tokens);
     // The last token said needs no vector: nothing is said after it.
     List<BlockPool.Wanted> wanted = shape.wanted(prompt + limit(generation) - 1);
     // The last prompt token is computed even if the cache has it, unless all comes from elsewhere.

@@ -199,7 +199,13 @@ abstract class Answer implements Generation.Listener {
         };
     Generation next =
         new Generation(
-            request.prompt().toArray(), request.maxTokens(), choice, params, requestId, this);
+            request.model(),
+            request.prompt().toArray(),
+            request.maxTokens(),
+            choice,
+            params,
+            requestId,
+            this);
     generation = next;
     generator.submit(next);
   }

@@ -9,6 +9,7 @@ import java.util.OptionalInt;
  * A request for an answer, as far as the simulated engine minds it.
  *
  * @param api which of the two routes it came by
+ * @param model whose answer it is to be
  * @param prompt tokens, at least one
  * @param delivery how the answer is to come
  * @param choices number of answers, {@code n}
@@ -21,6 +22,7 @@ import java.util.OptionalInt;
  */
 record CompletionRequest(
     Api api,
+    String model,
     Tokens prompt,
     Delivery delivery,
     int choices,

@@ -16,6 +16,7 @@ import io.vertx.core.http.HttpServerResponse;
 import java.io.IOException;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -162,7 +163,7 @@ public final class FrontDoor implements Handler<HttpServerRequest> {
     Wording wording =
         Wording.of(
             new Wording.Head(
-                id, config.clock().instant().getEpochSecond(), config.model(), fingerprint, asked));
+                id, config.clock().instant().getEpochSecond(), asked.model(), fingerprint, asked));
     if (asked.delivery() == Delivery.UNARY) {
       register(
           new UnaryAnswer(generator, wording, requestId, response, faults, settling), settling);
@@ -203,18 +204,32 @@ public final class FrontDoor implements Handler<HttpServerRequest> {
     return Wording.object(json -> {
       json.writeStringField("object", "list");
       json.writeArrayFieldStart("data");
-      json.writeStartObject();
-      json.writeStringField("id", config.model());
-      json.writeStringField("object", "model");
-      json.writeNumberField("created", config.clock().instant().getEpochSecond());
-      json.writeStringField("owned_by", "vllm");
-      json.writeStringField("root", config.model());
-      json.writeNullField("parent");
-      json.writeNumberField("max_model_len", config.maxModelLength());
-      writePermission(json);
-      json.writeEndObject();
+      writeModel(json, config.model(), Optional.empty());
+      for (String adapter : config.adapters()) {
+        writeModel(json, adapter, Optional.of(config.model()));
+      }
       json.writeEndArray();
     });
+  }
+
+  /** A model, or an adapter, which has a parent and no length (vLLM 0.32.0, {@code ModelCard}). */
+  private void writeModel(JsonGenerator json, String name, Optional<String> parent)
+      throws IOException {
+    json.writeStartObject();
+    json.writeStringField("id", name);
+    json.writeStringField("object", "model");
+    json.writeNumberField("created", config.clock().instant().getEpochSecond());
+    json.writeStringField("owned_by", "vllm");
+    json.writeStringField("root", name);
+    if (parent.isPresent()) {
+      json.writeStringField("parent", parent.get());
+      json.writeNullField("max_model_len");
+    } else {
+      json.writeNullField("parent");
+      json.writeNumberField("max_model_len", config.maxModelLength());
+    }
+    writePermission(json);
+    json.writeEndObject();
   }
 
   private void writePermission(JsonGenerator json) throws IOException {

@@ -268,7 +268,7 @@ final class RequestReader {
   }
 
   private Reading validate() {
-    if (model != null && !model.equals(config.model())) {
+    if (model != null && !model.equals(config.model()) && !config.adapters().contains(model)) {
       return refuse(ErrorBody.notFound(model), params);
     }
     if (refused != null) {
@@ -366,6 +366,7 @@ final class RequestReader {
     return new Reading.Read(
         new CompletionRequest(
             api,
+            model == null ? config.model() : model,
             Tokens.of(tokens),
             delivery,
             several,
