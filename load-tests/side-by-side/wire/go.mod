@@ -1,0 +1,3 @@
+module millrace.dev/wire
+
+go 1.24
