@@ -3,11 +3,11 @@ package dev.millrace.router.handoff;
 import com.fasterxml.jackson.core.JsonToken;
 import dev.millrace.router.http.RootObject;
 import dev.millrace.router.http.Splice;
+import io.netty.buffer.ByteBuf;
 import io.netty.buffer.Unpooled;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.internal.buffer.BufferInternal;
 import java.io.IOException;
-import java.util.Arrays;
 
 /**
  * {@code kv_transfer_params} in the answers of engines.
@@ -55,35 +55,34 @@ public final class Parameters {
     Found found = new Found.Nothing();
     int promptTokens = 0;
     PromptTokenIds ids = new PromptTokenIds(answer);
-    try (RootObject root = RootObject.open(answer, 0, length)) {
+    try {
+      RootObject root = RootObject.open(answer, 0, length);
       while (root.next()) {
-        if (root.name().equals(CHOICES)) {
-          ids.read(root.value());
-          root.valueEnd();
-          continue;
+        switch (root.name()) {
+          case CHOICES -> ids.read(root);
+          case USAGE -> promptTokens = PinnedScan.promptTokens(root);
+          case KEY -> found = blocks(root, answer);
+          default -> {}
         }
-        if (root.name().equals(USAGE)) {
-          promptTokens = PinnedScan.promptTokens(root.value());
-          root.valueEnd();
-          continue;
-        }
-        if (!root.name().equals(KEY)) {
-          root.valueEnd();
-          continue;
-        }
-        boolean absent = root.kind() == JsonToken.VALUE_NULL;
-        int from = root.valueStart();
-        PinnedScan scan = new PinnedScan();
-        scan.read(root.value());
-        int to = root.valueEnd();
-        found = absent ? new Found.Nothing() : scan.found(Arrays.copyOfRange(answer, from, to));
       }
-    } catch (IOException | IllegalStateException e) {
+    } catch (IOException e) {
       return new Found.Garbage();
     }
     return found instanceof Found.Blocks(Pinned pinned)
         ? new Found.Blocks(pinned.ofPrompt(promptTokens, ids.found()))
         : found;
+  }
+
+  private static Found blocks(RootObject member, byte[] answer) throws IOException {
+    if (member.kind() == JsonToken.VALUE_NULL) {
+      return new Found.Nothing();
+    }
+    PinnedScan scan = new PinnedScan();
+    scan.read(member);
+    int from = member.valueStart();
+    // What is passed on is the answer's own bytes, which nobody changes any more.
+    ByteBuf object = Unpooled.wrappedBuffer(answer, from, member.valueEnd() - from);
+    return scan.found(BufferInternal.buffer(object));
   }
 
   /** A decode worker's whole answer, as the client may see it. */
@@ -105,7 +104,8 @@ public final class Parameters {
    */
   public static Cleaned clean(byte[] answer, int length) {
     Splice splice = null;
-    try (RootObject root = RootObject.open(answer, 0, length)) {
+    try {
+      RootObject root = RootObject.open(answer, 0, length);
       while (root.next()) {
         boolean secret = root.kind() != JsonToken.VALUE_NULL && root.name().equals(KEY);
         int ordinal = root.ordinal();
@@ -116,7 +116,7 @@ public final class Parameters {
           splice.removeMember(ordinal, from, to);
         }
       }
-    } catch (IOException | IllegalStateException e) {
+    } catch (IOException e) {
       return new Cleaned.Garbage();
     }
     return new Cleaned.Clean(

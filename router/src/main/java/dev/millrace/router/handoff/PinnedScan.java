@@ -1,8 +1,9 @@
 package dev.millrace.router.handoff;
 
-import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import dev.millrace.router.handoff.Parameters.Found;
+import dev.millrace.router.http.JsonList;
+import dev.millrace.router.http.RootObject;
 import io.vertx.core.buffer.Buffer;
 import java.io.IOException;
 import org.jspecify.annotations.Nullable;
@@ -11,6 +12,8 @@ import org.jspecify.annotations.Nullable;
 final class PinnedScan {
   /** Bounds what a garbled answer can make of a number. */
   private static final int MOST = 1 << 24;
+
+  private static final int LONGEST = String.valueOf(MOST).length();
 
   private boolean object;
   private boolean remotePrefill;
@@ -24,85 +27,74 @@ final class PinnedScan {
   private int pipelineParallel = 1;
   private int tokens;
 
-  /** Moves from the object's first to its last token. */
-  void read(JsonParser parser) throws IOException {
-    object = parser.currentToken() == JsonToken.START_OBJECT;
+  /** Looks at the member that has the parameters. */
+  void read(RootObject parameters) throws IOException {
+    object = parameters.kind() == JsonToken.START_OBJECT;
     if (!object) {
       return;
     }
-    while (parser.nextToken() == JsonToken.FIELD_NAME) {
-      String name = parser.currentName();
-      JsonToken value = parser.nextToken();
-      switch (name) {
-        case "do_remote_prefill" -> remotePrefill = value == JsonToken.VALUE_TRUE;
-        case "remote_block_ids" -> blockIds(parser);
-        case "remote_engine_id" -> engineId = text(parser);
-        case "remote_request_id" -> requestId = text(parser);
-        case "remote_host" -> host = text(parser);
-        case "remote_port" -> port = number(parser, 0);
-        case "tp_size" -> tensorParallel = number(parser, 1);
-        case "pp_size" -> pipelineParallel = number(parser, 1);
-        case "remote_num_tokens" -> tokens = number(parser, 0);
+    for (RootObject each = parameters.object(); each.next(); ) {
+      switch (each.name()) {
+        case "do_remote_prefill" -> remotePrefill = each.kind() == JsonToken.VALUE_TRUE;
+        case "remote_block_ids" -> blockIds(each);
+        case "remote_engine_id" -> engineId = text(each);
+        case "remote_request_id" -> requestId = text(each);
+        case "remote_host" -> host = text(each);
+        case "remote_port" -> port = number(each, 0);
+        case "tp_size" -> tensorParallel = number(each, 1);
+        case "pp_size" -> pipelineParallel = number(each, 1);
+        case "remote_num_tokens" -> tokens = number(each, 0);
         default -> {}
       }
-      parser.skipChildren();
     }
   }
 
   /** {@code prompt_tokens} of an answer's {@code usage}; 0 if it says none. */
-  static int promptTokens(JsonParser parser) throws IOException {
+  static int promptTokens(RootObject usage) throws IOException {
     int tokens = 0;
-    if (parser.currentToken() != JsonToken.START_OBJECT) {
-      return tokens;
-    }
-    while (parser.nextToken() == JsonToken.FIELD_NAME) {
-      boolean asked = parser.currentName().equals("prompt_tokens");
-      parser.nextToken();
-      if (asked) {
-        tokens = number(parser, 0);
+    if (usage.kind() == JsonToken.START_OBJECT) {
+      for (RootObject each = usage.object(); each.next(); ) {
+        if (each.name().equals("prompt_tokens")) {
+          tokens = number(each, 0);
+        }
       }
-      parser.skipChildren();
     }
     return tokens;
   }
 
-  /** A list of lists of integers. Moves to its last token. */
-  private void blockIds(JsonParser parser) throws IOException {
-    nested = parser.currentToken() == JsonToken.START_ARRAY;
+  /** A list of lists of integers. */
+  private void blockIds(RootObject ids) throws IOException {
+    nested = ids.kind() == JsonToken.START_ARRAY;
     if (!nested) {
       return;
     }
-    for (JsonToken group = parser.nextToken();
-        group != JsonToken.END_ARRAY && group != null;
-        group = parser.nextToken()) {
-      if (group != JsonToken.START_ARRAY) {
+    for (JsonList groups = ids.list(); groups.next(); ) {
+      if (groups.kind() != JsonToken.START_ARRAY) {
         nested = false;
-        parser.skipChildren();
         continue;
       }
-      for (JsonToken id = parser.nextToken();
-          id != JsonToken.END_ARRAY && id != null;
-          id = parser.nextToken()) {
-        nested &= id == JsonToken.VALUE_NUMBER_INT;
+      for (JsonList group = groups.list(); group.next(); ) {
+        nested &= group.kind() == JsonToken.VALUE_NUMBER_INT;
         blocks++;
-        parser.skipChildren();
       }
     }
   }
 
-  private static @Nullable String text(JsonParser parser) throws IOException {
-    return parser.currentToken() == JsonToken.VALUE_STRING && parser.getTextLength() > 0
-        ? parser.getText()
-        : null;
+  private static @Nullable String text(RootObject member) throws IOException {
+    if (member.kind() != JsonToken.VALUE_STRING) {
+      return null;
+    }
+    String text = member.string();
+    return text.isEmpty() ? null : text;
   }
 
-  private static int number(JsonParser parser, int otherwise) throws IOException {
-    if (parser.currentToken() != JsonToken.VALUE_NUMBER_INT) {
+  private static int number(RootObject member, int otherwise) {
+    if (member.kind() != JsonToken.VALUE_NUMBER_INT
+        || member.valueEnd() - member.valueStart() > LONGEST) {
       return otherwise;
     }
-    long value =
-        parser.getNumberType() == JsonParser.NumberType.BIG_INTEGER ? -1 : parser.getLongValue();
-    return value < 0 || value > MOST ? otherwise : (int) value;
+    int value = Integer.parseInt(member.spelling());
+    return value < 0 || value > MOST ? otherwise : value;
   }
 
   /**
@@ -110,7 +102,7 @@ final class PinnedScan {
    *
    * @param bytes of the object
    */
-  Found found(byte[] bytes) {
+  Found found(Buffer bytes) {
     if (!object) {
       return new Found.Unfit("they are not an object");
     }
@@ -126,7 +118,7 @@ final class PinnedScan {
     }
     return new Found.Blocks(
         new Pinned(
-            Buffer.buffer(bytes),
+            bytes,
             engineId,
             requestId,
             host,

@@ -1,7 +1,8 @@
 package dev.millrace.router.handoff;
 
-import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
+import dev.millrace.router.http.JsonList;
+import dev.millrace.router.http.RootObject;
 import io.netty.buffer.Unpooled;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.internal.buffer.BufferInternal;
@@ -24,53 +25,36 @@ final class PromptTokenIds {
     this.answer = answer;
   }
 
-  /** Moves from the first token of the choices to the last. */
-  void read(JsonParser parser) throws IOException {
-    if (parser.currentToken() != JsonToken.START_ARRAY) {
+  /** Looks at the member that has the choices. */
+  void read(RootObject choices) throws IOException {
+    if (choices.kind() != JsonToken.START_ARRAY) {
       return;
     }
-    boolean first = true;
-    for (JsonToken choice = parser.nextToken();
-        choice != JsonToken.END_ARRAY && choice != null;
-        choice = parser.nextToken()) {
-      if (first && choice == JsonToken.START_OBJECT) {
-        readChoice(parser);
+    JsonList all = choices.list();
+    if (!all.next() || all.kind() != JsonToken.START_OBJECT) {
+      return;
+    }
+    for (RootObject choice = all.object(); choice.next(); ) {
+      if (choice.name().equals(KEY) && choice.kind() == JsonToken.START_ARRAY) {
+        readIds(choice);
       }
-      first = false;
-      parser.skipChildren();
     }
   }
 
-  private void readChoice(JsonParser parser) throws IOException {
-    while (parser.nextToken() == JsonToken.FIELD_NAME) {
-      boolean asked = parser.currentName().equals(KEY);
-      JsonToken value = parser.nextToken();
-      if (asked && value == JsonToken.START_ARRAY) {
-        readIds(parser);
-      }
-      parser.skipChildren();
-    }
-  }
-
-  private void readIds(JsonParser parser) throws IOException {
-    int start = (int) parser.currentTokenLocation().getByteOffset();
+  private void readIds(RootObject member) throws IOException {
     boolean whole = true;
     int count = 0;
-    for (JsonToken id = parser.nextToken();
-        id != JsonToken.END_ARRAY && id != null;
-        id = parser.nextToken()) {
-      whole &= id == JsonToken.VALUE_NUMBER_INT;
-      count++;
-      parser.skipChildren();
+    for (JsonList ids = member.list(); ids.next(); count++) {
+      whole &= ids.kind() == JsonToken.VALUE_NUMBER_INT;
     }
     if (whole && count > 0) {
-      from = start;
-      to = (int) parser.currentLocation().getByteOffset();
+      from = member.valueStart();
+      to = member.valueEnd();
     }
   }
 
   /** The array in the engine's bytes; null if there is none of integers. */
   @Nullable Buffer found() {
-    return to == 0 ? null : BufferInternal.buffer(Unpooled.copiedBuffer(answer, from, to - from));
+    return to == 0 ? null : BufferInternal.buffer(Unpooled.wrappedBuffer(answer, from, to - from));
   }
 }

@@ -1,6 +1,5 @@
 package dev.millrace.router.http;
 
-import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import io.vertx.core.buffer.Buffer;
 import java.io.IOException;
@@ -166,7 +165,8 @@ public final class ClientRequest implements Classified {
   /** Reads the bytes {@code [0, length)} of a body, which must not change afterwards. */
   public static Classified read(Api api, byte[] body, int length) {
     Scan scan = new Scan();
-    try (RootObject root = RootObject.open(body, 0, length)) {
+    try {
+      RootObject root = RootObject.open(body, 0, length);
       while (root.next()) {
         if (api.generates()) {
           scan.member(root);
@@ -178,8 +178,7 @@ public final class ClientRequest implements Classified {
       scan.closeBrace = root.closeBrace();
     } catch (Unacceptable e) {
       return new Refused(e.problem);
-    } catch (IOException | IllegalStateException e) {
-      // The parser throws IllegalStateException when names are made to collide in its table.
+    } catch (IOException e) {
       return new Refused(
           Problem.badRequest(
               "invalid_json", "The body is not valid JSON: " + firstLine(e.getMessage())));
@@ -287,18 +286,17 @@ public final class ClientRequest implements Classified {
    * @param promptTokenIds of the prefill worker, a JSON array; null if it said none
    */
   public Buffer decodeBody(Buffer object, @Nullable Buffer promptTokenIds) {
-    byte[] parameters = object.getBytes();
     Splice splice = new Splice(body, length);
     boolean placed = false;
     for (Member member : members) {
       switch (member.field) {
         case KV_TRANSFER_PARAMS -> {
-          replace(splice, member, parameters);
+          splice.replace(member.valueStart, member.valueEnd, object);
           placed = true;
         }
         case PROMPT -> {
           if (promptIsText && promptTokenIds != null) {
-            replace(splice, member, promptTokenIds.getBytes());
+            splice.replace(member.valueStart, member.valueEnd, promptTokenIds);
           }
         }
         case INTERNAL -> remove(splice, member);
@@ -307,7 +305,7 @@ public final class ClientRequest implements Classified {
     }
     if (!placed) {
       insert(splice, memberCount == splice.removedMembers(), KV_TRANSFER_PARAMS);
-      splice.replace(closeBrace, closeBrace, parameters);
+      splice.replace(closeBrace, closeBrace, object);
     }
     return splice.toBuffer();
   }
@@ -350,17 +348,15 @@ public final class ClientRequest implements Classified {
     @Nullable String alone;
 
     void member(RootObject root) throws IOException {
-      Field field = Field.named(root.name());
+      String name = root.name();
+      Field field = Field.named(name);
       if (field == null) {
-        root.valueEnd();
         return;
       }
       // A second one would make the router and the engine read different requests.
       if (!seen.add(field) && field != Field.INTERNAL) {
-        throw new Unacceptable(
-            "duplicate_member", "The body has \"%s\" twice".formatted(root.name()));
+        throw new Unacceptable("duplicate_member", "The body has \"%s\" twice".formatted(name));
       }
-      String name = root.name();
       int ordinal = root.ordinal();
       int nameStart = root.nameStart();
       int valueStart = root.valueStart();
@@ -376,8 +372,6 @@ public final class ClientRequest implements Classified {
           || field == Field.KV_TRANSFER_PARAMS
           || field == Field.STREAM) {
         member(root);
-      } else {
-        root.valueEnd();
       }
     }
 
@@ -388,7 +382,7 @@ public final class ClientRequest implements Classified {
           if (kind != JsonToken.VALUE_STRING) {
             throw new Unacceptable("invalid_type", "\"model\" must be a string");
           }
-          model = root.value().getText();
+          model = root.string();
         }
         case STREAM -> {
           if (kind != JsonToken.VALUE_TRUE
@@ -403,7 +397,7 @@ public final class ClientRequest implements Classified {
             throw new Unacceptable("invalid_type", "\"%s\" must be an integer".formatted(name));
           }
           boolean counts = field == Field.N || field == Field.BEST_OF;
-          if (counts && isSet(kind) && !root.value().getText().equals("1")) {
+          if (counts && isSet(kind) && !root.spelling().equals("1")) {
             alone(name);
           }
         }
@@ -417,8 +411,7 @@ public final class ClientRequest implements Classified {
           }
         }
         case TRUNCATE_PROMPT_TOKENS -> {
-          boolean counted =
-              kind == JsonToken.VALUE_NUMBER_INT && !root.value().getText().startsWith("-");
+          boolean counted = kind == JsonToken.VALUE_NUMBER_INT && !root.spelling().startsWith("-");
           if (isSet(kind) && !counted) {
             alone(name);
           }
@@ -442,18 +435,14 @@ public final class ClientRequest implements Classified {
       if (root.kind() != JsonToken.START_ARRAY) {
         return root.kind() == JsonToken.VALUE_NULL ? 0 : 1;
       }
-      JsonParser value = root.value();
       int tokens = 0;
       int others = 0;
-      for (JsonToken token = value.nextToken();
-          token != JsonToken.END_ARRAY && token != null;
-          token = value.nextToken()) {
-        if (token.isNumeric()) {
+      for (JsonList prompts = root.list(); prompts.next(); ) {
+        if (prompts.kind().isNumeric()) {
           tokens = 1;
         } else {
           others++;
         }
-        value.skipChildren();
       }
       return tokens + others;
     }

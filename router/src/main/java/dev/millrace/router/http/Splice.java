@@ -40,6 +40,16 @@ public final class Splice {
     return replace(from, to, with, 0, with.length);
   }
 
+  /** Puts another buffer in the place of {@code [from, to)}; its bytes must not change. */
+  public Splice replace(int from, int to, Buffer with) {
+    ByteBuf bytes = ((BufferInternal) with).getByteBuf();
+    if (!bytes.hasArray()) {
+      return replace(from, to, with.getBytes());
+    }
+    int first = bytes.arrayOffset() + bytes.readerIndex();
+    return replace(from, to, bytes.array(), first, first + bytes.readableBytes());
+  }
+
   /** Puts a range of other bytes in the place of {@code [from, to)}. */
   public Splice replace(int from, int to, byte[] with, int withFrom, int withTo) {
     if (from < at || to < from || to > sourceLength) {

@@ -159,7 +159,8 @@ public final class StreamHead {
     boolean speaks = false;
     boolean fails = false;
     int status = 502;
-    try (RootObject root = RootObject.open(text, from, to)) {
+    try {
+      RootObject root = RootObject.open(text, from, to);
       while (root.next()) {
         switch (root.name()) {
           case "choices" -> speaks |= choicesSpeak(root.value());
@@ -172,9 +173,9 @@ public final class StreamHead {
           }
           default -> {}
         }
-        root.valueEnd();
       }
     } catch (IOException | IllegalStateException e) {
+      // A parser throws IllegalStateException when names are made to collide in its table.
       return new Verdict.Garbage("an event's data is not a JSON object");
     }
     if (fails) {

@@ -1,0 +1,55 @@
+package dev.millrace.router.http;
+
+import com.fasterxml.jackson.core.JsonToken;
+import java.io.IOException;
+
+/** The elements of a JSON list that is known to be well formed, one after the other. */
+public final class JsonList {
+  private final byte[] text;
+  private final JsonScan scan;
+  private int start;
+  private int end;
+
+  private JsonList(byte[] text, int from, int to) {
+    this.text = text;
+    this.scan = new JsonScan(text, to);
+    this.end = from;
+  }
+
+  /** Opens the bytes {@code [from, to)} of a text, which hold a list with its brackets. */
+  static JsonList open(byte[] text, int from, int to) {
+    return new JsonList(text, from, to);
+  }
+
+  /** Goes to the next element; false at the list's end. */
+  public boolean next() throws IOException {
+    // What stands here is the opening bracket, or whatever is behind an element.
+    int at = scan.skipWhiteSpace(end);
+    if (text[at] == ']') {
+      return false;
+    }
+    at = scan.skipWhiteSpace(at + 1);
+    if (text[at] == ']') {
+      end = at;
+      return false;
+    }
+    start = at;
+    end = scan.value(at, 0);
+    return true;
+  }
+
+  /** What kind of value the element is, by its first token. */
+  public JsonToken kind() {
+    return JsonScan.kind(text, start, end);
+  }
+
+  /** The element's own elements, if it is a list. */
+  public JsonList list() {
+    return open(text, start, end);
+  }
+
+  /** The element's members, if it is an object. */
+  public RootObject object() throws IOException {
+    return RootObject.open(text, start, end);
+  }
+}
