@@ -33,7 +33,7 @@ final class JsonScan {
   private static final long QUOTES = '"' * ONES;
   private static final long BACKSLASHES = '\\' * ONES;
   private static final long SPACES = ' ' * ONES;
-  private static final long TOP_BITS = 0x80 * ONES;
+  private static final long TOP_BITS = ONES << 7;
 
   private final byte[] text;
   private final int to;
