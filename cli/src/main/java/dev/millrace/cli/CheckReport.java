@@ -1,7 +1,9 @@
 package dev.millrace.cli;
 
 import dev.millrace.config.Route;
+import dev.millrace.layout.compatibility.ConnectorMessage;
 import dev.millrace.layout.compatibility.Disagreement;
+import dev.millrace.layout.compatibility.EngineProfile;
 import dev.millrace.layout.compatibility.Judgement;
 import dev.millrace.layout.compatibility.Missing;
 import dev.millrace.layout.compatibility.Reason;
@@ -19,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** An inspection as people and programs read it: a table with marks, then the reasons. */
 final class CheckReport {
@@ -108,7 +111,12 @@ final class CheckReport {
                 case Ruling.Fits(_, List<String> notes, _) ->
                     notes.stream().map(note -> "  " + note).toList();
                 case Ruling.Refuses(List<Judgement> tried) ->
-                    tried.stream().flatMap(one -> lines(one).stream()).toList();
+                    Stream.concat(
+                            tried.stream().flatMap(one -> lines(one).stream()),
+                            connectorSays(pair)
+                                .map("  the decode engine's connector refuses it: "::concat)
+                                .stream())
+                        .toList();
               };
           if (!lines.isEmpty()) {
             text.append(
@@ -118,6 +126,19 @@ final class CheckReport {
             lines.forEach(line -> text.append(line).append('\n'));
           }
         });
+  }
+
+  /** With what its own connector refuses the pair; empty where that would take it, if wrongly. */
+  private Optional<String> connectorSays(Inspection.Pair pair) {
+    return ConnectorMessage.of(profile(pair.prefill()), profile(pair.decode()));
+  }
+
+  private EngineProfile profile(Worker worker) {
+    return inspection.workers().stream()
+        .filter(found -> found.worker().equals(worker))
+        .findFirst()
+        .orElseThrow()
+        .profile();
   }
 
   private static List<String> lines(Judgement judgement) {
@@ -176,7 +197,7 @@ final class CheckReport {
     return new JsonObject().put("pairs", pairs).put("workers", workers).encodePrettily();
   }
 
-  private static JsonObject json(Inspection.Pair pair) {
+  private JsonObject json(Inspection.Pair pair) {
     JsonObject json =
         new JsonObject()
             .put("model", pair.route().model())
@@ -192,8 +213,10 @@ final class CheckReport {
               .put("way", way.toString())
               .put("canary", canary)
               .put("why", new JsonArray(notes));
-      case Ruling.Refuses(List<Judgement> tried) ->
-          json.put("usable", false).put("why", RulingJson.reasons(tried));
+      case Ruling.Refuses(List<Judgement> tried) -> {
+        connectorSays(pair).ifPresent(message -> json.put("connector", message));
+        yield json.put("usable", false).put("why", RulingJson.reasons(tried));
+      }
     };
   }
 }

@@ -217,6 +217,23 @@ class CheckCommandTest {
     assertThat(pair.getBoolean("usable")).as(pair.encodePrettily()).isTrue();
   }
 
+  @Test
+  void check_ofAPairThatVllmRefuses_foretellsItsWords() throws Exception {
+    JsonObject pair = judged("dense", "--block-size=128", "--block-size=64", null, null);
+
+    assertThat(pair.getString("connector"))
+        .isEqualTo("Local block size 64 is not divisible by remote block size 128 or vice versa.");
+  }
+
+  @Test
+  void check_ofAPairThatVllmTakesAndGetsWrong_foretellsNoRefusal() throws Exception {
+    JsonObject pair =
+        judged("dense", "--layout=cpu --block-size=32", "--layout=cpu --block-size=64", null, null);
+
+    assertThat(pair.getBoolean("usable")).isFalse();
+    assertThat(pair.getString("connector")).isNull();
+  }
+
   private static final String SEED =
       """
       pools:

@@ -52,7 +52,7 @@ class RealVllmFaultsTest {
 
   @BeforeAll
   static void start() throws Exception {
-    VllmEngines.assumeSetUp(RealVllmFaultsTest.class);
+    var _ = VllmEngines.assumeSetUpWithNixl(RealVllmFaultsTest.class);
     engines = VllmEngines.up("--dtype", "float32", "--aggregated", "yes");
     pair =
         new VllmRouter.Pair(
@@ -298,6 +298,41 @@ class RealVllmFaultsTest {
       engines.start();
       row("D started again, with another engine id", "–", "–", recovered(router));
     }
+  }
+
+  /** Caches of another element type: vLLM would refuse every request, and hold P's blocks. */
+  @Test
+  void decodeComesBackWithAnotherElementType_isNotAskedUntilItFits() throws Exception {
+    try (VllmRouter router = router(false)) {
+      recovered(router);
+      engines.down(VllmEngines.DECODE);
+      engines.start("--decode-dtype", "bfloat16");
+      JsonObject edge = refused(router);
+      Instant asked = Instant.now();
+      VllmAnswer answer = router.ask(COMPLETIONS, fresh(100, 16), "other-type");
+      long millis = Duration.between(asked, Instant.now()).toMillis();
+      assertThat(answer.status()).as(answer.text()).isEqualTo(503);
+      assertThat(edge.encode()).contains("cache-element");
+      assertThat(engines.metric(engines.prefill(), "vllm:kv_cache_usage_perc")).isZero();
+      engines.down(VllmEngines.DECODE);
+      engines.start();
+      row(
+          "D comes back with a cache of another element type",
+          "%s after %d ms, before any engine is asked".formatted(told(answer), millis),
+          "P holds nothing",
+          "D as it was: " + recovered(router));
+    }
+  }
+
+  private static JsonObject refused(VllmRouter router) throws InterruptedException {
+    Instant limit = Instant.now().plus(LONG);
+    JsonObject edge = router.edge();
+    while (!edge.getString("state").equals("refused")) {
+      assertThat(Instant.now()).as(edge.encode()).isBefore(limit);
+      Thread.sleep(50);
+      edge = router.edge();
+    }
+    return edge;
   }
 
   /** vLLM's listener ends for good when it is asked for a rank that it does not have. */

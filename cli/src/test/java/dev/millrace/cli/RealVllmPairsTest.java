@@ -11,9 +11,12 @@ import io.vertx.core.json.JsonObject;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
@@ -31,10 +34,18 @@ import org.junit.jupiter.params.provider.EnumSource;
  */
 @Tag("vllm")
 class RealVllmPairsTest {
-  private static final int[] LENGTHS = {2, 31, 32, 33, 65, 128, 500};
+  private static final int[] LENGTHS = {
+    1, 2, 31, 32, 33, 63, 64, 65, 100, 127, 128, 129, 500, 1000
+  };
+
+  /** Fewer, for what vLLM does without us. */
+  private static final int[] DIRECT_LENGTHS = {2, 31, 32, 33, 65, 128, 500};
+
   private static final int MAX_TOKENS = 24;
   private static final String COMPLETIONS = "/v1/completions";
   private static final String DENSE = "layers: 4, kv-heads: 4, head-size: 32, dtype: %s";
+
+  private static final Pattern HASH = Pattern.compile("\\b([0-9a-f]{8})[0-9a-f]{56}\\b");
 
   @TempDir static Path folder;
   private static final Random RANDOM = new Random();
@@ -57,10 +68,22 @@ class RealVllmPairsTest {
       return GeometryText.parse(decode);
     }
 
-    /** A relay serves the decode engine blocks of that engine's own geometry. */
+    /**
+     * Bytes of a prompt that the decode engine has not seen. A relay serves it blocks of its own
+     * geometry.
+     */
     long planned(int tokens) {
       GeometrySpec from = way.equals("relay") ? target() : source();
       return PlanReport.of(from, target(), tokens, Rounding.WHOLE_BLOCKS).bytesMoved();
+    }
+
+    /**
+     * Bytes of a prompt that the decode engine has answered before: it keeps full blocks, but
+     * always computes one token, and so reads the block that has the last one.
+     */
+    long plannedAgain(int tokens) {
+      int block = target().blockSize();
+      return planned(tokens - (tokens - 1) / block * block);
     }
   }
 
@@ -70,6 +93,16 @@ class RealVllmPairsTest {
 
   /** Two engines, and the directions in which they are paired. */
   enum Engines {
+    ALIKE(
+        DENSE.formatted("fp32"),
+        List.of(
+            new Expected(
+                "TP 1 → 1",
+                geometry(1, 32, "dtype=fp32"),
+                geometry(1, 32, "dtype=fp32"),
+                Reality.RIGHT,
+                "engine")),
+        "--dtype float32"),
     BLOCKS(
         DENSE.formatted("fp32"),
         List.of(
@@ -102,6 +135,22 @@ class RealVllmPairsTest {
                 Reality.RIGHT,
                 "engine")),
         "--dtype float32 --prefill-tp 1 --decode-tp 2"),
+    BLOCKS_AND_RANKS(
+        DENSE.formatted("fp32"),
+        List.of(
+            new Expected(
+                "TP 1 block 64 → TP 2 block 32",
+                geometry(1, 64, "dtype=fp32"),
+                geometry(2, 32, "dtype=fp32"),
+                Reality.REFUSES,
+                "relay"),
+            new Expected(
+                "TP 2 block 32 → TP 1 block 64",
+                geometry(2, 32, "dtype=fp32"),
+                geometry(1, 64, "dtype=fp32"),
+                Reality.REFUSES,
+                "relay")),
+        "--dtype float32 --prefill-block 64 --decode-tp 2 --decode-block 32"),
     NAMES(
         DENSE.formatted("bf16"),
         List.of(
@@ -156,15 +205,15 @@ class RealVllmPairsTest {
 
   @BeforeAll
   static void assumeSetUp() {
-    VllmEngines.assumeSetUp(RealVllmPairsTest.class);
+    var _ = VllmEngines.assumeSetUpWithNixl(RealVllmPairsTest.class);
   }
 
   @AfterAll
   static void print() {
     System.out.println(
         """
-        | pair | `check`, engine transfer | vLLM directly | by the router, `transfer: engine` | `transfer: auto` | equal to P's own | bytes predicted | bytes read |
-        |---|---|---|---|---|--:|--:|--:|\
+        | pair | `check`, engine transfer | vLLM directly | D's log | by the router, `transfer: engine` | `transfer: auto` | equal to P's own | bytes predicted | bytes read |
+        |---|---|---|---|---|---|--:|--:|--:|\
         """);
     ROWS.forEach(System.out::println);
   }
@@ -185,22 +234,63 @@ class RealVllmPairsTest {
 
   private static void prove(VllmEngines engines, VllmRouter.Pair pair, Expected expected)
       throws Exception {
-    JsonObject verdict = pair.verdict(folder, "transfer: engine", null);
+    JsonObject checked = pair.checked(folder, "transfer: engine");
+    assertKnown(checked, expected);
+    JsonObject verdict = checked.getJsonArray("pairs").getJsonObject(0);
     boolean accepted = verdict.getBoolean("usable");
+    int saidBefore = engines.log(pair.decode()).length();
     Seen directly = directly(engines, pair);
+    String said = engines.log(pair.decode()).substring(saidBefore);
+    String foretold = verdict.getString("connector", "");
     String served = servedByEngineTransfer(pair, accepted, expected);
     String row =
-        "| %s | %s | %s | %s | "
+        "| %s | %s | %s | %s | %s | "
             .formatted(
                 expected.name(),
                 accepted ? "fits" : "refuses: " + rules(verdict),
                 directly,
+                foretold.isEmpty() ? "" : HASH.matcher(foretold).replaceAll("$1…"),
                 served);
     ROWS.add(
         row + (expected.way().equals("none") ? "refuses | | | |" : auto(engines, pair, expected)));
 
     assertThat(directly.reality()).as("%s", directly).isEqualTo(expected.reality());
     assertThat(accepted).as(verdict.encode()).isEqualTo(expected.reality() == Reality.RIGHT);
+    assertThat(foretold.isEmpty()).as(foretold).isEqualTo(expected.reality() != Reality.REFUSES);
+    assertThat(said).contains(foretold);
+  }
+
+  /** What both engines have said of themselves, and that it gives the hash that they send. */
+  private static void assertKnown(JsonObject checked, Expected expected) {
+    for (Object each : checked.getJsonArray("workers")) {
+      JsonObject worker = (JsonObject) each;
+      GeometrySpec spec =
+          worker.getString("pool").equals("p") ? expected.source() : expected.target();
+      Map<String, JsonObject> facts = new TreeMap<>();
+      for (Object fact : worker.getJsonArray("facts")) {
+        facts.put(((JsonObject) fact).getString("fact"), (JsonObject) fact);
+      }
+      assertThat(worker.getString("trouble")).isNull();
+      assertThat(value(facts, "kernel-block-size")).isEqualTo("" + spec.blockSize());
+      assertThat(value(facts, "tensor-parallel")).isEqualTo("" + spec.parallelism().tensor());
+      assertThat(value(facts, "attention-backend")).isEqualTo("CPU_ATTN");
+      assertThat(value(facts, "connector-version")).isEqualTo("14");
+      long bytes = spec.geometry().rank(0, 0).regions().getFirst().getFirst().blockStrideBytes();
+      assertThat(value(facts, "block-lens")).startsWith("[" + bytes + ", ");
+      if (!expected.way().equals("none")) {
+        assertThat(worker.getJsonArray("disagreements")).isEmpty();
+        assertThat(said(facts, "compatibility-hash").getString("where"))
+            .endsWith("recomputed from its factors");
+      }
+    }
+  }
+
+  private static String value(Map<String, JsonObject> facts, String name) {
+    return said(facts, name).getString("value");
+  }
+
+  private static JsonObject said(Map<String, JsonObject> facts, String name) {
+    return Objects.requireNonNull(facts.get(name), name);
   }
 
   private static String rules(JsonObject verdict) {
@@ -240,7 +330,7 @@ class RealVllmPairsTest {
 
   private static Seen directly(VllmEngines engines, VllmRouter.Pair pair) throws Exception {
     TreeMap<String, Integer> outcomes = new TreeMap<>();
-    for (int length : LENGTHS) {
+    for (int length : DIRECT_LENGTHS) {
       JsonObject body = fresh(length);
       VllmAnswer own = own(pair.prefill(), body);
       VllmAnswer answer = engines.directly(pair.prefill(), pair.decode(), body);
@@ -273,6 +363,14 @@ class RealVllmPairsTest {
     if (expected.reality() != Reality.WRONG) {
       return refused;
     }
+    try (VllmRouter router = VllmRouter.serve(folder, pair.praised(), "transfer: engine")) {
+      JsonObject edge = router.edge();
+      assertThat(edge.getString("state")).as(edge.encode()).isEqualTo("broken");
+      assertThat(edge.encode()).contains("the canary: ");
+      VllmAnswer answer = router.ask(COMPLETIONS, fresh(40), "canary");
+      assertThat(answer.status()).as(answer.text()).isEqualTo(503);
+      refused += "; declared to fit, the canary is answered wrong: 503";
+    }
     try (VllmRouter router = VllmRouter.serve(folder, pair, "transfer: engine, verify: trust")) {
       // Nobody is asked about a pair that an operator vouches for: what it answers is its own.
       JsonObject body = fresh(65);
@@ -287,8 +385,7 @@ class RealVllmPairsTest {
   private static String auto(VllmEngines engines, VllmRouter.Pair pair, Expected expected)
       throws Exception {
     try (VllmRouter router = VllmRouter.withAgent(folder, pair, "transfer: auto")) {
-      JsonObject edge = router.edge();
-      assertThat(edge.getString("state")).as(edge.encode()).isEqualTo("usable");
+      JsonObject edge = router.untilUsable();
       assertThat(edge.getString("way")).as(edge.encode()).isEqualTo(expected.way());
       long predicted = 0;
       long before = engines.bytesRead(pair.decode(), 0);
@@ -296,11 +393,13 @@ class RealVllmPairsTest {
       for (int length : LENGTHS) {
         JsonObject body = fresh(length);
         VllmAnswer own = own(pair.prefill(), body);
-        VllmAnswer answer = router.ask(COMPLETIONS, body, "auto");
-        if (!answer.says(own)) {
-          wrong.add("%d tokens: %s instead of %s".formatted(length, answer, own));
+        for (String time : List.of("once", "again")) {
+          VllmAnswer answer = router.ask(COMPLETIONS, body, time);
+          if (!answer.says(own)) {
+            wrong.add("%d tokens, %s: %s instead of %s".formatted(length, time, answer, own));
+          }
         }
-        predicted += expected.planned(length);
+        predicted += expected.planned(length) + expected.plannedAgain(length);
       }
       long read = engines.bytesRead(pair.decode(), before + predicted) - before;
       engines.untilFree(pair.prefill(), java.time.Duration.ofSeconds(40));
@@ -310,7 +409,11 @@ class RealVllmPairsTest {
       assertThat(read).as("bytes read by the decode engine").isEqualTo(predicted);
       return "%s | %d of %d | %d | %d |"
           .formatted(
-              expected.way(), LENGTHS.length - wrong.size(), LENGTHS.length, predicted, read);
+              expected.way(),
+              2 * LENGTHS.length - wrong.size(),
+              2 * LENGTHS.length,
+              predicted,
+              read);
     }
   }
 }

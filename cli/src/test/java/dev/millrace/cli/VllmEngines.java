@@ -2,7 +2,12 @@ package dev.millrace.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.millrace.transfer.nixl.Nixl;
+import dev.millrace.transfer.nixl.NixlSettings;
 import io.vertx.core.json.JsonObject;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -23,23 +28,33 @@ final class VllmEngines implements AutoCloseable {
   static final String PREFILL = "prefill-0";
   static final String DECODE = "decode-0";
 
-  private static final int PORT = 28500;
+  /** Where free ports are looked for, apart from those of {@code vllm.sh}. */
+  private static final int FIRST_PORT = 29500;
+
+  private static final int PORTS = 200;
+  private static final int LAST_PORT = 32000;
   private static final Duration LONGEST_START = Duration.ofMinutes(8);
   private static final Duration LONGEST_SETTLING = Duration.ofSeconds(5);
   private static final Path SCRIPTS = scripts();
 
   /** An engine's addresses; its side channel is 100 ports above its HTTP port. */
-  record Address(URI url, String sideChannel) {
-    static Address at(int port) {
+  record Address(String name, URI url, String sideChannel) {
+    static Address at(String name, int port) {
       return new Address(
-          URI.create("http://127.0.0.1:" + port), "127.0.0.1:%d".formatted(port + 100));
+          name, URI.create("http://127.0.0.1:" + port), "127.0.0.1:%d".formatted(port + 100));
+    }
+
+    int sideChannelPort() {
+      return url.getPort() + 100;
     }
   }
 
+  private final int port;
   private final List<String> options;
   private final HttpJson http = new HttpJson();
 
-  private VllmEngines(List<String> options) {
+  private VllmEngines(int port, List<String> options) {
+    this.port = port;
     this.options = options;
   }
 
@@ -51,32 +66,94 @@ final class VllmEngines implements AutoCloseable {
     return folder.resolve("load-tests/vllm");
   }
 
-  /** Skips a test where vLLM was not set up, and says so. */
-  static void assumeSetUp(Class<?> test) {
+  /** The Python environment that the engines run in; it has NIXL's own package, too. */
+  static Path python() {
     String work = System.getenv("VLLM_WORK");
     Path folder = work == null ? SCRIPTS.resolve("work") : Path.of(work);
-    if (!Files.isExecutable(folder.resolve("venv/bin/vllm"))) {
-      String why =
-          "SKIPPED %s: there is no vLLM in %s; load-tests/vllm/vllm.sh setup makes it"
-              .formatted(test.getSimpleName(), folder);
-      System.err.println(why);
-      Assumptions.abort(why);
+    return folder.resolve("venv/bin/python");
+  }
+
+  /** Skips a test where vLLM was not set up, and says so. */
+  static void assumeSetUp(Class<?> test) {
+    Path vllm = python().resolveSibling("vllm");
+    if (!Files.isExecutable(vllm)) {
+      skip(test, "there is no %s; load-tests/vllm/vllm.sh setup makes it".formatted(vllm));
     }
+  }
+
+  /** The same where an agent is to stand between the engines. */
+  static Nixl.Present assumeSetUpWithNixl(Class<?> test) {
+    assumeSetUp(test);
+    return switch (Nixl.load(NixlSettings.DEFAULT)) {
+      case Nixl.Present present -> present;
+      case Nixl.Absent(String reason, String remedy) -> skip(test, reason + "; " + remedy);
+    };
+  }
+
+  private static Nixl.Present skip(Class<?> test, String reason) {
+    String why = "SKIPPED %s: %s".formatted(test.getSimpleName(), reason);
+    System.err.println(why);
+    return Assumptions.abort(why);
   }
 
   /** Starts engines with options of {@code vllm.sh up}, and waits until they answer. */
   static VllmEngines up(String... options) throws Exception {
-    List<String> all = new ArrayList<>(List.of("up", "--port", "" + PORT));
+    run(List.of("down"));
+    int port = freePort();
+    List<String> all = new ArrayList<>(List.of("up", "--limit", "450", "--port", "" + port));
     all.addAll(List.of(options));
-    VllmEngines engines = new VllmEngines(all);
-    engines.down();
-    engines.start();
+    VllmEngines engines = new VllmEngines(port, all);
+    try {
+      engines.start();
+      engines.warmUp();
+    } catch (Throwable failed) {
+      engines.close();
+      throw failed;
+    }
     return engines;
   }
 
+  /** An engine's first request takes longer than its later ones, and than probes wait for. */
+  private void warmUp() throws Exception {
+    for (Address engine : List.of(prefill(), decode())) {
+      VllmAnswer answer =
+          VllmAnswer.ask(engine.url(), "/v1/completions", VllmAnswer.completion(List.of(8, 9), 2));
+      assertThat(answer.status()).as(answer.text()).isEqualTo(200);
+    }
+  }
+
+  /** The first of as many ports as engines may need, as far as it can be seen. */
+  private static int freePort() {
+    for (int port = FIRST_PORT; port < LAST_PORT; port += PORTS) {
+      if (isFree(port)
+          && isFree(port + 10)
+          && isFree(port + 20)
+          && isFree(port + 110)
+          && isFree(port + 120)) {
+        return port;
+      }
+    }
+    throw new AssertionError("no free ports from %d to %d".formatted(FIRST_PORT, LAST_PORT));
+  }
+
+  private static boolean isFree(int port) {
+    try (ServerSocket socket = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+      return socket.isBound();
+    } catch (IOException taken) {
+      return false;
+    }
+  }
+
   /** Starts those that do not run. */
-  void start() throws Exception {
-    run(options);
+  void start(String... otherwise) throws Exception {
+    List<String> all = new ArrayList<>(options);
+    all.addAll(List.of(otherwise));
+    run(all);
+  }
+
+  /** What an engine has said since it was started. */
+  String log(Address engine) throws IOException {
+    return Files.readString(folder().resolve(engine.name()).resolve("log"));
   }
 
   void down(String... names) throws Exception {
@@ -119,15 +196,15 @@ final class VllmEngines implements AutoCloseable {
   }
 
   Address aggregated() {
-    return Address.at(PORT);
+    return Address.at("aggregated", port);
   }
 
   Address prefill() {
-    return Address.at(PORT + 10);
+    return Address.at(PREFILL, port + 10);
   }
 
   Address decode() {
-    return Address.at(PORT + 20);
+    return Address.at(DECODE, port + 20);
   }
 
   /** The value of a counter, added up over its labels. */
@@ -162,8 +239,8 @@ final class VllmEngines implements AutoCloseable {
     return Duration.between(start, Instant.now());
   }
 
-  /** Two legs without a router: what vLLM does by itself. */
-  VllmAnswer directly(Address prefill, Address decode, JsonObject body) throws Exception {
+  /** What an engine hands over of a prompt that it was asked to compute for another. */
+  JsonObject handOff(Address prefill, JsonObject body) {
     JsonObject ask =
         new JsonObject()
             .put("do_remote_decode", true)
@@ -175,10 +252,15 @@ final class VllmEngines implements AutoCloseable {
     JsonObject first = body.copy().put("max_tokens", 1).put("kv_transfer_params", ask);
     HttpJson.Answer params = http.post(prefill.url().resolve("/v1/completions"), first, "direct");
     assertThat(params.status()).as(params.body().encode()).isEqualTo(200);
+    return params.body().getJsonObject("kv_transfer_params");
+  }
+
+  /** Two legs without a router: what vLLM does by itself. */
+  VllmAnswer directly(Address prefill, Address decode, JsonObject body) throws Exception {
     return VllmAnswer.ask(
         decode.url(),
         "/v1/completions",
-        body.copy().put("kv_transfer_params", params.body().getJsonObject("kv_transfer_params")));
+        body.copy().put("kv_transfer_params", handOff(prefill, body)));
   }
 
   @Override

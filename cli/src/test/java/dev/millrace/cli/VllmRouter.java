@@ -27,17 +27,28 @@ final class VllmRouter implements AutoCloseable {
    * A pair and what is declared of it.
    *
    * @param shape as routing tables and agents' configurations take it
+   * @param engine what pools call their engines
    */
-  record Pair(Address prefill, Address decode, String shape) {
+  record Pair(Address prefill, Address decode, String shape, String engine) {
+    /** Two engines that are declared to be what they are. */
+    Pair(Address prefill, Address decode, String shape) {
+      this(prefill, decode, shape, "vllm");
+    }
+
+    /** The same, declared to be engines that read blocks of any size and know how. */
+    Pair praised() {
+      return new Pair(prefill, decode, shape, "millrace-sim");
+    }
+
     /** The same two engines the other way round: vLLM does not enforce roles. */
     Pair turned() {
-      return new Pair(/* prefill= */ decode, /* decode= */ prefill, shape);
+      return new Pair(/* prefill= */ decode, /* decode= */ prefill, shape, engine);
     }
 
     /** A routing table for it, with free ports. */
     Path table(Path folder, String route, @Nullable String agent) throws Exception {
       String pool =
-          "  %s: {role: %s, model: tiny, engine: vllm, model-config: {%s, hidden-layers: 4, revision: seed-1, rope: default}, workers: [{url: \"%s\", side-channel: \"%s\"}]}\n";
+          "  %s: {role: %s, model: tiny, engine: %s, model-config: {%s, hidden-layers: 4, revision: seed-1, rope: default}, workers: [{url: \"%s\", side-channel: \"%s\"}]}\n";
       return Files.writeString(
           Files.createTempFile(folder, "routes", ".yaml"),
           "listen: {port: 0}\nadmin: {port: 0}\n"
@@ -45,19 +56,19 @@ final class VllmRouter implements AutoCloseable {
                   ? ""
                   : "agents: [{url: \"%s\", token-file: agent.token}]\n".formatted(agent))
               + "pools:\n"
-              + pool.formatted("p", "prefill", shape, prefill.url(), prefill.sideChannel())
-              + pool.formatted("d", "decode", shape, decode.url(), decode.sideChannel())
+              + pool.formatted("p", "prefill", engine, shape, prefill.url(), prefill.sideChannel())
+              + pool.formatted("d", "decode", engine, shape, decode.url(), decode.sideChannel())
               + "routes:\n  - {match: {model: tiny}, prefill: {pool: p}, decode: {pool: d}, "
               + route
               + "}\n");
     }
 
     /** What {@code millrace check} says. */
-    JsonObject verdict(Path folder, String route, @Nullable String agent) throws Exception {
+    JsonObject checked(Path folder, String route) throws Exception {
       CommandLineRun run =
-          CommandLineRun.of("check", "-c", table(folder, route, agent).toString(), "--json");
+          CommandLineRun.of("check", "-c", table(folder, route, null).toString(), "--json");
       assertThat(run.exitCode()).as(run.toString()).isIn(ExitCode.DONE, ExitCode.NOT_SO);
-      return new JsonObject(run.out()).getJsonArray("pairs").getJsonObject(0);
+      return new JsonObject(run.out());
     }
   }
 
@@ -159,7 +170,7 @@ final class VllmRouter implements AutoCloseable {
   }
 
   /** Until the pair is used: engines that have just started may answer a first question late. */
-  void untilUsable() throws InterruptedException {
+  JsonObject untilUsable() throws InterruptedException {
     Instant limit = Instant.now().plus(LONGEST_JUDGING);
     JsonObject edge = edge();
     while (!edge.getString("state").equals("usable")) {
@@ -167,6 +178,7 @@ final class VllmRouter implements AutoCloseable {
       Thread.sleep(50);
       edge = edge();
     }
+    return edge;
   }
 
   VllmAnswer ask(String path, JsonObject body, String id) throws Exception {

@@ -2,43 +2,45 @@ package dev.millrace.simulator;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.millrace.layout.ElementType;
 import dev.millrace.layout.GeometrySpec;
-import dev.millrace.layout.Layout;
-import dev.millrace.layout.ModelShape;
-import dev.millrace.layout.Parallelism;
+import dev.millrace.layout.GeometryText;
 import dev.millrace.transfer.sidechannel.AgentMetadata;
 import dev.millrace.transfer.sidechannel.ConnectorVersion;
 import dev.millrace.transfer.sidechannel.Handshake;
 import dev.millrace.transfer.sidechannel.HandshakeCodec;
 import dev.millrace.transfer.sidechannel.SideChannelClient;
 import java.time.Duration;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
-/** The side channel answers as the recorded engine did. */
+/** The side channel answers as recorded engines did. */
 class HandshakeTest {
   @RegisterExtension private final EngineInvariants engines = new EngineInvariants();
 
-  @Test
-  void handshake_engineLikeTheRecordedOne_answersTheSameBytes() {
+  /** Engines that were launched as those whose answers are recorded. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          handshake_tp1_block32         | model     | 0 | tp=1,block=32,dtype=bf16,blocks=1024
+          handshake_tp1_block64_float32 | model     | 0 | tp=1,block=64,dtype=fp32,blocks=256
+          handshake_tp2_rank1_float32   | model     | 1 | tp=2,block=32,dtype=fp32,blocks=1024
+          handshake_swa_two_groups      | model-swa | 0 | tp=1,block=32,dtype=bf16,blocks=2048,window=64
+          """)
+  void handshake_engineLikeTheRecordedOne_answersTheSameBytes(
+      String recording, String model, int rank, String geometry) {
+    GeometrySpec spec = GeometryText.parse("layout=cpu,heads=4,layers=4,head-size=32," + geometry);
     SimulatedEngine engine =
-        engines.start(c ->
-            c.model("model")
-                .pairing(Pairing.VLLM)
-                .geometry(
-                    new GeometrySpec(
-                        ModelShape.dense(4, 4, 32, ElementType.BFLOAT16),
-                        Parallelism.tensor(1),
-                        32,
-                        Layout.CPU_ATTENTION,
-                        1024)));
+        engines.start(c -> c.model(model).pairing(Pairing.VLLM).geometry(spec));
     Handshake ours;
     try (SideChannelClient client = new SideChannelClient()) {
-      ours = client.ask("127.0.0.1", engine.sideChannelPort(), 0, 0, Duration.ofSeconds(10)).join();
+      ours =
+          client.ask("127.0.0.1", engine.sideChannelPort(), 0, rank, Duration.ofSeconds(10)).join();
     }
     Handshake recorded =
-        HandshakeCodec.decodeHandshake(Recordings.bytes("handshake_tp1_block32.reply0.bin"));
+        HandshakeCodec.decodeHandshake(Recordings.bytes(recording + ".reply0.bin"));
     assertThat(ours.compatibilityHash()).isEqualTo(recorded.compatibilityHash());
     // Ids, addresses and what the transport says are each engine's own.
     AgentMetadata theirs = HandshakeCodec.decodeMetadata(recorded.metadata(), ConnectorVersion.V14);

@@ -64,6 +64,41 @@ class LoadFailureTest {
     assertThat(decode.stats().failedTransfers()).isEqualTo(2);
   }
 
+  /** Status and headers as well; dates and lengths are each answer's own, CORS is not played. */
+  @ParameterizedTest
+  @CsvSource({
+    "/v1/completions, false, d_leg_p_dead_err.http",
+    "/v1/completions, true, d_leg_p_dead_err_stream.http",
+    "/v1/chat/completions, false, d_leg_p_dead_err_chat.http",
+    "/v1/chat/completions, true, d_leg_p_dead_err_chat_stream.http"
+  })
+  void prefillDead_headsAreTheRecordedOnes(String path, boolean stream, String recording) {
+    SimulatedEngine decode = engine(Pairing.ANY);
+    String body = path.contains("chat") ? CHAT : Legs.body("abc", 4);
+    String params = paramsOfTheDead("abc");
+
+    HttpResponse<String> answer =
+        Caller.post(
+            decode,
+            path,
+            Legs.with(
+                Legs.with(body, "stream", Boolean.toString(stream)), "kv_transfer_params", params));
+
+    String head = Recordings.text(recording).replace("\r\n", "\n");
+    assertThat(answer.statusCode())
+        .isEqualTo(Integer.parseInt(head.substring("HTTP/1.1 ".length()).substring(0, 3)));
+    for (String name : List.of("content-type", "content-length", "transfer-encoding")) {
+      String recorded =
+          head.substring(0, head.indexOf("\n\n"))
+              .lines()
+              .filter(line -> line.startsWith(name + ": "))
+              .map(line -> line.substring(name.length() + 2))
+              .findFirst()
+              .orElse("absent");
+      assertThat(answer.headers().firstValue(name).orElse("absent")).as(name).isEqualTo(recorded);
+    }
+  }
+
   @Test
   void prefillDead_chatStream_roleThenErrorThenDone() {
     SimulatedEngine decode = engine(Pairing.ANY);

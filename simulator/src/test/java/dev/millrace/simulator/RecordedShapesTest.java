@@ -11,6 +11,8 @@ import java.util.Map;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Bodies have the keys, their order and their types that a real vLLM's have. */
 class RecordedShapesTest {
@@ -192,6 +194,36 @@ class RecordedShapesTest {
             .map(line -> line.replaceAll(" [^ ]*$", ""))
             .toList();
     assertThat(ours).isNotEmpty().allSatisfy(name -> assertThat(recorded).contains(name));
+  }
+
+  /** Of transfers nothing is left out, histograms' buckets included, and all are in their order. */
+  @Test
+  void metrics_ofTransfers_areAllThere() {
+    SimulatedEngine engine = engines.start(c -> c);
+
+    assertThat(ofTransfers(Caller.get(engine, "/metrics").body()))
+        .isEqualTo(ofTransfers(Recordings.text("metrics_d.txt")));
+  }
+
+  private static List<String> ofTransfers(String page) {
+    return page.lines()
+        .filter(line -> line.startsWith("vllm:nixl_"))
+        .map(line -> line.substring(0, line.lastIndexOf(' ')))
+        .filter(name -> !name.contains("_created{"))
+        .toList();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"metrics_d.txt", "metrics_p.txt"})
+  void metrics_haveTheRecordedTypes(String recording) {
+    SimulatedEngine engine = engines.start(c -> c);
+    List<String> recorded = types(Recordings.text(recording));
+
+    assertThat(types(Caller.get(engine, "/metrics").body())).isNotEmpty().isSubsetOf(recorded);
+  }
+
+  private static List<String> types(String page) {
+    return page.lines().filter(line -> line.startsWith("# TYPE ")).toList();
   }
 
   @Test

@@ -329,21 +329,27 @@ final class Derivation {
                 : Optional.of(false));
   }
 
-  /** Statements that are enough for the hash must give the one that the engine sends. */
+  /**
+   * What is known must give the hash that the engine sends; where some of it is only usual, another
+   * hash says no more than that something is not as usual.
+   */
   private void hash() {
     Optional<String> sent = get(Fact.HASH);
-    boolean stated =
-        HashFactor.of(get(Fact.CONNECTOR_VERSION).orElse(ConnectorRelease.NEWEST)).stream()
-            .map(HashFactor::fact)
-            .allMatch(this::isStated);
-    if (sent.isEmpty() || !stated) {
+    Optional<String> computed = HashFactors.of(this::get).hash().map(CompatibilityHash::hex);
+    if (sent.isEmpty() || computed.isEmpty()) {
       return;
     }
-    HashFactors.of(this::get)
-        .hash()
-        .map(CompatibilityHash::hex)
-        .ifPresent(computed ->
-            follows(Fact.HASH, computed, "recomputation from what is declared and probed"));
+    if (computed.equals(sent)) {
+      confirm(Fact.HASH, "recomputed from its factors");
+    } else if (isHashStated()) {
+      follows(Fact.HASH, computed.get(), "recomputation from what is declared and probed");
+    }
+  }
+
+  private boolean isHashStated() {
+    return HashFactor.of(get(Fact.CONNECTOR_VERSION).orElse(ConnectorRelease.NEWEST)).stream()
+        .map(HashFactor::fact)
+        .allMatch(this::isStated);
   }
 
   private boolean isStated(Fact<?> fact) {
@@ -382,6 +388,13 @@ final class Derivation {
               ? new Disagreement(fact, derived, other)
               : new Disagreement(fact, other, derived));
     }
+  }
+
+  /** Says that a fact was found in another way, too. */
+  private <T> void confirm(Fact<T> fact, String how) {
+    fact.in(known)
+        .ifPresent(one ->
+            known.put(fact, new Known<>(one.value(), one.origin(), one.where() + ", " + how)));
   }
 
   private <T> void usually(Fact<T> fact, T value, String why) {

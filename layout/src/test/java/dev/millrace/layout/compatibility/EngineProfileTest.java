@@ -833,7 +833,31 @@ class EngineProfileTest {
 
     @Test
     void recomputedAlike_confirmsWhatIsDeclared() {
-      assertThat(stated("model").build().disagreements()).isEmpty();
+      EngineProfile profile = stated("model").build();
+
+      assertThat(profile.disagreements()).isEmpty();
+      assertThat(profile.known(Fact.HASH))
+          .map(Known::where)
+          .contains(HANDSHAKE + ", recomputed from its factors");
+    }
+
+    @Test
+    void recomputedAlikeWithDefaults_isConfirmedAsWell() {
+      EngineProfile profile =
+          EngineProfile.named("P")
+              .probe(Fact.VLLM_VERSION, "0.32.0", "GET /version")
+              .probe(Fact.MODEL, "model", "GET /v1/models")
+              .declareGeometry(TestEngines.geometry("heads=4,layers=4,head-size=32"), WHERE)
+              .probe(Fact.ATTENTION_BACKEND, "CPU_ATTN", HANDSHAKE)
+              .probe(
+                  Fact.HASH,
+                  "d72ebc86d49745f5fdf1a7977e3bc0e6d28323cfa02a03e2302f08ce358a226d",
+                  HANDSHAKE)
+              .build();
+
+      assertThat(profile.known(Fact.HASH))
+          .map(Known::where)
+          .contains(HANDSHAKE + ", recomputed from its factors");
     }
 
     @Test
@@ -872,6 +896,7 @@ class EngineProfileTest {
               .build();
 
       assertThat(profile.disagreements()).isEmpty();
+      assertThat(profile.known(Fact.HASH)).map(Known::where).contains(HANDSHAKE);
     }
   }
 }

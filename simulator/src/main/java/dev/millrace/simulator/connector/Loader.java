@@ -20,6 +20,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.concurrent.CompletionStage;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -161,22 +162,31 @@ final class Loader {
     return swapped;
   }
 
+  /** A read, and how long it took to hand it to the transport. */
+  private record Ended(double postingSeconds, ReadOutcome outcome) {}
+
   private Future<Void> read(RemoteEngine engine, Reading reading) {
     openReads.incrementAndGet();
     return engine
         .peer(reading.ownRank(), reading.read().source().tensor())
-        .compose(peer ->
-            Future.fromCompletionStage(
-                peer.read(reading.read(), Optional.empty(), DEADLINE), context))
-        .compose(outcome ->
-            switch (outcome) {
+        .compose(peer -> {
+          long before = System.nanoTime();
+          CompletionStage<ReadOutcome> posted =
+              peer.read(reading.read(), Optional.empty(), DEADLINE);
+          double postingSeconds = (System.nanoTime() - before) / 1e9;
+          return Future.fromCompletionStage(posted, context)
+              .map(outcome -> new Ended(postingSeconds, outcome));
+        })
+        .compose(ended ->
+            switch (ended.outcome()) {
               case ReadOutcome.Done done -> {
-                histograms.transferred(done.took().toNanos() / 1e9, done.bytes(), done.runs());
+                histograms.transferred(
+                    ended.postingSeconds(), done.took().toNanos() / 1e9, done.bytes(), done.runs());
                 yield Future.<Void>succeededFuture();
               }
               case ReadOutcome.Failed failed -> failed(engine, reading, failed);
             })
-        .onComplete(ended -> openReads.decrementAndGet());
+        .onComplete(done -> openReads.decrementAndGet());
   }
 
   private static Future<Void> failed(

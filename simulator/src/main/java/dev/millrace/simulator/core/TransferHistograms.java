@@ -8,12 +8,15 @@ import java.util.List;
 public final class TransferHistograms {
   private final Histogram seconds =
       new Histogram(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 5);
+  private final Histogram postSeconds =
+      new Histogram(0.001, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 5);
   private final Histogram bytes = new Histogram(powersOfFour());
   private final Histogram descriptors =
       new Histogram(10, 20, 30, 50, 75, 100, 200, 400, 1000, 2000, 4000, 10000, 20000, 50000);
 
-  /** Takes note of one transfer. */
-  public void transferred(double tookSeconds, long movedBytes, long runs) {
+  /** Takes note of one transfer that was handed over in {@code postingSeconds}. */
+  public void transferred(double postingSeconds, double tookSeconds, long movedBytes, long runs) {
+    postSeconds.add(postingSeconds);
     seconds.add(tookSeconds);
     bytes.add((double) movedBytes);
     descriptors.add((double) runs);
@@ -22,6 +25,11 @@ public final class TransferHistograms {
   /** How long transfers took. */
   public Histogram seconds() {
     return seconds;
+  }
+
+  /** How long it took to hand them to the transport. */
+  public Histogram postSeconds() {
+    return postSeconds;
   }
 
   /** How many bytes they moved. */

@@ -63,6 +63,7 @@ public final class MetricsPage {
     MetricsPage page = new MetricsPage(config, engines);
     page.startTime(started);
     page.histogram("nixl_xfer_time_seconds", TransferHistograms::seconds);
+    page.histogram("nixl_post_time_seconds", TransferHistograms::postSeconds);
     page.histogram("nixl_bytes_transferred", TransferHistograms::bytes);
     page.histogram("nixl_num_descriptors", TransferHistograms::descriptors);
     page.counter("nixl_num_failed_transfers", of -> of.failedTransfers.get());

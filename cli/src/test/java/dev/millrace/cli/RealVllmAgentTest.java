@@ -1,13 +1,21 @@
-package dev.millrace.transfer.agent;
+package dev.millrace.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.millrace.layout.ElementType;
+import dev.millrace.layout.ModelShape;
 import dev.millrace.layout.Rank;
 import dev.millrace.layout.Region;
 import dev.millrace.transfer.SharedSecret;
+import dev.millrace.transfer.agent.AgentOptions;
+import dev.millrace.transfer.agent.HandOff;
+import dev.millrace.transfer.agent.HeldCopy;
+import dev.millrace.transfer.agent.KvAgent;
+import dev.millrace.transfer.agent.ReadEvent;
+import dev.millrace.transfer.agent.ReadOrder;
+import dev.millrace.transfer.agent.RemoteEngine;
 import dev.millrace.transfer.nixl.Nixl;
 import dev.millrace.transfer.nixl.NixlAgentTransport;
-import dev.millrace.transfer.nixl.NixlSettings;
 import dev.millrace.transfer.nixl.NixlTransport;
 import dev.millrace.transfer.nixl.NixlTransportOptions;
 import dev.millrace.transfer.sidechannel.AgentMetadata;
@@ -15,17 +23,17 @@ import dev.millrace.transfer.sidechannel.ConnectorVersion;
 import dev.millrace.transfer.sidechannel.HandshakeCodec;
 import dev.millrace.transfer.sidechannel.RankId;
 import dev.millrace.transfer.sidechannel.SideChannelClient;
-import java.io.IOException;
+import io.vertx.core.json.JsonArray;
+import io.vertx.core.json.JsonObject;
 import java.io.InputStream;
 import java.io.Writer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardCopyOption;
 import java.security.MessageDigest;
 import java.security.SecureRandom;
 import java.time.Duration;
-import java.time.Instant;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Objects;
@@ -36,39 +44,35 @@ import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * The agent against a real vLLM prefill engine, the one that {@code load-tests/vllm/vllm.sh up}
- * starts: what it reads, keeps and releases there, by the engine's own metrics.
+ * The agent as a library, against real vLLM engines: what it reads from a prefill engine is what
+ * the decode engine has received, and what NIXL's own package reads; and it lets the blocks go.
  */
 @Tag("vllm")
-class RealVllmTest {
+class RealVllmAgentTest {
   private static final Duration LONG = Duration.ofSeconds(30);
-
-  /** vLLM's {@code kv_lease_duration}, with something on top for its reaper. */
-  private static final Duration BEYOND_THE_LEASE = Duration.ofSeconds(37);
+  private static final int TOKENS = 500;
+  private static final int BLOCK = 32;
 
   @TempDir static Path folder;
+  private static VllmEngines engines;
   private static KvAgent agent;
 
   @BeforeAll
-  static void start() {
-    String missing = missing();
-    if (!missing.isEmpty()) {
-      String why = "SKIPPED RealVllmTest: " + missing;
-      System.err.println(why);
-      Assumptions.abort(why);
-    }
-    Nixl.Present nixl = (Nixl.Present) Nixl.load(NixlSettings.DEFAULT);
+  static void start() throws Exception {
+    Nixl.Present nixl = VllmEngines.assumeSetUpWithNixl(RealVllmAgentTest.class);
+    engines = VllmEngines.up("--aggregated", "no");
     agent =
         KvAgent.start(
             new AgentOptions(
-                List.of(VllmEngine.PREFILL.listing(nixl.version())),
+                List.of(
+                    sideChannel(engines.prefill(), nixl.version()),
+                    sideChannel(engines.decode(), nixl.version())),
                 16 << 20,
                 8 << 20,
                 Duration.ofSeconds(60),
@@ -83,47 +87,45 @@ class RealVllmTest {
             System::nanoTime);
   }
 
-  private static String missing() {
-    String noEngine = VllmEngine.PREFILL.missing();
-    if (!noEngine.isEmpty()) {
-      return noEngine;
-    }
-    return Nixl.load(NixlSettings.DEFAULT) instanceof Nixl.Absent(String reason, String remedy)
-        ? reason + "; " + remedy
-        : "";
-  }
-
   @AfterAll
-  static void close() {
+  static void stop() throws Exception {
     if (agent != null) {
       agent.close();
     }
-  }
-
-  /** The prefill leg of a fresh prompt. */
-  private static HandOff prefill(int tokens) throws IOException {
-    List<Integer> prompt = new Random().ints(tokens, 4, 2000).boxed().toList();
-    return VllmEngine.handOff(VllmEngine.PREFILL.prefill(prompt));
-  }
-
-  private static double usage() throws IOException {
-    return VllmEngine.PREFILL.metric("vllm:kv_cache_usage_perc");
-  }
-
-  private static Duration untilFree(Duration most) throws Exception {
-    Instant start = Instant.now();
-    while (usage() > 0) {
-      assertThat(Duration.between(start, Instant.now())).isLessThan(most);
-      Thread.sleep(10);
+    if (engines != null) {
+      engines.close();
     }
-    return Duration.between(start, Instant.now());
   }
 
-  @Test
-  void read_getsTheBytesThatNixlsOwnPackageGets_andReleaseFreesThem() throws Exception {
-    double before = usage();
-    HandOff handOff = prefill(500);
-    double held = usage();
+  private static AgentOptions.SideChannel sideChannel(
+      VllmEngines.Address engine, String nixlVersion) {
+    return new AgentOptions.SideChannel(
+        "127.0.0.1",
+        engine.sideChannelPort(),
+        VllmEngines.MODEL,
+        ModelShape.dense(4, 4, 32, ElementType.BFLOAT16),
+        ConnectorVersion.V14,
+        Optional.of(nixlVersion));
+  }
+
+  private static HandOff handOff(JsonObject params) {
+    List<List<Integer>> groups = new ArrayList<>();
+    for (Object group : params.getJsonArray("remote_block_ids")) {
+      groups.add(((JsonArray) group).stream().map(Integer.class::cast).toList());
+    }
+    return new HandOff(
+        new RemoteEngine(
+            params.getString("remote_engine_id"),
+            params.getString("remote_host"),
+            params.getInteger("remote_port"),
+            params.getInteger("tp_size"),
+            1),
+        params.getString("remote_request_id"),
+        groups,
+        params.getInteger("remote_num_tokens"));
+  }
+
+  private static HeldCopy read(HandOff handOff) {
     CompletableFuture<ReadEvent> last = new CompletableFuture<>();
     var _ =
         agent.read(
@@ -135,27 +137,16 @@ class RealVllmTest {
             });
     ReadEvent end = last.orTimeout(40, TimeUnit.SECONDS).join();
     assertThat(end).as("%s", end).isInstanceOf(ReadEvent.Done.class);
-    ReadEvent.Done done = (ReadEvent.Done) end;
-    HeldCopy copy = agent.copy(done.copyId()).orElseThrow();
-
-    assertThat(sha256(copy)).isEqualTo(sha256ByPython(handOff));
-
-    assertThat(usage()).isEqualTo(held);
-    KvAgent.Released _ =
-        agent.release(handOff, Set.of(KvAgent.Holder.values()), Optional.empty()).join();
-    Duration free = untilFree(Duration.ofSeconds(1));
-    System.out.printf(
-        "read %d bytes in %d runs and %d ms; usage %.4f before, %.4f held, 0 again %d ms after the release%n",
-        done.bytes(), done.runs(), done.took().toMillis(), before, held, free.toMillis());
+    return agent.copy(((ReadEvent.Done) end).copyId()).orElseThrow();
   }
 
-  /** Whole blocks, all regions; what lies behind the last token is not the engine's to compare. */
+  /** Full blocks, tensor by tensor; behind the last token there is nothing to compare. */
   private static String sha256(HeldCopy copy) throws Exception {
     MessageDigest digest = MessageDigest.getInstance("SHA-256");
     Rank rank = copy.geometry().rank(0, 0);
     long blockBytes = rank.regions().getFirst().getFirst().blockStrideBytes();
     for (long base : bases(rank)) {
-      for (int i = 0; i < copy.handOff().tokens() / copy.geometry().blockSize(); i++) {
+      for (int i = 0; i < TOKENS / BLOCK; i++) {
         long at = base + copy.tables().getFirst().id(i) * blockBytes;
         digest.update(
             copy.memory().asSlice(at - copy.memory().address(), blockBytes).asByteBuffer());
@@ -185,7 +176,7 @@ class RealVllmTest {
               client
                   .ask(
                       "127.0.0.1",
-                      VllmEngine.PREFILL.sideChannel(),
+                      engines.prefill().sideChannelPort(),
                       new RankId(0, 0),
                       ConnectorVersion.V14,
                       LONG)
@@ -195,13 +186,12 @@ class RealVllmTest {
     }
     Path script = folder.resolve("read_once.py");
     try (InputStream resource =
-        Objects.requireNonNull(RealVllmTest.class.getResourceAsStream("read_once.py"))) {
-      Files.copy(resource, script, StandardCopyOption.REPLACE_EXISTING);
+        Objects.requireNonNull(RealVllmAgentTest.class.getResourceAsStream("read_once.py"))) {
+      Files.copy(resource, script);
     }
-    String python = Objects.requireNonNullElse(System.getenv("MILLRACE_NIXL_PYTHON"), "no python");
     Process process =
         new ProcessBuilder(
-                python,
+                VllmEngines.python().toString(),
                 script.toString(),
                 HexFormat.of().formatHex(metadata.agentMetadata().bytes()))
             .redirectError(ProcessBuilder.Redirect.INHERIT)
@@ -210,7 +200,7 @@ class RealVllmTest {
       List<Long> bases = metadata.kvCachesBaseAddr().stream().sorted().toList();
       long length = metadata.blockLens().getFirst();
       for (long base : bases) {
-        for (int i = 0; i < handOff.tokens() / metadata.blockSize(); i++) {
+        for (int i = 0; i < TOKENS / BLOCK; i++) {
           long id = handOff.blockIds().getFirst().get(i);
           pieces.write("%d %d%n".formatted(base + id * length, length));
         }
@@ -229,22 +219,42 @@ class RealVllmTest {
   }
 
   @Test
-  void extend_keepsTheBlocksBeyondTheLease() throws Exception {
-    HandOff handOff = prefill(100);
-    double held = usage();
-    assertThat(held).isPositive();
-    Instant start = Instant.now();
-    while (Duration.between(start, Instant.now()).compareTo(BEYOND_THE_LEASE) < 0) {
-      assertThat(agent.extend(handOff, Set.of(KvAgent.Holder.ENGINE)).join().ranks()).isEqualTo(1);
-      Thread.sleep(5000);
-      assertThat(usage()).isEqualTo(held);
-    }
-    Duration kept = Duration.between(start, Instant.now());
+  void blocksOfAPrefillEngine_areWhatTheDecodeEngineReceives_andGoWhenReleased() throws Exception {
+    JsonObject body = VllmAnswer.completion(VllmAnswer.prompt(new Random(), TOKENS), 4);
+    JsonObject params = engines.handOff(engines.prefill(), body);
+    HandOff prefill = handOff(params);
+    HeldCopy ofPrefill = read(prefill);
+    String read = sha256(ofPrefill);
+    assertThat(read).isEqualTo(sha256ByPython(prefill));
+
+    long before = engines.bytesRead(engines.decode(), 0);
+    VllmAnswer answer =
+        VllmAnswer.ask(
+            engines.decode().url(),
+            "/v1/completions",
+            body.copy().put("kv_transfer_params", params));
+    assertThat(answer.status()).as(answer.text()).isEqualTo(200);
+    long received = engines.bytesRead(engines.decode(), before + 1) - before;
+    // The decode engine keeps what it received for prompts that begin so. Asked to hand over the
+    // same prompt, it computes the last block only and names those that it has.
+    JsonObject kept = engines.handOff(engines.decode(), body);
+    assertThat(kept.getInteger("remote_prefill_cached_tokens")).isEqualTo(TOKENS / BLOCK * BLOCK);
+    HandOff decode = handOff(kept);
+    HeldCopy ofDecode = read(decode);
+
+    assertThat(sha256(ofDecode)).isEqualTo(read);
+    assertThat(received).isEqualTo(65536L * Math.ceilDiv(TOKENS, BLOCK));
+
+    Duration prefillFree = engines.untilFree(engines.prefill(), Duration.ofSeconds(1));
+    assertThat(engines.metric(engines.decode(), "vllm:kv_cache_usage_perc")).isPositive();
     KvAgent.Released _ =
-        agent.release(handOff, Set.of(KvAgent.Holder.ENGINE), Optional.empty()).join();
-    Duration free = untilFree(Duration.ofSeconds(1));
+        agent.release(decode, Set.of(KvAgent.Holder.values()), Optional.empty()).join();
+    Duration free = engines.untilFree(engines.decode(), Duration.ofSeconds(1));
+    KvAgent.Released _ =
+        agent.release(prefill, Set.of(KvAgent.Holder.AGENT), Optional.empty()).join();
+    assertThat(agent.holdings().copies()).isZero();
     System.out.printf(
-        "usage %.4f for %d s by heartbeats, 0 again %d ms after the release%n",
-        held, kept.toSeconds(), free.toMillis());
+        "%d blocks, SHA-256 %s… read from P by the agent, by NIXL's package, and from D; D received %d bytes; P free %d ms after D's read, D %d ms after the agent's release%n",
+        TOKENS / BLOCK, read.substring(0, 12), received, prefillFree.toMillis(), free.toMillis());
   }
 }
