@@ -312,7 +312,7 @@ class RealVllmFaultsTest {
       VllmAnswer answer = router.ask(COMPLETIONS, fresh(100, 16), "other-type");
       long millis = Duration.between(asked, Instant.now()).toMillis();
       assertThat(answer.status()).as(answer.text()).isEqualTo(503);
-      assertThat(edge.encode()).contains("cache-element");
+      assertThat(edge.encode()).contains("compatibility-hash");
       assertThat(engines.metric(engines.prefill(), "vllm:kv_cache_usage_perc")).isZero();
       engines.down(VllmEngines.DECODE);
       engines.start();

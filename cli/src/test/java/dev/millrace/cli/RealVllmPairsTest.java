@@ -3,6 +3,7 @@ package dev.millrace.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.cli.VllmEngines.Address;
+import dev.millrace.layout.CacheGroup.SlidingWindow;
 import dev.millrace.layout.GeometrySpec;
 import dev.millrace.layout.GeometryText;
 import dev.millrace.layout.Rounding;
@@ -71,10 +72,21 @@ class RealVllmPairsTest {
     /**
      * Bytes of a prompt that the decode engine has not seen. A relay serves it blocks of its own
      * geometry.
+     *
+     * <p>A decode engine computes the last token of the prompt again. vLLM 0.32.0 reads for a
+     * window what the token after that sees, which is a block less than it needs where the window
+     * begins in the last place of a block: as if the prompt were a token longer.
      */
     long planned(int tokens) {
       GeometrySpec from = way.equals("relay") ? target() : source();
-      return PlanReport.of(from, target(), tokens, Rounding.WHOLE_BLOCKS).bytesMoved();
+      boolean lessThanNeeded = hasWindow() && (tokens + 1) % target().blockSize() == 0;
+      return PlanReport.of(
+              from, target(), lessThanNeeded ? tokens + 1 : tokens, Rounding.WHOLE_BLOCKS)
+          .bytesMoved();
+    }
+
+    private boolean hasWindow() {
+      return target().model().groups().stream().anyMatch(SlidingWindow.class::isInstance);
     }
 
     /**
@@ -83,7 +95,22 @@ class RealVllmPairsTest {
      */
     long plannedAgain(int tokens) {
       int block = target().blockSize();
-      return planned(tokens - (tokens - 1) / block * block);
+      int hit = (tokens - 1) / block;
+      boolean whole =
+          target().model().groups().stream()
+              .allMatch(group ->
+                  !(group instanceof SlidingWindow window)
+                      || isKept(window.windowTokens(), block, tokens, hit));
+      return planned(whole ? tokens - hit * block : tokens);
+    }
+
+    /**
+     * Whether so many blocks are a prefix hit in a layer with a window: of the prompt, the blocks
+     * are kept that were read; of a hit, those must be there that the window goes back over.
+     */
+    private static boolean isKept(int window, int block, int tokens, int hit) {
+      int firstKept = Math.max(0, tokens + 1 - window) / block;
+      return firstKept == 0 || hit - Math.ceilDiv(window - 1, block) >= firstKept;
     }
   }
 
@@ -382,38 +409,59 @@ class RealVllmPairsTest {
     }
   }
 
+  /** Requests through a router, whose answers and bytes are known beforehand. */
+  private static final class Tally {
+    private final VllmEngines engines;
+    private final VllmRouter.Pair pair;
+    private final VllmRouter router;
+    private final List<String> wrong = new ArrayList<>();
+    private int asked;
+    private int equal;
+    private long predicted;
+    private long read;
+
+    Tally(VllmEngines engines, VllmRouter.Pair pair, VllmRouter router) {
+      this.engines = engines;
+      this.pair = pair;
+      this.router = router;
+    }
+
+    void add(JsonObject body, VllmAnswer own, String what, long bytes) throws Exception {
+      long before = engines.bytesRead(pair.decode(), 0);
+      VllmAnswer answer = router.ask(COMPLETIONS, body, "auto");
+      long moved = engines.bytesRead(pair.decode(), before + bytes) - before;
+      asked++;
+      predicted += bytes;
+      read += moved;
+      if (answer.says(own)) {
+        equal++;
+      } else {
+        wrong.add("%s: %s instead of %s".formatted(what, answer, own));
+      }
+      if (moved != bytes) {
+        wrong.add("%s: %d bytes instead of %d".formatted(what, moved, bytes));
+      }
+    }
+  }
+
   private static String auto(VllmEngines engines, VllmRouter.Pair pair, Expected expected)
       throws Exception {
     try (VllmRouter router = VllmRouter.withAgent(folder, pair, "transfer: auto")) {
       JsonObject edge = router.untilUsable();
       assertThat(edge.getString("way")).as(edge.encode()).isEqualTo(expected.way());
-      long predicted = 0;
-      long before = engines.bytesRead(pair.decode(), 0);
-      List<String> wrong = new ArrayList<>();
+      Tally tally = new Tally(engines, pair, router);
       for (int length : LENGTHS) {
         JsonObject body = fresh(length);
         VllmAnswer own = own(pair.prefill(), body);
-        for (String time : List.of("once", "again")) {
-          VllmAnswer answer = router.ask(COMPLETIONS, body, time);
-          if (!answer.says(own)) {
-            wrong.add("%d tokens, %s: %s instead of %s".formatted(length, time, answer, own));
-          }
-        }
-        predicted += expected.planned(length) + expected.plannedAgain(length);
+        tally.add(body, own, length + " tokens, once", expected.planned(length));
+        tally.add(body, own, length + " tokens, again", expected.plannedAgain(length));
       }
-      long read = engines.bytesRead(pair.decode(), before + predicted) - before;
       engines.untilFree(pair.prefill(), java.time.Duration.ofSeconds(40));
       JsonArray agents = router.page("/pd/agents").getJsonArray("agents");
       assertThat(agents).hasSize(1);
-      assertThat(wrong).isEmpty();
-      assertThat(read).as("bytes read by the decode engine").isEqualTo(predicted);
+      assertThat(tally.wrong).isEmpty();
       return "%s | %d of %d | %d | %d |"
-          .formatted(
-              expected.way(),
-              2 * LENGTHS.length - wrong.size(),
-              2 * LENGTHS.length,
-              predicted,
-              read);
+          .formatted(expected.way(), tally.equal, tally.asked, tally.predicted, tally.read);
     }
   }
 }
