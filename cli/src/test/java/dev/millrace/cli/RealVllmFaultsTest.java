@@ -17,6 +17,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
@@ -159,8 +160,49 @@ class RealVllmFaultsTest {
           "30 clients leave 0 to 870 ms after asking, "
               + (agent ? "with an agent" : "without an agent"),
           "nothing",
-          "P free after %d ms, none expired; %s"
-              .formatted(free.toMillis(), router.page("/pd/workers").getJsonObject("handoffs")),
+          "P free after %d ms, none expired; %s".formatted(free.toMillis(), ends(router)),
+          recovered(router));
+    }
+  }
+
+  /** How a router's hand-offs have ended. */
+  private static String ends(VllmRouter router) {
+    JsonObject handOffs = router.page("/pd/workers").getJsonObject("hand_offs");
+    return handOffs.stream()
+        .filter(end -> !List.of("released", "open").contains(end.getKey()))
+        .filter(end -> !end.getValue().equals(0))
+        .map(end -> end.getValue() + " " + end.getKey().replace('_', ' '))
+        .collect(Collectors.joining(", "));
+  }
+
+  /** Nobody but an agent can tell the prefill engine then. */
+  @Test
+  void clientLeavesWhileDecodeStandsStill_anAgentReleases() throws Exception {
+    try (VllmRouter router = router(true)) {
+      double expired = engines.metric(engines.prefill(), EXPIRED);
+      engines.signal(VllmEngines.DECODE, "STOP");
+      Duration free;
+      try {
+        CompletableFuture<HttpResponse<String>> answer =
+            CLIENT.sendAsync(
+                VllmAnswer.request(router.url(), COMPLETIONS, fresh(500, 16), "leaving"),
+                HttpResponse.BodyHandlers.ofString());
+        Instant limit = Instant.now().plus(LONG);
+        while (router.page("/pd/handoffs").getJsonArray("handoffs").isEmpty()) {
+          assertThat(Instant.now()).isBefore(limit);
+          Thread.sleep(20);
+        }
+        assertThat(engines.metric(engines.prefill(), "vllm:kv_cache_usage_perc")).isPositive();
+        answer.cancel(true);
+        free = engines.untilFree(engines.prefill(), Duration.ofSeconds(15));
+      } finally {
+        engines.signal(VllmEngines.DECODE, "CONT");
+      }
+      assertThat(engines.metric(engines.prefill(), EXPIRED)).isEqualTo(expired);
+      row(
+          "a client leaves after the prefill leg, while D stands still, with an agent",
+          "nothing",
+          "P free after %d ms, none expired; %s".formatted(free.toMillis(), ends(router)),
           recovered(router));
     }
   }
