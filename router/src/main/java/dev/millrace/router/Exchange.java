@@ -84,7 +84,7 @@ final class Exchange {
     this.request = request;
     this.requestId = RequestId.keptOrFresh(request.getHeader(RequestId.HEADER), lane.random);
     this.waterfall = new Waterfall(requestId, api.path(), lane.now());
-    this.reply = new Reply(lane, request, requestId);
+    this.reply = new Reply(lane, request, requestId, api.errors());
     lane.house.gauges.exchanges.incrementAndGet();
   }
 

@@ -1,6 +1,7 @@
 package dev.millrace.router;
 
 import dev.millrace.router.http.Api;
+import dev.millrace.router.http.ErrorForm;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.RequestId;
 import io.netty.handler.codec.http.QueryStringDecoder;
@@ -83,7 +84,12 @@ final class FrontDoor {
   }
 
   private void refuse(HttpServerRequest request, Problem problem) {
-    new Reply(lane, request, id(request)).finish(new Ending.Refused(problem));
+    new Reply(lane, request, id(request), form(request)).finish(new Ending.Refused(problem));
+  }
+
+  private static ErrorForm form(HttpServerRequest request) {
+    Api api = Api.at(String.valueOf(request.path()));
+    return api == null ? ErrorForm.OPENAI : api.errors();
   }
 
   private String id(HttpServerRequest request) {

@@ -146,7 +146,7 @@ final class HeldBlocks {
         when,
         new Release.Request(
             releasingWorker(blocks),
-            origin.api(),
+            RefusedRequest.api(origin.api()),
             origin.model(),
             origin.headers(),
             origin.requestId()));

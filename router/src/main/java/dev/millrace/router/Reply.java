@@ -1,5 +1,6 @@
 package dev.millrace.router;
 
+import dev.millrace.router.http.ErrorForm;
 import dev.millrace.router.http.HeaderRules;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.RequestId;
@@ -26,12 +27,14 @@ final class Reply {
   private final HttpServerRequest request;
   private final HttpServerResponse response;
   private final String requestId;
+  private final ErrorForm errors;
 
-  Reply(Lane lane, HttpServerRequest request, String requestId) {
+  Reply(Lane lane, HttpServerRequest request, String requestId, ErrorForm errors) {
     this.lane = lane;
     this.request = request;
     this.response = request.response();
     this.requestId = requestId;
+    this.errors = errors;
   }
 
   /** Calls back once the connection is gone before the answer was complete. */
@@ -90,7 +93,7 @@ final class Reply {
 
   private void refuse(Problem problem) {
     if (hasBegun()) {
-      response.end(Buffer.buffer(problem.event(requestId)));
+      response.end(Buffer.buffer(problem.event(requestId, errors)));
       return;
     }
     response.headers().set(HttpHeaders.CONTENT_TYPE, JSON);
@@ -98,7 +101,7 @@ final class Reply {
       case SOON -> response.headers().set(HttpHeaders.RETRY_AFTER, ONE_SECOND);
       case NEVER -> {}
     }
-    send(problem.status(), Buffer.buffer(problem.body(requestId)));
+    send(problem.status(), Buffer.buffer(problem.body(requestId, errors)));
   }
 
   private void send(int status, Buffer body) {

@@ -12,6 +12,11 @@ import java.nio.charset.StandardCharsets;
 public final class RefusedRequest {
   private RefusedRequest() {}
 
+  /** The endpoint to send it to: one that takes {@code min_tokens}, like the client's if may be. */
+  public static Api api(Api asked) {
+    return asked == Api.CHAT_COMPLETIONS ? asked : Api.COMPLETIONS;
+  }
+
   /** Its body. */
   public static Buffer body(Api api, String model, Buffer parameters) {
     String prompt =

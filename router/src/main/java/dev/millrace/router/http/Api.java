@@ -8,6 +8,12 @@ public enum Api {
   CHAT_COMPLETIONS("/v1/chat/completions", Use.GENERATES),
   /** Text completions. */
   COMPLETIONS("/v1/completions", Use.GENERATES),
+  /** OpenAI's responses. */
+  RESPONSES("/v1/responses", Use.GENERATES),
+  /** Anthropic's messages. */
+  MESSAGES("/v1/messages", Use.GENERATES),
+  /** How many tokens messages are. */
+  COUNT_TOKENS("/v1/messages/count_tokens", Use.ONE_WORKER),
   /** Embeddings. */
   EMBEDDINGS("/v1/embeddings", Use.ONE_WORKER),
   /** Documents by how well they answer a query. */
@@ -48,6 +54,15 @@ public enum Api {
     return path;
   }
 
+  /** The form in which its clients expect errors. */
+  public ErrorForm errors() {
+    return switch (this) {
+      case MESSAGES, COUNT_TOKENS -> ErrorForm.ANTHROPIC;
+      case RESPONSES -> ErrorForm.RESPONSES;
+      default -> ErrorForm.OPENAI;
+    };
+  }
+
   /** Whether tokens are generated, for which there may be a prefill and a decode worker. */
   public boolean generates() {
     return use == Use.GENERATES;
@@ -58,6 +73,9 @@ public enum Api {
     return switch (path) {
       case "/v1/chat/completions" -> CHAT_COMPLETIONS;
       case "/v1/completions" -> COMPLETIONS;
+      case "/v1/responses" -> RESPONSES;
+      case "/v1/messages" -> MESSAGES;
+      case "/v1/messages/count_tokens" -> COUNT_TOKENS;
       case "/v1/embeddings" -> EMBEDDINGS;
       case "/v1/rerank", "/v2/rerank", "/rerank" -> RERANK;
       case "/v1/score", "/score" -> SCORE;

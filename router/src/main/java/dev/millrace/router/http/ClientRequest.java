@@ -18,7 +18,10 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * stream                              false (stream chunks do not carry kv_transfer_params)
- * max_tokens, max_completion_tokens   1; max_tokens is put in where neither stands
+ * max_tokens, max_completion_tokens   1; max_tokens is put in where neither stands (chat and
+ *                                     completions)
+ * max_output_tokens                   1, also where it does not stand (responses)
+ * store                               false (responses: the decode worker keeps the answer)
  * stream_options, min_tokens, min_completion_tokens, n, best_of, use_beam_search   removed
  * kv_transfer_params                  the six keys that ask for a remote decode
  * return_token_ids                    true where the prompt is a text
@@ -42,7 +45,11 @@ import org.jspecify.annotations.Nullable;
  *       for blocks that were loaded;
  *   <li>a negative {@code truncate_prompt_tokens}: vLLM keeps as much of the prompt as {@code
  *       max_tokens} leaves room for, which is another one on the prefill leg ({@code
- *       vllm/renderers/params.py}).
+ *       vllm/renderers/params.py}); the same for a response's {@code truncation};
+ *   <li>a response with a {@code previous_response_id}, which only the engine that made it knows,
+ *       or in the {@code background}, which is asked for at the engine that makes it;
+ *   <li>a response with tools that the engine uses by itself: it would name the blocks again in
+ *       every turn.
  * </ul>
  *
  * @see <a
@@ -62,6 +69,7 @@ public final class ClientRequest implements Classified {
     STREAM_OPTIONS,
     MAX_TOKENS,
     MAX_COMPLETION_TOKENS,
+    MAX_OUTPUT_TOKENS,
     MIN_TOKENS,
     MIN_COMPLETION_TOKENS,
     N,
@@ -69,6 +77,11 @@ public final class ClientRequest implements Classified {
     USE_BEAM_SEARCH,
     KV_TRANSFER_PARAMS,
     RETURN_TOKEN_IDS,
+    STORE,
+    BACKGROUND,
+    PREVIOUS_RESPONSE_ID,
+    TRUNCATION,
+    TOOLS,
     /** Belongs between router and engine, in this or another engine's protocol. */
     INTERNAL;
 
@@ -84,6 +97,7 @@ public final class ClientRequest implements Classified {
         case "stream_options" -> STREAM_OPTIONS;
         case "max_tokens" -> MAX_TOKENS;
         case "max_completion_tokens" -> MAX_COMPLETION_TOKENS;
+        case "max_output_tokens" -> MAX_OUTPUT_TOKENS;
         case "min_tokens" -> MIN_TOKENS;
         case "min_completion_tokens" -> MIN_COMPLETION_TOKENS;
         case "n" -> N;
@@ -91,6 +105,11 @@ public final class ClientRequest implements Classified {
         case "use_beam_search" -> USE_BEAM_SEARCH;
         case "kv_transfer_params" -> KV_TRANSFER_PARAMS;
         case "return_token_ids" -> RETURN_TOKEN_IDS;
+        case "store" -> STORE;
+        case "background" -> BACKGROUND;
+        case "previous_response_id" -> PREVIOUS_RESPONSE_ID;
+        case "truncation" -> TRUNCATION;
+        case "tools" -> TOOLS;
         case "ec_transfer_params",
             "bootstrap_host",
             "bootstrap_port",
@@ -112,6 +131,7 @@ public final class ClientRequest implements Classified {
               + "\"remote_block_ids\":null,\"remote_host\":null,\"remote_port\":null}");
   private static final byte[] COMMA = ascii(",");
   private static final byte[] MAX_TOKENS_ONE = ascii("\"max_tokens\":1");
+  private static final byte[] MAX_OUTPUT_TOKENS_ONE = ascii("\"max_output_tokens\":1");
   private static final byte[] KV_TRANSFER_PARAMS = ascii("\"kv_transfer_params\":");
   private static final byte[] RETURN_TOKEN_IDS = ascii("\"return_token_ids\":true");
   private static final byte[] TRUE = ascii("true");
@@ -164,7 +184,7 @@ public final class ClientRequest implements Classified {
 
   /** Reads the bytes {@code [0, length)} of a body, which must not change afterwards. */
   public static Classified read(Api api, byte[] body, int length) {
-    Scan scan = new Scan();
+    Scan scan = new Scan(api);
     try {
       RootObject root = RootObject.open(body, 0, length);
       while (root.next()) {
@@ -202,7 +222,7 @@ public final class ClientRequest implements Classified {
 
   /** A body that is no JSON, of which only the model is known; empty if it names none. */
   public static ClientRequest opaque(Api api, byte[] body, int length, String model) {
-    return new ClientRequest(api, body, length, new Scan(), model);
+    return new ClientRequest(api, body, length, new Scan(api), model);
   }
 
   /** The model that was asked for; empty where an endpoint does not require one. */
@@ -233,16 +253,37 @@ public final class ClientRequest implements Classified {
   /** The body of the prefill leg. */
   public Buffer prefillBody() {
     Splice splice = new Splice(body, length);
-    boolean capped = false;
+    // Anthropic requires the limit; who leaves it out is told so by the engine.
+    boolean capped = api == Api.MESSAGES;
     boolean asked = false;
     boolean wantsIds = promptIsText;
     for (Member member : members) {
       switch (member.field) {
-        case MODEL, PROMPT, PROMPT_EMBEDS, PROMPT_LOGPROBS, ECHO, TRUNCATE_PROMPT_TOKENS -> {}
+        case MODEL,
+            PROMPT,
+            PROMPT_EMBEDS,
+            PROMPT_LOGPROBS,
+            ECHO,
+            TRUNCATE_PROMPT_TOKENS,
+            BACKGROUND,
+            PREVIOUS_RESPONSE_ID,
+            TRUNCATION,
+            TOOLS -> {}
+        case STORE -> {
+          if (api == Api.RESPONSES) {
+            replace(splice, member, FALSE);
+          }
+        }
+        case MAX_OUTPUT_TOKENS -> {
+          if (api == Api.RESPONSES) {
+            replace(splice, member, ONE);
+            capped = true;
+          }
+        }
         case STREAM -> replace(splice, member, FALSE);
         case MAX_TOKENS, MAX_COMPLETION_TOKENS -> {
           replace(splice, member, ONE);
-          capped = true;
+          capped |= api != Api.RESPONSES;
         }
         case KV_TRANSFER_PARAMS -> {
           replace(splice, member, ASK_FOR_REMOTE_DECODE);
@@ -266,7 +307,7 @@ public final class ClientRequest implements Classified {
     }
     boolean empty = memberCount == splice.removedMembers();
     if (!capped) {
-      insert(splice, empty, MAX_TOKENS_ONE);
+      insert(splice, empty, api == Api.RESPONSES ? MAX_OUTPUT_TOKENS_ONE : MAX_TOKENS_ONE);
       empty = false;
     }
     if (!asked) {
@@ -337,6 +378,7 @@ public final class ClientRequest implements Classified {
 
   /** What one pass over the body has found so far. */
   private static final class Scan {
+    final Api api;
     final List<Member> members = new ArrayList<>(8);
     final EnumSet<Field> seen = EnumSet.noneOf(Field.class);
     int memberCount;
@@ -346,6 +388,10 @@ public final class ClientRequest implements Classified {
     int prompts;
     boolean promptIsText;
     @Nullable String alone;
+
+    Scan(Api api) {
+      this.api = api;
+    }
 
     void member(RootObject root) throws IOException {
       String name = root.name();
@@ -392,7 +438,13 @@ public final class ClientRequest implements Classified {
           }
           answer = kind == JsonToken.VALUE_TRUE ? Answer.STREAM : Answer.WHOLE;
         }
-        case MAX_TOKENS, MAX_COMPLETION_TOKENS, MIN_TOKENS, MIN_COMPLETION_TOKENS, N, BEST_OF -> {
+        case MAX_TOKENS,
+            MAX_COMPLETION_TOKENS,
+            MAX_OUTPUT_TOKENS,
+            MIN_TOKENS,
+            MIN_COMPLETION_TOKENS,
+            N,
+            BEST_OF -> {
           if (kind != JsonToken.VALUE_NUMBER_INT && kind != JsonToken.VALUE_NULL) {
             throw new Unacceptable("invalid_type", "\"%s\" must be an integer".formatted(name));
           }
@@ -416,7 +468,24 @@ public final class ClientRequest implements Classified {
             alone(name);
           }
         }
-        case STREAM_OPTIONS, KV_TRANSFER_PARAMS, RETURN_TOKEN_IDS, INTERNAL -> {}
+        case BACKGROUND, PREVIOUS_RESPONSE_ID -> {
+          if (api == Api.RESPONSES && isSet(kind)) {
+            alone(name);
+          }
+        }
+        case TRUNCATION -> {
+          boolean disabled =
+              kind == JsonToken.VALUE_STRING && root.value().getText().equals("disabled");
+          if (api == Api.RESPONSES && isSet(kind) && !disabled) {
+            alone(name);
+          }
+        }
+        case TOOLS -> {
+          if (api == Api.RESPONSES && haveOneOfTheEngine(root)) {
+            alone("tools that the engine uses by itself");
+          }
+        }
+        case STREAM_OPTIONS, KV_TRANSFER_PARAMS, RETURN_TOKEN_IDS, STORE, INTERNAL -> {}
       }
     }
 
@@ -424,6 +493,26 @@ public final class ClientRequest implements Classified {
       if (alone == null) {
         alone = name;
       }
+    }
+
+    /** Whether one of a response's tools is not for the client to use. */
+    private static boolean haveOneOfTheEngine(RootObject root) throws IOException {
+      JsonParser value = root.value();
+      boolean found = false;
+      if (root.kind() != JsonToken.START_ARRAY) {
+        return false;
+      }
+      while (value.nextToken() == JsonToken.START_OBJECT) {
+        while (value.nextToken() == JsonToken.FIELD_NAME) {
+          boolean type = value.currentName().equals("type");
+          if (value.nextToken() == JsonToken.VALUE_STRING && type) {
+            String kind = value.getText();
+            found |= !kind.equals("function") && !kind.equals("custom");
+          }
+          value.skipChildren();
+        }
+      }
+      return found;
     }
 
     private static boolean isSet(JsonToken kind) {

@@ -48,12 +48,17 @@ public record Problem(Side side, int status, String slug, String message, Retry 
 
   /** The body in OpenAI's form, with the request's id in the message. */
   public byte[] body(String requestId) {
-    return ("{\"error\":" + error(requestId) + "}").getBytes(StandardCharsets.UTF_8);
+    return body(requestId, ErrorForm.OPENAI);
+  }
+
+  /** The body, with the request's id in the message. */
+  public byte[] body(String requestId, ErrorForm form) {
+    return form.body(error(requestId)).getBytes(StandardCharsets.UTF_8);
   }
 
   /** The same as the last event of a stream that has already begun. */
-  public byte[] event(String requestId) {
-    return ("data: {\"error\":" + error(requestId) + "}\n\n").getBytes(StandardCharsets.UTF_8);
+  public byte[] event(String requestId, ErrorForm form) {
+    return form.event(error(requestId)).getBytes(StandardCharsets.UTF_8);
   }
 
   private String error(String requestId) {

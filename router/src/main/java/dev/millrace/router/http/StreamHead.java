@@ -19,7 +19,9 @@ import org.jspecify.annotations.Nullable;
  * for chat (seen with 0.32.0). A router that passes the first bytes on has promised a 200 that it
  * cannot keep. So events are held until one <em>says something</em>: non-empty text, content,
  * reasoning, refusal, tool call, function call or audio; token ids, log probabilities, a finish
- * reason or a count of generated tokens, of any choice; {@code [DONE]}; or an error.
+ * reason or a count of generated tokens, of any choice; {@code [DONE]}; or an error. Of the events
+ * of responses and messages, which have types, all say something but those that announce what
+ * comes.
  *
  * <p>Events are found in bytes as they come, with boundaries anywhere and lines that end with LF,
  * CRLF or CR. At most {@value #MOST_HELD_BYTES} bytes are held; a stream that has said nothing by
@@ -163,6 +165,7 @@ public final class StreamHead {
       RootObject root = RootObject.open(text, from, to);
       while (root.next()) {
         switch (root.name()) {
+          case "type" -> speaks |= typeSpeaks(root.value());
           case "choices" -> speaks |= choicesSpeak(root.value());
           case "usage" -> speaks |= countsTokens(root.value());
           case "error" -> {
@@ -182,6 +185,28 @@ public final class StreamHead {
       return new Verdict.Fails(status, Buffer.buffer(Arrays.copyOfRange(text, from, to)));
     }
     return speaks ? SPEAKS : SILENT;
+  }
+
+  /** Events of responses and messages have types; these come before anything is said. */
+  private static boolean typeSpeaks(JsonParser parser) throws IOException {
+    if (parser.currentToken() != JsonToken.VALUE_STRING) {
+      return false;
+    }
+    return switch (parser.getText()) {
+      case "response.created",
+          "response.queued",
+          "response.in_progress",
+          "response.output_item.added",
+          "response.content_part.added",
+          "response.reasoning_part.added",
+          "response.reasoning_summary_part.added",
+          "message_start",
+          "content_block_start",
+          "ping",
+          "error" ->
+          false;
+      default -> true;
+    };
   }
 
   private static boolean choicesSpeak(JsonParser parser) throws IOException {

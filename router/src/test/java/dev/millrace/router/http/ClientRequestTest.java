@@ -20,6 +20,62 @@ final class ClientRequestTest {
     return (ClientRequest) ClientRequest.read(Api.CHAT_COMPLETIONS, bytes, bytes.length);
   }
 
+  private static void assertBodies(Api api, String client, String prefill, String decode) {
+    byte[] bytes = client.getBytes(StandardCharsets.UTF_8);
+    ClientRequest request = (ClientRequest) ClientRequest.read(api, bytes, bytes.length);
+    assertThat(request.course()).isEqualTo(new ClientRequest.Course.Disaggregated());
+    assertThat(request.prefillBody().toString()).isEqualTo(prefill.replace("ASK", ASK));
+    assertThat(request.decodeBody(Buffer.buffer("{\"r\" : 1}"), null).toString())
+        .isEqualTo(decode.replace("GIVEN", "{\"r\" : 1}"));
+  }
+
+  @Test
+  void response_isCappedByItsOwnMember() {
+    assertBodies(
+        Api.RESPONSES,
+        "{\"model\":\"m\",\"input\":\"a\",\"max_tokens\":5,\"store\":true,\"truncation\":\"disabled\",\"stream\":true}",
+        "{\"model\":\"m\",\"input\":\"a\",\"max_tokens\":1,\"store\":false,\"truncation\":\"disabled\",\"stream\":false,\"max_output_tokens\":1,\"kv_transfer_params\":ASK}",
+        "{\"model\":\"m\",\"input\":\"a\",\"max_tokens\":5,\"store\":true,\"truncation\":\"disabled\",\"stream\":true,\"kv_transfer_params\":GIVEN}");
+    assertBodies(
+        Api.RESPONSES,
+        "{\"max_output_tokens\":null,\"model\":\"m\",\"tools\":[{\"type\":\"function\",\"parameters\":{\"type\":\"object\"}}]}",
+        "{\"max_output_tokens\":1,\"model\":\"m\",\"tools\":[{\"type\":\"function\",\"parameters\":{\"type\":\"object\"}}],\"kv_transfer_params\":ASK}",
+        "{\"max_output_tokens\":null,\"model\":\"m\",\"tools\":[{\"type\":\"function\",\"parameters\":{\"type\":\"object\"}}],\"kv_transfer_params\":GIVEN}");
+  }
+
+  @Test
+  void message_isCappedOnlyWhereItMustBe() {
+    assertBodies(
+        Api.MESSAGES,
+        "{\"model\":\"m\",\"max_tokens\":9,\"messages\":[],\"max_output_tokens\":3}",
+        "{\"model\":\"m\",\"max_tokens\":1,\"messages\":[],\"max_output_tokens\":3,\"kv_transfer_params\":ASK}",
+        "{\"model\":\"m\",\"max_tokens\":9,\"messages\":[],\"max_output_tokens\":3,\"kv_transfer_params\":GIVEN}");
+    assertBodies(
+        Api.MESSAGES,
+        "{\"model\":\"m\",\"messages\":[]}",
+        "{\"model\":\"m\",\"messages\":[],\"kv_transfer_params\":ASK}",
+        "{\"model\":\"m\",\"messages\":[],\"kv_transfer_params\":GIVEN}");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "\"previous_response_id\":\"resp_1\"",
+        "\"background\":true",
+        "\"truncation\":\"auto\"",
+        "\"tools\":[{\"type\":\"function\"},{\"name\":\"x\",\"type\":\"mcp\"}]",
+        "\"tools\":[{\"type\":\"code_interpreter\",\"container\":{\"type\":\"auto\"}}]",
+      })
+  void responseThatOneEngineKeepsOrContinues_isForIt(String member) {
+    byte[] bytes = ("{\"model\":\"m\"," + member + "}").getBytes(StandardCharsets.UTF_8);
+    ClientRequest request = (ClientRequest) ClientRequest.read(Api.RESPONSES, bytes, bytes.length);
+    assertThat(request.course()).isInstanceOf(ClientRequest.Course.Alone.class);
+    assertThat(
+            ((ClientRequest) ClientRequest.read(Api.CHAT_COMPLETIONS, bytes, bytes.length))
+                .course())
+        .isEqualTo(new ClientRequest.Course.Disaggregated());
+  }
+
   private static Problem refused(byte[] bytes) {
     Classified classified = ClientRequest.read(Api.CHAT_COMPLETIONS, bytes, bytes.length);
     return ((Classified.Refused) classified).problem();

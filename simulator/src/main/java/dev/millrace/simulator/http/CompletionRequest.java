@@ -8,7 +8,7 @@ import java.util.OptionalInt;
 /**
  * A request for an answer, as far as the simulated engine minds it.
  *
- * @param api which of the two routes it came by
+ * @param api which route it came by
  * @param model whose answer it is to be
  * @param prompt tokens, at least one
  * @param delivery how the answer is to come
@@ -34,7 +34,9 @@ record CompletionRequest(
 
   enum Api {
     COMPLETIONS,
-    CHAT
+    CHAT,
+    RESPONSES,
+    MESSAGES
   }
 
   enum Delivery {

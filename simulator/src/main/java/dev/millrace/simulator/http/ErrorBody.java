@@ -52,6 +52,14 @@ record ErrorBody(int status, String type, String message, @Nullable String param
         .formatted(quoted(message), type, param == null ? "null" : quoted(param), status);
   }
 
+  /** The body of an answer of an endpoint; {@code /v1/messages} has Anthropic's form. */
+  String body(CompletionRequest.Api api) {
+    return api == CompletionRequest.Api.MESSAGES
+        ? "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":%s}}"
+            .formatted(type, quoted(message))
+        : body();
+  }
+
   /** The event in a stream, with the spaces of Python's {@code json.dumps}. */
   String event() {
     return "data: {\"error\": {\"message\": %s, \"type\": \"%s\", \"param\": %s, \"code\": %d}}\n\n"

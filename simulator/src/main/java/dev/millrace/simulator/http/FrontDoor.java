@@ -71,6 +71,8 @@ public final class FrontDoor implements Handler<HttpServerRequest> {
     switch (path == null ? "" : path) {
       case "/v1/completions" -> completion(request, Api.COMPLETIONS);
       case "/v1/chat/completions" -> completion(request, Api.CHAT);
+      case "/v1/responses" -> completion(request, Api.RESPONSES);
+      case "/v1/messages" -> completion(request, Api.MESSAGES);
       case "/v1/models" -> json(request.response(), models());
       case "/version" -> json(request.response(), "{\"version\":\"" + config.version() + "\"}");
       case "/health", "/ping" -> request.response().end();
@@ -96,10 +98,14 @@ public final class FrontDoor implements Handler<HttpServerRequest> {
   }
 
   static void answer(HttpServerResponse response, ErrorBody error) {
+    answer(response, Api.COMPLETIONS, error);
+  }
+
+  static void answer(HttpServerResponse response, Api api, ErrorBody error) {
     response
         .setStatusCode(error.status())
         .putHeader("content-type", "application/json")
-        .end(error.body());
+        .end(error.body(api));
   }
 
   private void completion(HttpServerRequest request, Api api) {
@@ -139,7 +145,7 @@ public final class FrontDoor implements Handler<HttpServerRequest> {
     var refusal = faults.refusal();
     if (refusal.isPresent()) {
       settling.run();
-      answer(response, refusal.get());
+      answer(response, api, refusal.get());
       return;
     }
     switch (RequestReader.read(config, api, body.getBytes())) {
@@ -148,7 +154,7 @@ public final class FrontDoor implements Handler<HttpServerRequest> {
           onRejected.accept(remote);
         }
         settling.run();
-        answer(response, refused.error());
+        answer(response, api, refused.error());
       }
       case Reading.Read read -> begin(request, read.request(), settling);
     }
@@ -158,8 +164,14 @@ public final class FrontDoor implements Handler<HttpServerRequest> {
     HttpServerResponse response = request.response();
     String given = request.getHeader("X-Request-Id");
     String name = given != null && !given.isEmpty() ? given : hex(16);
-    String id = (asked.api() == Api.CHAT ? "chatcmpl-" : "cmpl-") + name;
-    String requestId = id + (asked.api() == Api.CHAT ? "-" : "-0-") + hex(8);
+    String id =
+        switch (asked.api()) {
+          case COMPLETIONS -> "cmpl-" + name;
+          case CHAT, MESSAGES -> "chatcmpl-" + name;
+          // Not named by the header (vLLM 0.32.0, ResponsesRequest.request_id).
+          case RESPONSES -> "resp_" + hex(16);
+        };
+    String requestId = id + (asked.api() == Api.COMPLETIONS ? "-0-" : "-") + hex(8);
     Wording wording =
         Wording.of(
             new Wording.Head(

@@ -20,8 +20,9 @@ import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Reads and validates the body of {@code /v1/completions} and {@code /v1/chat/completions}. Keys
- * that the simulated engine does not mind are skipped, as vLLM skips those that it does not know.
+ * Reads and validates the body of {@code /v1/completions}, {@code /v1/chat/completions}, {@code
+ * /v1/responses} and {@code /v1/messages}. Keys that the simulated engine does not mind are
+ * skipped, as vLLM skips those that it does not know.
  */
 final class RequestReader {
   private static final JsonFactory JSON = new JsonFactory();
@@ -44,6 +45,9 @@ final class RequestReader {
   private double temperature = 1;
   private @Nullable Integer maxTokens;
   private @Nullable Integer maxCompletionTokens;
+  private @Nullable Integer maxOutputTokens;
+  private final StringBuilder instructions = new StringBuilder();
+  private @Nullable String conversation;
   private @Nullable Integer minTokens;
   private final List<String> stop = new ArrayList<>();
   private boolean tokenIds;
@@ -82,14 +86,17 @@ final class RequestReader {
       case "model" -> model = parser.getValueAsString();
       case "prompt" -> prompt(parser);
       case "messages" -> messages(parser);
+      case "input" -> input(parser);
+      case "instructions", "system" -> content(parser, instructions);
       case "stream" -> stream = parser.getValueAsBoolean();
       case "stream_options" -> streamOptions(parser);
       case "n" -> choices = integer(parser);
       case "temperature" -> temperature = number(parser, 1);
       case "max_tokens" -> maxTokens = integer(parser);
       case "max_completion_tokens" -> maxCompletionTokens = integer(parser);
+      case "max_output_tokens" -> maxOutputTokens = integer(parser);
       case "min_tokens" -> minTokens = integer(parser);
-      case "stop" -> stop(parser);
+      case "stop", "stop_sequences" -> stop(parser);
       case "return_token_ids" -> tokenIds = parser.getValueAsBoolean();
       case "logprobs" -> logprobs(parser);
       case "top_logprobs" -> topLogprobs = integer(parser);
@@ -121,6 +128,7 @@ final class RequestReader {
     switch (api) {
       case COMPLETIONS -> logprobs = integer(parser);
       case CHAT -> chatLogprobs = parser.getValueAsBoolean();
+      case RESPONSES, MESSAGES -> {}
     }
   }
 
@@ -197,7 +205,24 @@ final class RequestReader {
       }
       text.append("<|").append(role).append("|>\n").append(content).append('\n');
     }
-    prompt = Vocabulary.encode(text.append("<|assistant|>\n").toString());
+    conversation = text.toString();
+  }
+
+  /** A text, which is what a user says, or messages. */
+  private void input(JsonParser parser) throws IOException {
+    if (parser.currentToken() == JsonToken.VALUE_STRING) {
+      conversation = "<|user|>\n" + parser.getText() + '\n';
+    } else {
+      messages(parser);
+    }
+  }
+
+  /** Instructions are a system message before all others, wherever they stand in the body. */
+  private void render() {
+    if (conversation != null) {
+      String system = instructions.isEmpty() ? "" : "<|system|>\n" + instructions + '\n';
+      prompt = Vocabulary.encode(system + conversation + "<|assistant|>\n");
+    }
   }
 
   /** A string, or a list of parts whose texts count. */
@@ -268,6 +293,7 @@ final class RequestReader {
   }
 
   private Reading validate() {
+    render();
     if (model != null && !model.equals(config.model()) && !config.adapters().contains(model)) {
       return refuse(ErrorBody.notFound(model), params);
     }
@@ -282,7 +308,12 @@ final class RequestReader {
       return refuse(ErrorBody.badRequest(promptFault), params);
     }
     if (prompt == null || prompt.length == 0) {
-      String key = api == Api.CHAT ? "messages" : "prompt";
+      String key =
+          switch (api) {
+            case COMPLETIONS -> "prompt";
+            case CHAT, MESSAGES -> "messages";
+            case RESPONSES -> "input";
+          };
       return refuse(ErrorBody.badRequest("The " + key + " must not be empty."), params);
     }
     int several = choices == null ? 1 : choices;
@@ -322,6 +353,7 @@ final class RequestReader {
 
   private OptionalInt alternatives() {
     return switch (api) {
+      case RESPONSES, MESSAGES -> OptionalInt.empty();
       case COMPLETIONS -> logprobs == null ? OptionalInt.empty() : OptionalInt.of(logprobs);
       case CHAT ->
           chatLogprobs
@@ -332,9 +364,16 @@ final class RequestReader {
 
   private Reading validateLimits(int[] tokens, int several) {
     Integer given =
-        api == Api.CHAT && maxCompletionTokens != null ? maxCompletionTokens : maxTokens;
+        switch (api) {
+          case COMPLETIONS, MESSAGES -> maxTokens;
+          case CHAT -> maxCompletionTokens != null ? maxCompletionTokens : maxTokens;
+          case RESPONSES -> maxOutputTokens;
+        };
+    if (api == Api.MESSAGES && given == null) {
+      return refuse(ErrorBody.badRequest("max_tokens: Field required", "max_tokens"), params);
+    }
     int room = config.maxModelLength() - tokens.length;
-    int byDefault = api == Api.CHAT ? config.defaultChatTokens() : DEFAULT_COMPLETION_TOKENS;
+    int byDefault = api == Api.COMPLETIONS ? DEFAULT_COMPLETION_TOKENS : config.defaultChatTokens();
     int limit = given != null ? given : Math.clamp(room, 0, byDefault);
     if (given != null && given < 1) {
       return refuse(

@@ -2,7 +2,6 @@ package dev.millrace.simulator.http;
 
 import dev.millrace.simulator.core.Generator;
 import dev.millrace.simulator.core.HandOff;
-import dev.millrace.simulator.http.CompletionRequest.Delivery;
 import dev.millrace.simulator.http.Wording.Piece;
 import dev.millrace.simulator.http.Wording.Said;
 import dev.millrace.simulator.http.Wording.Usage;
@@ -77,10 +76,7 @@ final class StreamAnswer extends Answer {
     switch (faults.beforeToken(sent)) {
       case GO_ON -> {
         settle();
-        if (wording().request().delivery() == Delivery.STREAM_WITH_USAGE) {
-          response().write(wording().usage(usage));
-        }
-        response().end(Wording.DONE);
+        response().end(wording().closing(choices, usage, handOff));
       }
       case STALL -> {}
       case RESET -> response().reset();
@@ -92,7 +88,9 @@ final class StreamAnswer extends Answer {
   void fail(int choice, ErrorBody error) {
     settle();
     String opening = sent == 0 ? wording().opening(choice) : "";
-    response().write(opening + error.event());
-    response().end(Wording.DONE);
+    response().write(opening);
+    wording()
+        .failing(error)
+        .ifPresentOrElse(last -> response().end(last), () -> response().reset());
   }
 }

@@ -51,6 +51,6 @@ final class UnaryAnswer extends Answer {
   @Override
   void fail(int choice, ErrorBody error) {
     settle();
-    FrontDoor.answer(response(), error);
+    FrontDoor.answer(response(), wording().request().api(), error);
   }
 }

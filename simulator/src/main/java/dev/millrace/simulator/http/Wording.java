@@ -15,7 +15,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * The JSON of one API's answers: keys, order and types as vLLM 0.32.0 sends them, nulls included.
  */
-abstract sealed class Wording permits CompletionWording, ChatWording {
+abstract sealed class Wording
+    permits CompletionWording, ChatWording, ResponsesWording, MessagesWording {
   /** The end of every stream. */
   static final String DONE = "data: [DONE]\n\n";
 
@@ -61,15 +62,39 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
     return switch (head.request().api()) {
       case COMPLETIONS -> new CompletionWording(head);
       case CHAT -> new ChatWording(head);
+      case RESPONSES -> new ResponsesWording(head);
+      case MESSAGES -> new MessagesWording(head);
     };
   }
 
   /** The events before a choice's first token, or before the error that comes instead. */
   abstract String opening(int index);
 
+  /** What ends a stream. */
+  String closing(List<Said> choices, Usage usage, Optional<HandOff> handOff) {
+    return (request().delivery() == CompletionRequest.Delivery.STREAM_WITH_USAGE
+            ? usage(usage)
+            : "")
+        + DONE;
+  }
+
+  /** What ends a stream that fails; empty where vLLM breaks the connection off (0.32.0). */
+  Optional<String> failing(ErrorBody error) {
+    return Optional.of(error.event() + DONE);
+  }
+
+  /** Whether events between the first and the last of a choice differ by their texts alone. */
+  boolean repeatsItself() {
+    return true;
+  }
+
   /** The event of one token. */
   final String token(Piece piece) {
-    if (piece.isFirst() || piece.finish().isPresent() || returnsTokenIds() || returnsLogprobs()) {
+    if (!repeatsItself()
+        || piece.isFirst()
+        || piece.finish().isPresent()
+        || returnsTokenIds()
+        || returnsLogprobs()) {
       return tokenEvent(piece);
     }
     if (template == null || template.index() != piece.index()) {
@@ -111,6 +136,10 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
       Optional<Finish> finish) {
     boolean isFirst() {
       return position == 0;
+    }
+
+    Piece withPosition(int other) {
+      return new Piece(index, other, offset, text, token, candidates, finish);
     }
 
     Piece withText(String other) {
@@ -219,6 +248,15 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
     }
   }
 
+  final Head head() {
+    return head;
+  }
+
+  /** An event that has a name. */
+  static String event(String name, Writing content) {
+    return "event: " + name + "\n" + event(content);
+  }
+
   static String event(Writing content) {
     return "data: " + object(content) + "\n\n";
   }
@@ -235,7 +273,7 @@ abstract sealed class Wording permits CompletionWording, ChatWording {
     return text.toString();
   }
 
-  private static void writeCounts(JsonGenerator json, Usage usage) throws IOException {
+  static void writeCounts(JsonGenerator json, Usage usage) throws IOException {
     json.writeNumberField("prompt_tokens", usage.promptTokens());
     json.writeNumberField("total_tokens", usage.promptTokens() + usage.completionTokens());
     json.writeNumberField("completion_tokens", usage.completionTokens());
