@@ -106,10 +106,8 @@ final class JsonScanPropertyTest {
 
   @Provide
   Arbitrary<Byte> damage() {
-    return Arbitraries.of(
-            '"', '\\', '{', '}', '[', ']', ',', ':', ' ', '\n', '\t', '-', '+', '.', 'e', '0', '1',
-            'u', 'n', 't', '/', 0x1F, 0x7F, 0x80, 0xBF, 0xC3, 0xE2, 0xF0, 0xF8)
-        .map(c -> (byte) (int) c);
+    String telling = "\"\\{}[],: \n\t-+.e01unt/\u001f\u007f\u0080\u00bf\u00c3\u00e2\u00f0\u00f8";
+    return Arbitraries.chars().with(telling.toCharArray()).map(c -> (byte) c.charValue());
   }
 
   @Provide
@@ -118,7 +116,7 @@ final class JsonScanPropertyTest {
         .list()
         .ofMaxSize(5)
         .flatMap(values ->
-            strings()
+            names()
                 .list()
                 .ofSize(values.size())
                 .flatMap(names -> space().map(space -> object(names, values, space))));
@@ -173,6 +171,11 @@ final class JsonScanPropertyTest {
         "3.0e+10",
         "1".repeat(1000),
         "1".repeat(1001));
+  }
+
+  /** Of names Jackson refuses half a surrogate pair, which engines take. */
+  private static Arbitrary<String> names() {
+    return strings().map(name -> name.replace("\\ud83d\\ude00", "\\u0041").replace("😀", "é"));
   }
 
   private static Arbitrary<String> strings() {
