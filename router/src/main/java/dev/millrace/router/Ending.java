@@ -9,8 +9,8 @@ sealed interface Ending {
   /** With an answer in one piece, still to be written. */
   record Whole(int status, MultiMap headers, Buffer body) implements Ending {}
 
-  /** With a stream, written up to its last byte. */
-  record Streamed() implements Ending {}
+  /** With a stream, written up to its last bytes. */
+  record Streamed(Buffer last) implements Ending {}
 
   /** With a leg's failure; mid-stream if the client already has its first byte. */
   record Failed(Fault fault) implements Ending {}

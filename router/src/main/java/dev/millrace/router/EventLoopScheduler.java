@@ -38,6 +38,11 @@ final class EventLoopScheduler implements Scheduler {
     return new Timer(timer);
   }
 
+  /** Runs a task when the loop has gone once through all sockets on which something has come. */
+  void afterThisTurn(Runnable task) {
+    context.nettyEventLoop().execute(() -> context.dispatch(task));
+  }
+
   @Override
   public Worker createWorker() {
     return new LoopWorker();

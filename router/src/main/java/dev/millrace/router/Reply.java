@@ -53,7 +53,7 @@ final class Reply {
         HeaderRules.copyToClient(whole.headers(), response.headers());
         send(whole.status(), whole.body());
       }
-      case Ending.Streamed() -> response.end();
+      case Ending.Streamed(Buffer last) -> response.end(last);
       case Ending.Failed(Fault fault) -> fail(fault);
       case Ending.Refused(Problem problem) -> refuse(problem);
       case Ending.ClientLeft() -> {

@@ -246,8 +246,12 @@ public final class Router {
       options.setMaxHeaderSize(Lane.MOST_HEADER_BYTES);
       options.setHandle100ContinueAutomatically(true);
       options.setHttp2ClearTextEnabled(false);
+      // There are no WebSockets here; without this every message passes a handler for them.
+      options.setPerFrameWebSocketCompressionSupported(false);
+      options.setPerMessageWebSocketCompressionSupported(false);
       options.setStrictThreadMode(true);
-      options.setIdleTimeout(Math.toIntExact(idleLimit(table).toSeconds()));
+      // Of reading alone: what is written needs no watch of its own, see idleLimit.
+      options.setReadIdleTimeout(Math.toIntExact(idleLimit(table).toSeconds()));
       options.setIdleTimeoutUnit(TimeUnit.SECONDS);
       return options;
     }

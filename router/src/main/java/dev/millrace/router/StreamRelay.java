@@ -18,8 +18,11 @@ import reactor.core.publisher.MonoSink;
  * client's.
  *
  * <p>A client that reads slowly fills its socket; then the worker's is not read until it has
- * drained, so that the tokens wait at the engine and not in here. One timer watches for silence: it
- * fires when the deadline would be over had nothing come, and goes on from the last piece.
+ * drained, so that the tokens wait at the engine and not in here. Pieces that are read in one turn
+ * of the event loop are written in one, at its end: a write to a socket costs more than all else
+ * that is done for a token, and a worker that is ahead of us brings several at a time. One timer
+ * watches for silence: it fires when the deadline would be over had nothing come, and goes on from
+ * the last piece.
  */
 final class StreamRelay {
   private final MonoSink<Ending> sink;
@@ -32,6 +35,9 @@ final class StreamRelay {
   private final SecretFilter filter = new SecretFilter();
   private long lastNanos;
   private boolean betweenEvents = true;
+  private final Runnable send = this::send;
+  private @Nullable Buffer first;
+  private @Nullable Buffer several;
   private boolean over;
   private @Nullable Disposable watch;
 
@@ -86,13 +92,13 @@ final class StreamRelay {
     from.handler(this::pass);
     from.endHandler(v -> {
       decode.leg().close();
-      write(filter.rest());
+      gather(filter.rest());
       lastToken.run();
-      sink.success(new Ending.Streamed());
+      sink.success(new Ending.Streamed(takeGathered()));
     });
     lastNanos = lane.now();
     watch(idle.toNanos());
-    write(filter.pass(held));
+    gather(filter.pass(held));
     from.resume();
   }
 
@@ -101,16 +107,40 @@ final class StreamRelay {
       return;
     }
     lastNanos = lane.now();
-    write(filter.pass(piece));
-    if (to.writeQueueFull()) {
-      from.pause();
-    }
+    gather(filter.pass(piece));
   }
 
-  private void write(Buffer shown) {
-    if (shown.length() > 0) {
-      betweenEvents = endsEvent(shown);
-      to.write(shown);
+  private void gather(Buffer shown) {
+    if (shown.length() == 0) {
+      return;
+    }
+    betweenEvents = endsEvent(shown);
+    if (first == null) {
+      first = shown;
+      lane.scheduler.afterThisTurn(send);
+      return;
+    }
+    if (several == null) {
+      several = Buffer.buffer(4 * first.length()).appendBuffer(first);
+    }
+    several.appendBuffer(shown);
+  }
+
+  private Buffer takeGathered() {
+    Buffer all = several != null ? several : first != null ? first : Buffer.buffer(0);
+    first = null;
+    several = null;
+    return all;
+  }
+
+  private void send() {
+    Buffer all = takeGathered();
+    if (all.length() == 0 || to.closed() || to.ended()) {
+      return;
+    }
+    to.write(all);
+    if (!over && to.writeQueueFull()) {
+      from.pause();
     }
   }
 
@@ -126,6 +156,7 @@ final class StreamRelay {
 
   /** Sees to it that an error event which follows is one of its own, also behind half a line. */
   private void endLine() {
+    send();
     if (!betweenEvents && !to.closed() && !to.ended()) {
       to.write(Buffer.buffer("\n\n"));
     }
