@@ -497,19 +497,22 @@ public final class ClientRequest implements Classified {
 
     /** Whether one of a response's tools is not for the client to use. */
     private static boolean haveOneOfTheEngine(RootObject root) throws IOException {
-      JsonParser value = root.value();
-      boolean found = false;
       if (root.kind() != JsonToken.START_ARRAY) {
         return false;
       }
-      while (value.nextToken() == JsonToken.START_OBJECT) {
-        while (value.nextToken() == JsonToken.FIELD_NAME) {
-          boolean type = value.currentName().equals("type");
-          if (value.nextToken() == JsonToken.VALUE_STRING && type) {
-            String kind = value.getText();
-            found |= !kind.equals("function") && !kind.equals("custom");
-          }
-          value.skipChildren();
+      boolean found = false;
+      for (JsonList tools = root.list(); tools.next(); ) {
+        found |= tools.kind() == JsonToken.START_OBJECT && isOfTheEngine(tools.object());
+      }
+      return found;
+    }
+
+    private static boolean isOfTheEngine(RootObject tool) throws IOException {
+      boolean found = false;
+      while (tool.next()) {
+        if (tool.name().equals("type") && tool.kind() == JsonToken.VALUE_STRING) {
+          String type = tool.string();
+          found |= !type.equals("function") && !type.equals("custom");
         }
       }
       return found;
