@@ -21,6 +21,14 @@ import java.util.function.Function;
  */
 record Carriage(Agents agents, Pinned pinned, Optional<Sighting> reader, Duration deadline) {
 
+  /** An agent carries some gigabytes in that time; one that hangs is not waited for any longer. */
+  private static final Duration LONGEST = Duration.ofSeconds(15);
+
+  /** How long one may take where others have a deadline too. */
+  static Duration within(Duration others) {
+    return others.compareTo(LONGEST) < 0 ? others : LONGEST;
+  }
+
   /** One that is under way, or over. */
   record UnderWay(Future<Carried> outcome, Runnable cancel) {}
 

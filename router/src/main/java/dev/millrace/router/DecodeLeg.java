@@ -143,6 +143,8 @@ final class DecodeLeg implements Leg.Events {
         leg.close();
         sink.success(new Decoded.Whole(200, response.headers(), clean));
       }
+      case Parameters.Cleaned.Failed(String what, _) ->
+          leg.fail(new Fault.Garbage(worker, "status 200, although " + what));
       case Parameters.Cleaned.Garbage() ->
           leg.fail(new Fault.Garbage(worker, "its body is not a JSON object"));
     }

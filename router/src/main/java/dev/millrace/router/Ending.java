@@ -12,6 +12,9 @@ sealed interface Ending {
   /** With a stream, written up to its last bytes. */
   record Streamed(Buffer last) implements Ending {}
 
+  /** With a stream in which the engine reported an error. */
+  record StreamedError(Buffer last) implements Ending {}
+
   /** With a leg's failure; mid-stream if the client already has its first byte. */
   record Failed(Fault fault) implements Ending {}
 

@@ -14,9 +14,12 @@ import dev.millrace.router.handoff.HandOff;
 import dev.millrace.router.handoff.Parameters.Found;
 import dev.millrace.router.handoff.Pinned;
 import dev.millrace.router.http.Api;
+import dev.millrace.router.http.Body;
 import dev.millrace.router.http.Classified;
 import dev.millrace.router.http.ClientRequest;
+import dev.millrace.router.http.ClientRequest.Course;
 import dev.millrace.router.http.Problem;
+import dev.millrace.router.http.PromptAnswer;
 import dev.millrace.router.http.RequestId;
 import dev.millrace.router.pools.TransferReport;
 import dev.millrace.router.pools.Worker;
@@ -25,6 +28,7 @@ import dev.millrace.router.telemetry.Waterfall.Part;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpServerRequest;
 import java.time.Duration;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -50,9 +54,6 @@ final class Exchange {
 
   private static final Duration LOOK_AGAIN = Duration.ofMillis(20);
 
-  /** An agent carries some gigabytes in that time; one that hangs is not waited for any longer. */
-  private static final Duration LONGEST_CARRIAGE = Duration.ofSeconds(15);
-
   private final Lane lane;
   private final Api api;
   private final HttpServerRequest request;
@@ -64,6 +65,7 @@ final class Exchange {
 
   private @Nullable Service service;
   private @Nullable Edge edge;
+  private @Nullable PromptAnswer promptAnswer;
   private long waitingSinceNanos;
   private int prefillRetries;
   private int decodeRetries;
@@ -169,6 +171,9 @@ final class Exchange {
       case Choice.NotYet() -> waitForVerdict(to);
       case Choice.Disaggregate(Edge pair, Reservation first, Reservation second) -> {
         places.take(first, second);
+        if (to.client().course() instanceof Course.Primed(var prompts, String why)) {
+          yield prime(to, prompts, why);
+        }
         edge = pair;
         yield prefillLeg(to, first.worker());
       }
@@ -180,6 +185,26 @@ final class Exchange {
         yield decodeLeg(to, to.client().decodeBody());
       }
     };
+  }
+
+  // ---- prime: prompts of a request with several sequences get into the decode worker's cache ----
+
+  private Mono<Ending> prime(Service to, List<ClientRequest> prompts, String why) {
+    Worker decode = Objects.requireNonNull(places.decodeWorker(), "no place on a decode worker");
+    places.releasePrefill();
+    edge = null;
+    waterfall.ended(Part.QUEUE, lane.now());
+    if (!lane.house.watch.keepsPrefixes(decode)) {
+      waterfall.bypassed(why + ", and the decode worker keeps no prefixes");
+      return decodeLeg(to, to.client().decodeBody());
+    }
+    return new Priming(lane, to.blocks().origin(), to.chooser(), places, decode)
+        .of(prompts)
+        .flatMap(across -> {
+          waterfall.primed(prompts.size(), across);
+          waterfall.ended(Part.P, lane.now());
+          return decodeLeg(to, to.client().decodeBody());
+        });
   }
 
   /** Workers are asked what they are when the router starts, and when one was restarted. */
@@ -216,7 +241,7 @@ final class Exchange {
             api,
             request.headers(),
             requestId,
-            to.client().prefillBody(),
+            to.client().prefillBody(lane.house.watch.atStop(worker)),
             () -> waterfall.ended(Part.P_CONNECT, lane.now()),
             to.blocks()::orphaned)
         .timeout(
@@ -228,7 +253,10 @@ final class Exchange {
         .flatMap(prefilled -> {
           waterfall.ended(Part.P, lane.now());
           return switch (prefilled) {
-            case PrefillLeg.Prefilled.Done(Found blocks) -> handOff(to, worker, blocks);
+            case PrefillLeg.Prefilled.Done(Found blocks, Body said) -> {
+              promptAnswer = to.client().promptAnswer(said.bytes(), said.length()).orElse(null);
+              yield handOff(to, worker, blocks);
+            }
             case PrefillLeg.Prefilled.Failed(Fault fault) -> prefillFailed(to, fault);
           };
         });
@@ -278,6 +306,11 @@ final class Exchange {
               to, holder, "they name " + pinned.sideChannel() + ", which is not its side channel");
       case Found.Blocks(Pinned pinned) -> {
         to.blocks().enter(holder, pinned);
+        if (promptAnswer == null && to.client().needsPromptAnswer()) {
+          // Nobody but the decode worker is left to say it, and it can only for what it computes.
+          to.blocks().letGo(null);
+          yield decodeLeg(to, to.client().decodeBody());
+        }
         yield lane.house.watch.isStill(holder, pinned.engineId())
             ? handOver(to, pinned)
             : anotherEngine(to);
@@ -315,7 +348,7 @@ final class Exchange {
             lane.house.agents,
             pinned,
             lane.house.watch.sighting(reader),
-            shorter(to.route().deadlines().firstToken(), LONGEST_CARRIAGE));
+            Carriage.within(to.route().deadlines().firstToken()));
     Optional<Carried.Copy> before = to.blocks().copy();
     return Mono.<Mono<Ending>>create(
             sink -> {
@@ -328,10 +361,6 @@ final class Exchange {
                       failure -> sink.success(Mono.defer(() -> notBrought(to, way, failure))));
             })
         .flatMap(next -> next);
-  }
-
-  private static Duration shorter(Duration a, Duration b) {
-    return a.compareTo(b) < 0 ? a : b;
   }
 
   private Mono<Ending> broughtBy(Service to, Way way, Carried carried) {
@@ -401,7 +430,12 @@ final class Exchange {
           case DecodeLeg.Decoded.Failed(Fault fault) -> decodeFailed(to, fault);
           case DecodeLeg.Decoded.Whole(var status, var headers, var whole) -> {
             answering(to);
-            yield Mono.just(new Ending.Whole(status, headers, whole));
+            boolean handedOver = to.blocks().handOff() != null;
+            yield Mono.just(
+                new Ending.Whole(
+                    status,
+                    headers,
+                    promptAnswer == null || !handedOver ? whole : promptAnswer.completing(whole)));
           }
           case DecodeLeg.Decoded.Speaks speaks -> {
             answering(to);

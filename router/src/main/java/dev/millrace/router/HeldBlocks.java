@@ -39,6 +39,11 @@ final class HeldBlocks {
     this.blame = blame;
   }
 
+  /** What goes along with every leg. */
+  Origin origin() {
+    return origin;
+  }
+
   /** Takes on the blocks that a prefill worker has named. */
   HandOff enter(Worker holder, Pinned pinned) {
     HandOff entered = lane.house.ledger.enter(holder, pinned, lane.now());

@@ -130,6 +130,7 @@ final class Leg {
   private static Buffer forTheClient(Body error) {
     return switch (Parameters.clean(error.bytes(), error.length())) {
       case Parameters.Cleaned.Clean(Buffer clean) -> clean;
+      case Parameters.Cleaned.Failed(_, Buffer clean) -> clean;
       case Parameters.Cleaned.Garbage() -> error.toBuffer();
     };
   }

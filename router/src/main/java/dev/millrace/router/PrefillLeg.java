@@ -34,8 +34,13 @@ final class PrefillLeg implements Leg.Events {
 
   /** How the leg ends. */
   sealed interface Prefilled {
-    /** The prompt is computed. */
-    record Done(Parameters.Found blocks) implements Prefilled {}
+    /**
+     * The prompt is computed.
+     *
+     * @param blocks that the worker holds
+     * @param answer the whole of it
+     */
+    record Done(Parameters.Found blocks, Body answer) implements Prefilled {}
 
     /** It is not. */
     record Failed(Fault fault) implements Prefilled {}
@@ -112,7 +117,7 @@ final class PrefillLeg implements Leg.Events {
     }
     leg.close();
     if (!abandoned) {
-      sink.success(new Prefilled.Done(found));
+      sink.success(new Prefilled.Done(found, body));
     } else if (found instanceof Parameters.Found.Blocks(Pinned pinned)) {
       orphaned.accept(worker, pinned);
     }

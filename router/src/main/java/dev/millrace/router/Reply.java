@@ -54,6 +54,7 @@ final class Reply {
         send(whole.status(), whole.body());
       }
       case Ending.Streamed(Buffer last) -> response.end(last);
+      case Ending.StreamedError(Buffer last) -> response.end(last);
       case Ending.Failed(Fault fault) -> fail(fault);
       case Ending.Refused(Problem problem) -> refuse(problem);
       case Ending.ClientLeft() -> {

@@ -1,5 +1,6 @@
 package dev.millrace.router;
 
+import dev.millrace.router.http.ErrorWatch;
 import dev.millrace.router.http.HeaderRules;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.SecretFilter;
@@ -33,6 +34,7 @@ final class StreamRelay {
   private final Duration idle;
   private final Runnable lastToken;
   private final SecretFilter filter = new SecretFilter();
+  private final ErrorWatch errors = new ErrorWatch();
   private long lastNanos;
   private boolean betweenEvents = true;
   private final Runnable send = this::send;
@@ -94,7 +96,9 @@ final class StreamRelay {
       decode.leg().close();
       gather(filter.rest());
       lastToken.run();
-      sink.success(new Ending.Streamed(takeGathered()));
+      Buffer last = takeGathered();
+      sink.success(
+          errors.hasReported() ? new Ending.StreamedError(last) : new Ending.Streamed(last));
     });
     lastNanos = lane.now();
     watch(idle.toNanos());
@@ -107,6 +111,7 @@ final class StreamRelay {
       return;
     }
     lastNanos = lane.now();
+    errors.look(piece);
     gather(filter.pass(piece));
   }
 

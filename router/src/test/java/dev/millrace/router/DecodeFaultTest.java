@@ -378,4 +378,70 @@ final class DecodeFaultTest {
                 + "data: {\"a\":1,\"kv_transfer_params\" : null,\"b\":2}\n\n"
                 + Scripts.DONE);
   }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{\"choices\":[{\"text\":\"\",\"finish_reason\":\"error\"}]}",
+        "{\"choices\":[{\"text\":\"a\",\"finish_reason\":\"stop\"},{\"finish_reason\":\"error\"}]}",
+        "{\"error\":{\"message\":\"no\",\"code\":500}}",
+        "{\"object\":\"response\",\"status\":\"failed\"}",
+      })
+  void failureInTheClothesOfA200_isNotOne(String body) {
+    ScriptedEngine d = stage.engine((request, wire) -> wire.answer(200, body));
+    stage.open(stage.engine(Scripts.prefill()), d);
+
+    HttpResponse<String> answer = stage.post("/v1/completions", Scripts.whole());
+
+    assertThat(answer.statusCode()).isEqualTo(502);
+    assertThat(answer.body()).contains("decode_garbage").contains("status 200, although it");
+  }
+
+  @Test
+  void streamThatBeginsWithAFailedChoice_isNotA200() {
+    ScriptedEngine d =
+        stage.engine((request, wire) ->
+            wire.streamHead()
+                .chunk("data: {\"choices\":[{\"text\":\"\",\"finish_reason\":\"error\"}]}\n\n")
+                .endChunks());
+    stage.open(stage.engine(Scripts.prefill()), d);
+
+    assertThat(stage.post("/v1/completions", Scripts.streamed()).statusCode()).isEqualTo(502);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "data: {\"error\": {\"message\": \"no\", \"code\": 500}}\n\n",
+        "event: error\ndata: {\"type\":\"error\",\"error\":{}}\n\n",
+        "data: {\"choices\":[{\"text\":\"\",\"finish_reason\": \"error\"}]}\n\n",
+      })
+  void errorMidStream_isOnTheRecord(String event) {
+    ScriptedEngine d =
+        stage.engine((request, wire) ->
+            wire.streamHead().chunk(Scripts.EVENT).chunk(event).chunk(Scripts.DONE).endChunks());
+    stage.open(stage.engine(Scripts.prefill()), d);
+
+    HttpResponse<String> answer =
+        stage.post("/v1/completions", Scripts.streamed(), "x-request-id", "r");
+
+    assertThat(answer.body()).isEqualTo(Scripts.EVENT + event + Scripts.DONE);
+    assertThat(stage.get(stage.adminUrl("/pd/requests/r")).body())
+        .contains("\"ending\":\"StreamedError\"");
+  }
+
+  @Test
+  void wordErrorInAnAnswer_isNone() {
+    String event =
+        "data: {\"choices\":[{\"text\":\" \\\"error\\\":{\",\"logprobs\":{\"tokens\":[\"error\"],\"top_logprobs\":[{\"error\":-1}]}}]}\n\n";
+    ScriptedEngine d =
+        stage.engine((request, wire) ->
+            wire.streamHead().chunk(Scripts.EVENT).chunk(event).chunk(Scripts.DONE).endChunks());
+    stage.open(stage.engine(Scripts.prefill()), d);
+
+    stage.post("/v1/completions", Scripts.streamed(), "x-request-id", "r");
+
+    assertThat(stage.get(stage.adminUrl("/pd/requests/r")).body())
+        .contains("\"ending\":\"Streamed\"");
+  }
 }

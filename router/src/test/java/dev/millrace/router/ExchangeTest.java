@@ -298,7 +298,7 @@ final class ExchangeTest {
   @CsvSource(
       delimiter = '|',
       quoteCharacter = '\0',
-      value = {"\"n\":2", "\"prompt_logprobs\":1", "\"truncate_prompt_tokens\":-1"})
+      value = {"\"n\":0", "\"prompt_logprobs\":1,\"n\":2", "\"truncate_prompt_tokens\":-1"})
   void requestThatCannotBeHandedOver_isComputedByADecodeWorkerAlone(String member) {
     ScriptedEngine p = stage.engine(Scripts.prefill());
     ScriptedEngine d = stage.engine(Scripts.decode());

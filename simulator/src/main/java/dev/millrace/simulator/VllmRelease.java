@@ -16,6 +16,7 @@ public record VllmRelease(ConnectorVersion connector) {
   /** The one that was recorded. */
   public static final VllmRelease RECORDED = new VllmRelease(ConnectorVersion.V14);
 
+  private static final int WITH_HAND_OVER_AT_STOP = 3;
   private static final int WITH_HEARTBEATS = 4;
   private static final int WITH_HYBRID_CACHES = 4;
   private static final int WITH_ONE_TENSOR_PER_LAYER = 4;
@@ -55,6 +56,11 @@ public record VllmRelease(ConnectorVersion connector) {
   /** Whether decode engines ask for longer leases, and prefill engines understand them. */
   public boolean hasHeartbeats() {
     return since(WITH_HEARTBEATS);
+  }
+
+  /** Whether blocks are handed over when a stop string has ended the answer (vLLM PR 32553). */
+  public boolean handsOverAtStop() {
+    return since(WITH_HAND_OVER_AT_STOP);
   }
 
   /** Whether the hybrid KV-cache manager stays on beside a connector. */

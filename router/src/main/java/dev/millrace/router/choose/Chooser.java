@@ -60,7 +60,7 @@ public final class Chooser {
   public Choice choose(Course course, Blame blame) {
     return switch (course) {
       case Course.Alone(String why) -> decodeOnly(blame, why);
-      case Course.Disaggregated() ->
+      case Course.Disaggregated(), Course.Primed(_, _) ->
           route.prefill().isPresent()
               ? pair(blame)
               : decodeOnly(blame, "its route has no prefill stage");
@@ -131,6 +131,18 @@ public final class Chooser {
   public Optional<Choice> anotherPrefill(Blame blame, Worker decode) {
     return among(blame, edge -> !blame.has(edge.prefill()) && edge.decode().equals(decode))
         .or(() -> among(blame, edge -> !blame.has(edge.prefill())));
+  }
+
+  /** An edge from a prefill worker by its policy to a decode worker that is settled. */
+  public Optional<Edge> anotherPrompt(Worker decode) {
+    List<Worker> able =
+        left(new Blame(), edge -> edge.decode().equals(decode) && !edge.prefill().isDraining())
+            .stream()
+            .map(Edge::prefill)
+            .toList();
+    return able.isEmpty()
+        ? Optional.empty()
+        : Optional.of(edges.between(prefillPolicy.pick(able), decode));
   }
 
   /** An edge from a worker that holds blocks to another decode worker. */

@@ -7,6 +7,7 @@ import dev.millrace.layout.compatibility.Judgement;
 import dev.millrace.layout.compatibility.Way;
 import dev.millrace.router.edges.Judge.Ruling;
 import dev.millrace.router.edges.Judge.Seen;
+import dev.millrace.router.http.ClientRequest.AtStop;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
 import dev.millrace.router.probe.Prober;
@@ -26,6 +27,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.LongSupplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -49,6 +52,8 @@ public final class Watch {
   private static final Duration FIRST_REPAIR = Duration.ofSeconds(1);
 
   private static final int MOST_REPAIR_DOUBLINGS = 5;
+
+  private static final Pattern VERSION = Pattern.compile("(\\d{1,4})\\.(\\d{1,4})");
 
   private final Vertx vertx;
   private final Context context;
@@ -161,6 +166,33 @@ public final class Watch {
   public Optional<Sighting> sighting(Worker worker) {
     Watched one = watched.get(worker);
     return one == null ? Optional.empty() : one.sighting;
+  }
+
+  /**
+   * What a worker does when a prompt's first token ends the answer (vLLM PR 32553, which came with
+   * 0.21). One that has not said what it runs is taken for a newer one.
+   */
+  public AtStop atStop(Worker worker) {
+    return sighting(worker)
+        .flatMap(Sighting::version)
+        .filter(Watch::isBeforeHandOverAtStop)
+        .map(version -> AtStop.KEEPS_NOTHING)
+        .orElse(AtStop.HANDS_OVER);
+  }
+
+  private static boolean isBeforeHandOverAtStop(String version) {
+    Matcher numbers = VERSION.matcher(version);
+    return numbers.lookingAt()
+        && numbers.group(1).equals("0")
+        && Integer.parseInt(numbers.group(2)) < 21;
+  }
+
+  /** Whether a worker keeps prompts' blocks for later prompts, as far as is known. */
+  public boolean keepsPrefixes(Worker worker) {
+    return sighting(worker)
+        .flatMap(Sighting::cache)
+        .flatMap(Sighting.CacheConfig::prefixCaching)
+        .orElse(true);
   }
 
   /** Why nothing was; empty if something was. */

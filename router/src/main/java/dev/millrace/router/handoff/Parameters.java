@@ -1,6 +1,7 @@
 package dev.millrace.router.handoff;
 
 import com.fasterxml.jackson.core.JsonToken;
+import dev.millrace.router.http.JsonList;
 import dev.millrace.router.http.RootObject;
 import dev.millrace.router.http.Splice;
 import io.netty.buffer.ByteBuf;
@@ -8,6 +9,7 @@ import io.netty.buffer.Unpooled;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.internal.buffer.BufferInternal;
 import java.io.IOException;
+import org.jspecify.annotations.Nullable;
 
 /**
  * {@code kv_transfer_params} in the answers of engines.
@@ -85,6 +87,34 @@ public final class Parameters {
     return scan.found(BufferInternal.buffer(object));
   }
 
+  /** What a member says of a failure; null if nothing. */
+  private static @Nullable String failure(RootObject member) throws IOException {
+    return switch (member.name()) {
+      case "error" -> member.kind() == JsonToken.START_OBJECT ? "it has an error" : null;
+      case "status" -> says(member, "failed") ? "its status is failed" : null;
+      case CHOICES -> hasFailedChoice(member) ? "its finish_reason is error" : null;
+      default -> null;
+    };
+  }
+
+  private static boolean says(RootObject member, String text) throws IOException {
+    return member.kind() == JsonToken.VALUE_STRING && member.string().equals(text);
+  }
+
+  private static boolean hasFailedChoice(RootObject member) throws IOException {
+    boolean failed = false;
+    if (member.kind() == JsonToken.START_ARRAY) {
+      for (JsonList choices = member.list(); choices.next(); ) {
+        if (choices.kind() == JsonToken.START_OBJECT) {
+          for (RootObject choice = choices.object(); choice.next(); ) {
+            failed |= choice.name().equals("finish_reason") && says(choice, "error");
+          }
+        }
+      }
+    }
+    return failed;
+  }
+
   /** A decode worker's whole answer, as the client may see it. */
   public sealed interface Cleaned {
     /**
@@ -93,6 +123,15 @@ public final class Parameters {
      * @param body what the client gets
      */
     record Clean(Buffer body) implements Cleaned {}
+
+    /**
+     * It says itself that it is none: it has an {@code error}, a choice whose {@code finish_reason}
+     * is {@code error}, or the {@code status} of a response that failed.
+     *
+     * @param what it says
+     * @param body what the client may see of it
+     */
+    record Failed(String what, Buffer body) implements Cleaned {}
 
     /** It is not a JSON object. */
     record Garbage() implements Cleaned {}
@@ -104,12 +143,14 @@ public final class Parameters {
    */
   public static Cleaned clean(byte[] answer, int length) {
     Splice splice = null;
+    String failed = null;
     try {
       RootObject root = RootObject.open(answer, 0, length);
       while (root.next()) {
         boolean secret = root.kind() != JsonToken.VALUE_NULL && root.name().equals(KEY);
         int ordinal = root.ordinal();
         int from = root.nameStart();
+        failed = failed == null ? failure(root) : failed;
         int to = root.valueEnd();
         if (secret) {
           splice = (splice == null ? new Splice(answer, length) : splice);
@@ -119,9 +160,10 @@ public final class Parameters {
     } catch (IOException e) {
       return new Cleaned.Garbage();
     }
-    return new Cleaned.Clean(
+    Buffer shown =
         splice == null
             ? BufferInternal.buffer(Unpooled.wrappedBuffer(answer, 0, length))
-            : splice.toBuffer());
+            : splice.toBuffer();
+    return failed == null ? new Cleaned.Clean(shown) : new Cleaned.Failed(failed, shown);
   }
 }

@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,13 +19,15 @@ import org.jspecify.annotations.Nullable;
  *
  * <pre>
  * stream                              false (stream chunks do not carry kv_transfer_params)
- * max_tokens, max_completion_tokens   1; max_tokens is put in where neither stands (chat and
+ * max_tokens, max_completion_tokens   1 (0 with an echo); max_tokens is put in where neither stands (chat and
  *                                     completions)
  * max_output_tokens                   1, also where it does not stand (responses)
  * store                               false (responses: the decode worker keeps the answer)
  * stream_options, min_tokens, min_completion_tokens, n, best_of, use_beam_search   removed
  * kv_transfer_params                  the six keys that ask for a remote decode
  * return_token_ids                    true where the prompt is a text
+ * stop, stop_token_ids, ignore_eos    removed, true (vLLM before 0.21, which hands nothing over
+ *                                     when the first token ends the answer)
  * </pre>
  *
  * <p>The decode worker gets the client's bytes with {@code kv_transfer_params} set to the object
@@ -34,15 +37,16 @@ import org.jspecify.annotations.Nullable;
  * transfer are single-use capabilities for the memory of an engine, so those in a client's own body
  * are never passed on.
  *
- * <p>Some requests are computed by a decode worker alone, because parameters of a transfer are for
- * one sequence, and both workers must see the same one:
+ * <p>Of several prompts, or of several sequences of one ({@code n}, {@code best_of}, {@code
+ * use_beam_search}), the prefill answer carries the blocks of one sequence, and the first one that
+ * has read them frees them. They take another {@linkplain Course.Primed course}.
+ *
+ * <p>Some requests are computed by a decode worker alone:
  *
  * <ul>
- *   <li>several prompts: the prefill answer carries the blocks of the first;
- *   <li>several sequences of one prompt ({@code n}, {@code best_of}, {@code use_beam_search}): the
- *       first one that has read the blocks frees them under the others;
- *   <li>log probabilities of the prompt ({@code prompt_logprobs}, {@code echo}): they cannot be had
- *       for blocks that were loaded;
+ *   <li>what is said of the prompt ({@code prompt_logprobs}, {@code echo}) in a stream or for
+ *       several sequences; else it comes from the prefill worker, and the decode worker is not
+ *       asked;
  *   <li>a negative {@code truncate_prompt_tokens}: vLLM keeps as much of the prompt as {@code
  *       max_tokens} leaves room for, which is another one on the prefill leg ({@code
  *       vllm/renderers/params.py}); the same for a response's {@code truncation};
@@ -77,6 +81,8 @@ public final class ClientRequest implements Classified {
     USE_BEAM_SEARCH,
     KV_TRANSFER_PARAMS,
     RETURN_TOKEN_IDS,
+    STOP,
+    IGNORE_EOS,
     STORE,
     BACKGROUND,
     PREVIOUS_RESPONSE_ID,
@@ -105,6 +111,8 @@ public final class ClientRequest implements Classified {
         case "use_beam_search" -> USE_BEAM_SEARCH;
         case "kv_transfer_params" -> KV_TRANSFER_PARAMS;
         case "return_token_ids" -> RETURN_TOKEN_IDS;
+        case "stop", "stop_token_ids", "stop_sequences" -> STOP;
+        case "ignore_eos" -> IGNORE_EOS;
         case "store" -> STORE;
         case "background" -> BACKGROUND;
         case "previous_response_id" -> PREVIOUS_RESPONSE_ID;
@@ -121,19 +129,26 @@ public final class ClientRequest implements Classified {
     }
   }
 
+  /** More prompts than that are computed where the answers are. */
+  private static final int MOST_PROMPTS = 64;
+
+  private record Span(int from, int to) {}
+
   private record Member(Field field, int ordinal, int nameStart, int valueStart, int valueEnd) {}
 
   private static final byte[] FALSE = ascii("false");
   private static final byte[] ONE = ascii("1");
+  private static final byte[] ZERO = ascii("0");
   private static final byte[] ASK_FOR_REMOTE_DECODE =
       ascii(
           "{\"do_remote_decode\":true,\"do_remote_prefill\":false,\"remote_engine_id\":null,"
               + "\"remote_block_ids\":null,\"remote_host\":null,\"remote_port\":null}");
   private static final byte[] COMMA = ascii(",");
-  private static final byte[] MAX_TOKENS_ONE = ascii("\"max_tokens\":1");
-  private static final byte[] MAX_OUTPUT_TOKENS_ONE = ascii("\"max_output_tokens\":1");
+  private static final byte[] MAX_TOKENS = ascii("\"max_tokens\":");
+  private static final byte[] MAX_OUTPUT_TOKENS = ascii("\"max_output_tokens\":");
   private static final byte[] KV_TRANSFER_PARAMS = ascii("\"kv_transfer_params\":");
   private static final byte[] RETURN_TOKEN_IDS = ascii("\"return_token_ids\":true");
+  private static final byte[] IGNORE_EOS = ascii("\"ignore_eos\":true");
   private static final byte[] TRUE = ascii("true");
   private static final byte[] NONE = {};
 
@@ -147,11 +162,23 @@ public final class ClientRequest implements Classified {
   private final Answer answer;
   private final Course course;
   private final boolean promptIsText;
+  private final boolean aboutPrompt;
+  private final PromptAnswer.Echo echo;
 
   /** Which workers may compute a request. */
   public sealed interface Course {
     /** A prefill worker the prompt, a decode worker the rest. */
     record Disaggregated() implements Course {}
+
+    /**
+     * Prefill workers one prompt each. Parameters of a transfer are for one sequence, so a decode
+     * worker takes each over with a leg of its own, whose one token nobody hears, and has all of
+     * them in its prefix cache when it is given the client's request.
+     *
+     * @param prompts requests of one sequence each
+     * @param why for people
+     */
+    record Primed(List<ClientRequest> prompts, String why) implements Course {}
 
     /**
      * One worker everything.
@@ -177,9 +204,13 @@ public final class ClientRequest implements Classified {
     this.memberCount = scan.memberCount;
     this.closeBrace = scan.closeBrace;
     this.answer = scan.answer;
-    this.course = course(api, scan);
-    this.promptIsText = api == Api.COMPLETIONS && scan.promptIsText;
+    this.echo = scan.echo;
+    this.aboutPrompt = scan.aboutPrompt;
+    // With return_token_ids there is no text in an echo (vLLM 0.32.0).
+    this.promptIsText =
+        api == Api.COMPLETIONS && scan.promptIsText && scan.echo == PromptAnswer.Echo.NO;
     this.model = model;
+    this.course = course(scan);
   }
 
   /** Reads the bytes {@code [0, length)} of a body, which must not change afterwards. */
@@ -240,18 +271,74 @@ public final class ClientRequest implements Classified {
     return course;
   }
 
-  private static Course course(Api api, Scan scan) {
+  private Course course(Scan scan) {
     if (!api.generates()) {
       return new Course.Alone(api.path() + " is for one worker");
     }
     if (scan.alone != null) {
       return new Course.Alone(scan.alone);
     }
-    return scan.prompts > 1 ? new Course.Alone("several prompts") : new Course.Disaggregated();
+    boolean several = scan.prompts > 1 || scan.several != null;
+    if (scan.aboutPrompt && (several || scan.answer == Answer.STREAM)) {
+      return new Course.Alone("prompt_logprobs or echo of a stream, or of several sequences");
+    }
+    if (scan.echo == PromptAnswer.Echo.YES && (api != Api.COMPLETIONS || scan.noTokens)) {
+      return new Course.Alone("echo of a chat, or of nothing but the prompt");
+    }
+    if (scan.prompts > 1) {
+      return scan.listed.size() == scan.prompts && scan.prompts <= MOST_PROMPTS
+          ? new Course.Primed(
+              scan.listed.stream().map(this::ofOneSequence).toList(), "several prompts")
+          : new Course.Alone("several prompts");
+    }
+    return scan.several == null
+        ? new Course.Disaggregated()
+        : new Course.Primed(
+            List.of(ofOneSequence(scan.listed.isEmpty() ? null : scan.listed.getFirst())),
+            scan.several);
+  }
+
+  /**
+   * The same request for one sequence.
+   *
+   * @param prompt of those listed; null if there is one only
+   */
+  private ClientRequest ofOneSequence(@Nullable Span prompt) {
+    Splice splice = new Splice(body, length);
+    for (Member member : members) {
+      switch (member.field) {
+        case PROMPT -> {
+          if (prompt != null) {
+            splice.replace(member.valueStart, member.valueEnd, body, prompt.from, prompt.to);
+          }
+        }
+        case N, BEST_OF, USE_BEAM_SEARCH -> remove(splice, member);
+        default -> {}
+      }
+    }
+    byte[] one = splice.toBuffer().getBytes();
+    if (read(api, one, one.length) instanceof ClientRequest request) {
+      return request;
+    }
+    throw new IllegalStateException("a request for one sequence of a good one is not good");
+  }
+
+  /** What a prefill worker does with a prompt whose first token ends the answer. */
+  public enum AtStop {
+    /** It hands the blocks over all the same: vLLM since 0.21. */
+    HANDS_OVER,
+    /** It keeps nothing, so it must not know what ends an answer. */
+    KEEPS_NOTHING
   }
 
   /** The body of the prefill leg. */
   public Buffer prefillBody() {
+    return prefillBody(AtStop.HANDS_OVER);
+  }
+
+  /** The body of the leg at a prefill worker of some kind. */
+  public Buffer prefillBody(AtStop atStop) {
+    boolean endless = false;
     Splice splice = new Splice(body, length);
     // Anthropic requires the limit; who leaves it out is told so by the engine.
     boolean capped = api == Api.MESSAGES;
@@ -269,6 +356,17 @@ public final class ClientRequest implements Classified {
             PREVIOUS_RESPONSE_ID,
             TRUNCATION,
             TOOLS -> {}
+        case STOP -> {
+          if (atStop == AtStop.KEEPS_NOTHING) {
+            remove(splice, member);
+          }
+        }
+        case IGNORE_EOS -> {
+          if (atStop == AtStop.KEEPS_NOTHING) {
+            replace(splice, member, TRUE);
+            endless = true;
+          }
+        }
         case STORE -> {
           if (api == Api.RESPONSES) {
             replace(splice, member, FALSE);
@@ -282,7 +380,7 @@ public final class ClientRequest implements Classified {
         }
         case STREAM -> replace(splice, member, FALSE);
         case MAX_TOKENS, MAX_COMPLETION_TOKENS -> {
-          replace(splice, member, ONE);
+          replace(splice, member, cap());
           capped |= api != Api.RESPONSES;
         }
         case KV_TRANSFER_PARAMS -> {
@@ -307,7 +405,8 @@ public final class ClientRequest implements Classified {
     }
     boolean empty = memberCount == splice.removedMembers();
     if (!capped) {
-      insert(splice, empty, api == Api.RESPONSES ? MAX_OUTPUT_TOKENS_ONE : MAX_TOKENS_ONE);
+      insert(splice, empty, api == Api.RESPONSES ? MAX_OUTPUT_TOKENS : MAX_TOKENS);
+      splice.replace(closeBrace, closeBrace, cap());
       empty = false;
     }
     if (!asked) {
@@ -315,10 +414,29 @@ public final class ClientRequest implements Classified {
       splice.replace(closeBrace, closeBrace, ASK_FOR_REMOTE_DECODE);
       empty = false;
     }
+    if (atStop == AtStop.KEEPS_NOTHING && !endless) {
+      insert(splice, empty, IGNORE_EOS);
+      empty = false;
+    }
     if (wantsIds) {
       insert(splice, empty, RETURN_TOKEN_IDS);
     }
     return splice.toBuffer();
+  }
+
+  /** With an echo and no tokens vLLM says one for itself, and the prompt alone (0.32.0). */
+  private byte[] cap() {
+    return echo == PromptAnswer.Echo.YES ? ZERO : ONE;
+  }
+
+  /** What the prefill worker's answer says for the decode worker's; empty if nothing was asked. */
+  public Optional<PromptAnswer> promptAnswer(byte[] answer, int answerLength) {
+    return aboutPrompt ? PromptAnswer.of(answer, answerLength, echo) : Optional.empty();
+  }
+
+  /** Whether the prefill worker's answer is needed to complete the decode worker's. */
+  public boolean needsPromptAnswer() {
+    return aboutPrompt;
   }
 
   /**
@@ -341,6 +459,11 @@ public final class ClientRequest implements Classified {
           }
         }
         case INTERNAL -> remove(splice, member);
+        case PROMPT_LOGPROBS, ECHO -> {
+          if (aboutPrompt) {
+            remove(splice, member);
+          }
+        }
         default -> {}
       }
     }
@@ -349,6 +472,20 @@ public final class ClientRequest implements Classified {
       splice.replace(closeBrace, closeBrace, object);
     }
     return splice.toBuffer();
+  }
+
+  /**
+   * The body of a decode leg that takes over blocks for others: of one token, in one piece.
+   *
+   * @param promptTokenIds of the prefill worker, a JSON array; null if it said none
+   */
+  public Buffer primingBody(Buffer object, @Nullable Buffer promptTokenIds) {
+    byte[] asked = prefillBody().getBytes();
+    Classified one = read(api, asked, asked.length);
+    if (one instanceof ClientRequest request) {
+      return request.decodeBody(object, promptTokenIds);
+    }
+    throw new IllegalStateException("a prefill leg's body is not good");
   }
 
   /** The body of a decode leg that computes the prompt itself. */
@@ -385,7 +522,12 @@ public final class ClientRequest implements Classified {
     int closeBrace;
     @Nullable String model;
     Answer answer = Answer.WHOLE;
+    boolean aboutPrompt;
+    PromptAnswer.Echo echo = PromptAnswer.Echo.NO;
+    boolean noTokens;
     int prompts;
+    final List<Span> listed = new ArrayList<>(0);
+    @Nullable String several;
     boolean promptIsText;
     @Nullable String alone;
 
@@ -400,7 +542,7 @@ public final class ClientRequest implements Classified {
         return;
       }
       // A second one would make the router and the engine read different requests.
-      if (!seen.add(field) && field != Field.INTERNAL) {
+      if (!seen.add(field) && field != Field.INTERNAL && field != Field.STOP) {
         throw new Unacceptable("duplicate_member", "The body has \"%s\" twice".formatted(name));
       }
       int ordinal = root.ordinal();
@@ -448,18 +590,28 @@ public final class ClientRequest implements Classified {
           if (kind != JsonToken.VALUE_NUMBER_INT && kind != JsonToken.VALUE_NULL) {
             throw new Unacceptable("invalid_type", "\"%s\" must be an integer".formatted(name));
           }
+          noTokens |= field == Field.MAX_TOKENS && isSet(kind) && root.spelling().equals("0");
           boolean counts = field == Field.N || field == Field.BEST_OF;
           if (counts && isSet(kind) && !root.spelling().equals("1")) {
-            alone(name);
+            several(name, root.spelling());
           }
         }
         case PROMPT, PROMPT_EMBEDS -> {
           promptIsText |= field == Field.PROMPT && kind == JsonToken.VALUE_STRING;
-          prompts += promptsIn(root);
+          prompts += promptsIn(root, field == Field.PROMPT ? listed : new ArrayList<>(0));
         }
-        case PROMPT_LOGPROBS, ECHO, USE_BEAM_SEARCH -> {
+        case USE_BEAM_SEARCH -> {
           if (isSet(kind)) {
-            alone(name);
+            several = name;
+          }
+        }
+        case PROMPT_LOGPROBS -> {
+          aboutPrompt |= isSet(kind);
+        }
+        case ECHO -> {
+          if (isSet(kind)) {
+            aboutPrompt = true;
+            echo = PromptAnswer.Echo.YES;
           }
         }
         case TRUNCATE_PROMPT_TOKENS -> {
@@ -474,8 +626,7 @@ public final class ClientRequest implements Classified {
           }
         }
         case TRUNCATION -> {
-          boolean disabled =
-              kind == JsonToken.VALUE_STRING && root.value().getText().equals("disabled");
+          boolean disabled = kind == JsonToken.VALUE_STRING && root.string().equals("disabled");
           if (api == Api.RESPONSES && isSet(kind) && !disabled) {
             alone(name);
           }
@@ -485,7 +636,13 @@ public final class ClientRequest implements Classified {
             alone("tools that the engine uses by itself");
           }
         }
-        case STREAM_OPTIONS, KV_TRANSFER_PARAMS, RETURN_TOKEN_IDS, STORE, INTERNAL -> {}
+        case STREAM_OPTIONS,
+            KV_TRANSFER_PARAMS,
+            RETURN_TOKEN_IDS,
+            STOP,
+            IGNORE_EOS,
+            STORE,
+            INTERNAL -> {}
       }
     }
 
@@ -522,8 +679,17 @@ public final class ClientRequest implements Classified {
       return kind != JsonToken.VALUE_NULL && kind != JsonToken.VALUE_FALSE;
     }
 
-    /** A text, a list of token ids, or a list of these. */
-    private static int promptsIn(RootObject root) throws IOException {
+    /** Engines refuse numbers that are none of sequences, in their own words. */
+    private void several(String name, String count) {
+      if (count.startsWith("-") || count.equals("0") || count.length() > 3) {
+        alone(name);
+      } else {
+        several = name;
+      }
+    }
+
+    /** A text, a list of token ids, or a list of these, which are then listed. */
+    private static int promptsIn(RootObject root, List<Span> listed) throws IOException {
       if (root.kind() != JsonToken.START_ARRAY) {
         return root.kind() == JsonToken.VALUE_NULL ? 0 : 1;
       }
@@ -532,9 +698,10 @@ public final class ClientRequest implements Classified {
       for (JsonList prompts = root.list(); prompts.next(); ) {
         if (prompts.kind().isNumeric()) {
           tokens = 1;
-        } else {
-          others++;
+          continue;
         }
+        others++;
+        listed.add(new Span(prompts.start(), prompts.end()));
       }
       return tokens + others;
     }

@@ -2,6 +2,7 @@ package dev.millrace.router.http;
 
 import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 
 /** The elements of a JSON list that is known to be well formed, one after the other. */
 public final class JsonList {
@@ -41,6 +42,26 @@ public final class JsonList {
   /** What kind of value the element is, by its first token. */
   public JsonToken kind() {
     return JsonScan.kind(text, start, end);
+  }
+
+  /** Where the element begins. */
+  public int start() {
+    return start;
+  }
+
+  /** Where the element ends. */
+  public int end() {
+    return end;
+  }
+
+  /** The element as it is spelt. */
+  public String spelling() {
+    return new String(text, start, end - start, StandardCharsets.UTF_8);
+  }
+
+  /** The value of an element that is a string, escapes resolved. */
+  public String string() throws IOException {
+    return RootObject.string(text, start, end);
   }
 
   /** The element's own elements, if it is a list. */

@@ -106,16 +106,16 @@ public final class RootObject {
 
   /** Name of the member, escapes resolved. */
   public String name() throws IOException {
-    return string(nameStart, nameEnd);
+    return string(text, nameStart, nameEnd);
   }
 
   /** The value of a member that is a string, escapes resolved. */
   public String string() throws IOException {
-    return string(valueStart, valueEnd);
+    return string(text, valueStart, valueEnd);
   }
 
   /** Of a string with its quotes; most have neither escapes nor other alphabets. */
-  private String string(int from, int to) throws IOException {
+  static String string(byte[] text, int from, int to) throws IOException {
     for (int i = from + 1; i < to - 1; i++) {
       if (text[i] == '\\' || text[i] < 0) {
         try (JsonParser parser = JSON.createParser(text, from, to - from)) {

@@ -55,6 +55,16 @@ public final class StreamHead {
     record Garbage(String what) implements Verdict {}
   }
 
+  /** A choice that ends with an error; never leaves this class. */
+  private static final class FailedChoice extends IOException {
+    private static final long serialVersionUID = 1;
+
+    @Override
+    public synchronized Throwable fillInStackTrace() {
+      return this;
+    }
+  }
+
   private static final Verdict SILENT = new Verdict.Silent();
   private static final Verdict SPEAKS = new Verdict.Speaks();
   private static final byte[] DATA = "data".getBytes(StandardCharsets.US_ASCII);
@@ -177,6 +187,8 @@ public final class StreamHead {
           default -> {}
         }
       }
+    } catch (FailedChoice e) {
+      return new Verdict.Garbage("a stream whose first finish_reason is error");
     } catch (IOException | IllegalStateException e) {
       // A parser throws IllegalStateException when names are made to collide in its table.
       return new Verdict.Garbage("an event's data is not a JSON object");
@@ -225,7 +237,13 @@ public final class StreamHead {
       String name = parser.currentName();
       parser.nextToken();
       switch (name) {
-        case "text", "token_ids", "finish_reason" -> speaks |= isSomething(parser);
+        case "text", "token_ids" -> speaks |= isSomething(parser);
+        case "finish_reason" -> {
+          if (parser.currentToken() == JsonToken.VALUE_STRING && parser.getText().equals("error")) {
+            throw new FailedChoice();
+          }
+          speaks |= isSomething(parser);
+        }
         case "logprobs" -> {
           speaks |= parser.currentToken() != JsonToken.VALUE_NULL;
           parser.skipChildren();

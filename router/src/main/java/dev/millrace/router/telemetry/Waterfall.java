@@ -69,6 +69,8 @@ public final class Waterfall {
   private int status;
   private String ending = "open";
   private @Nullable String bypass;
+  private int prompts;
+  private long promptsAcross;
   private int retries;
   private boolean handedOver;
   private String carriedBy = "none";
@@ -124,6 +126,17 @@ public final class Waterfall {
    */
   public void bypassed(String why) {
     bypass = why;
+  }
+
+  /**
+   * Notes that prompts were computed by prefill workers for the decode worker's prefix cache.
+   *
+   * @param asked how many
+   * @param across how many got there
+   */
+  public void primed(int asked, long across) {
+    prompts = asked;
+    promptsAcross = across;
   }
 
   /** Notes who computes the prompt. */
@@ -203,6 +216,11 @@ public final class Waterfall {
         .put("prefill", prefillWorker)
         .put("decode", decodeWorker)
         .put("bypass", bypass)
+        .put(
+            "primed",
+            prompts == 0
+                ? null
+                : new JsonObject().put("prompts", prompts).put("across", promptsAcross))
         .put("retries", retries)
         .put("parts_ms", parts)
         .put("first_token_ms", firstTokenNanos < 0 ? null : millis(firstTokenNanos))

@@ -228,16 +228,12 @@ final class ClientRequestTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "\"prompt\":[\"a\",\"b\"]",
-        "\"prompt\":[[1],[2]]",
         "\"prompt\":[1,[2]]",
         "\"prompt\":\"a\",\"prompt_embeds\":\"AA==\"",
         "\"prompt_embeds\":[\"AA==\",\"AA==\"]",
-        "\"n\":2",
         "\"n\":0",
         "\"best_of\":12345678901234567890",
-        "\"use_beam_search\":true",
-        "\"prompt_logprobs\":0",
+        "\"prompt_logprobs\":0,\"stream\":true",
         "\"echo\":true",
         "\"truncate_prompt_tokens\":-1",
         "\"truncate_prompt_tokens\":\"-1\"",

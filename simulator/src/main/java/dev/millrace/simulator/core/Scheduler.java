@@ -359,7 +359,8 @@ public final class Scheduler implements Generator {
       result =
           switch (ending) {
             case Ending.Length length -> new Ending.Length(hold(generation));
-            case Ending.Stopped stopped -> new Ending.Stopped(hold(generation));
+            case Ending.Stopped stopped ->
+                config.release().handsOverAtStop() ? new Ending.Stopped(hold(generation)) : stopped;
             case Ending.Aborted aborted -> aborted;
             case Ending.RequestFailed failed -> failed;
             case Ending.CoreFailed failed -> failed;

@@ -38,6 +38,9 @@ abstract class Answer implements Generation.Listener {
   private @Nullable Generation generation;
   private boolean settled;
 
+  /** Of several prompts an answer names the blocks of the first (vLLM 0.32.0). */
+  private Optional<HandOff> firstHandOff = Optional.empty();
+
   private StopStrings stops;
   private StringBuilder text = new StringBuilder();
   private List<Integer> tokens = new ArrayList<>();
@@ -172,8 +175,11 @@ abstract class Answer implements Generation.Listener {
   }
 
   private void choiceEnds(Finish finish, Optional<HandOff> handOff) {
+    if (firstHandOff.isEmpty()) {
+      firstHandOff = handOff;
+    }
     choices.add(new Said(choices.size(), text.toString(), tokens, likelihoods, finish));
-    if (choices.size() < wording.request().choices()) {
+    if (choices.size() < wording.request().answers()) {
       stops = new StopStrings(wording.request().stop());
       text = new StringBuilder();
       tokens = new ArrayList<>();
@@ -181,12 +187,13 @@ abstract class Answer implements Generation.Listener {
       next();
       return;
     }
-    complete(choices, new Usage(wording.request().prompt().size(), completionTokens), handOff);
+    Optional<HandOff> said = firstHandOff.isPresent() ? firstHandOff : handOff;
+    complete(choices, new Usage(wording.request().promptTokens(), completionTokens), said);
   }
 
   private void next() {
     CompletionRequest request = wording.request();
-    int choice = choices.size();
+    int choice = choices.size() % request.choices();
     boolean last = choice + 1 == request.choices();
     TransferParams params =
         switch (request.params()) {
@@ -200,7 +207,7 @@ abstract class Answer implements Generation.Listener {
     Generation next =
         new Generation(
             request.model(),
-            request.prompt().toArray(),
+            request.prompt(choices.size()).toArray(),
             request.maxTokens(),
             choice,
             params,

@@ -36,7 +36,7 @@ final class ChatWording extends Wording {
       json.writeEndObject();
       json.writeEndArray();
       if (returnsTokenIds()) {
-        writeTokenIds(json, "prompt_token_ids", request().prompt().toArray());
+        writeTokenIds(json, "prompt_token_ids", request().prompt(index).toArray());
       } else {
         json.writeNullField("prompt_token_ids");
       }
@@ -100,9 +100,9 @@ final class ChatWording extends Wording {
       }
       json.writeEndArray();
       writeServiceAndUsage(json, usage);
-      json.writeNullField("prompt_logprobs");
+      writePromptLogprobs(json, 0);
       if (returnsTokenIds()) {
-        writeTokenIds(json, "prompt_token_ids", request().prompt().toArray());
+        writeTokenIds(json, "prompt_token_ids", request().prompt(0).toArray());
       } else {
         json.writeNullField("prompt_token_ids");
       }

@@ -7,6 +7,7 @@ import dev.millrace.simulator.model.Vocabulary;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /** {@code /v1/completions}. */
 final class CompletionWording extends Wording {
@@ -36,7 +37,7 @@ final class CompletionWording extends Wording {
       writeFinish(json, piece.finish());
       writeStopReason(json, piece.finish());
       if (returnsTokenIds() && piece.isFirst()) {
-        writeTokenIds(json, "prompt_token_ids", request().prompt().toArray());
+        writeTokenIds(json, "prompt_token_ids", request().prompt(piece.index()).toArray());
       } else {
         json.writeNullField("prompt_token_ids");
       }
@@ -50,6 +51,31 @@ final class CompletionWording extends Wording {
     });
   }
 
+  private String echo(int answer) {
+    if (request().echo() == CompletionRequest.Echo.NO) {
+      return "";
+    }
+    StringBuilder text = new StringBuilder();
+    for (int token : request().prompt(answer).toArray()) {
+      text.append(Vocabulary.text(token));
+    }
+    return text.toString();
+  }
+
+  private String spoken(Said said) {
+    return request().echo() == CompletionRequest.Echo.ALONE ? "" : said.text();
+  }
+
+  private List<List<Candidate>> likelihoods(Said said) {
+    return switch (request().echo()) {
+      case NO -> said.likelihoods();
+      case ALONE -> promptLikelihoods(said.index());
+      case BEFORE ->
+          Stream.concat(promptLikelihoods(said.index()).stream(), said.likelihoods().stream())
+              .toList();
+    };
+  }
+
   @Override
   String body(List<Said> choices, Usage usage, Optional<HandOff> handOff) {
     return object(json -> {
@@ -58,8 +84,8 @@ final class CompletionWording extends Wording {
       for (Said said : choices) {
         json.writeStartObject();
         json.writeNumberField("index", said.index());
-        json.writeStringField("text", said.text());
-        writeLogprobs(json, 0, said.likelihoods());
+        json.writeStringField("text", echo(said.index()) + spoken(said));
+        writeLogprobs(json, 0, likelihoods(said));
         writeFinish(json, Optional.of(said.finish()));
         writeStopReason(json, Optional.of(said.finish()));
         if (returnsTokenIds()) {
@@ -68,9 +94,9 @@ final class CompletionWording extends Wording {
         } else {
           json.writeNullField("token_ids");
         }
-        json.writeNullField("prompt_logprobs");
+        writePromptLogprobs(json, said.index());
         if (returnsTokenIds()) {
-          writeTokenIds(json, "prompt_token_ids", request().prompt().toArray());
+          writeTokenIds(json, "prompt_token_ids", request().prompt(said.index()).toArray());
         } else {
           json.writeNullField("prompt_token_ids");
         }
@@ -95,7 +121,12 @@ final class CompletionWording extends Wording {
     json.writeEndArray();
     json.writeArrayFieldStart("token_logprobs");
     for (List<Candidate> candidates : likelihoods) {
-      json.writeNumber(candidates.getFirst().logProbability());
+      double logProbability = candidates.getFirst().logProbability();
+      if (Double.isNaN(logProbability)) {
+        json.writeNull();
+      } else {
+        json.writeNumber(logProbability);
+      }
     }
     json.writeEndArray();
     json.writeArrayFieldStart("tokens");
@@ -105,6 +136,10 @@ final class CompletionWording extends Wording {
     json.writeEndArray();
     json.writeArrayFieldStart("top_logprobs");
     for (List<Candidate> candidates : likelihoods) {
+      if (Double.isNaN(candidates.getFirst().logProbability())) {
+        json.writeNull();
+        continue;
+      }
       json.writeStartObject();
       for (Candidate candidate : candidates) {
         json.writeNumberField(Vocabulary.text(candidate.token()), candidate.logProbability());

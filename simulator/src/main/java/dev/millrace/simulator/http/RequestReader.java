@@ -7,6 +7,7 @@ import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.core.TransferParams;
 import dev.millrace.simulator.http.CompletionRequest.Api;
 import dev.millrace.simulator.http.CompletionRequest.Delivery;
+import dev.millrace.simulator.http.CompletionRequest.Echo;
 import dev.millrace.simulator.http.CompletionRequest.Reading;
 import dev.millrace.simulator.http.CompletionRequest.TokenIds;
 import dev.millrace.simulator.model.Tokens;
@@ -14,6 +15,7 @@ import dev.millrace.simulator.model.Vocabulary;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -37,7 +39,7 @@ final class RequestReader {
   private final Api api;
 
   private @Nullable String model;
-  private int @Nullable [] prompt;
+  private final List<int[]> prompts = new ArrayList<>();
   private @Nullable String promptFault;
   private boolean stream;
   private boolean includeUsage;
@@ -54,6 +56,8 @@ final class RequestReader {
   private boolean chatLogprobs;
   private @Nullable Integer logprobs;
   private @Nullable Integer topLogprobs;
+  private @Nullable Integer promptLogprobs;
+  private boolean echo;
   private @Nullable String refused;
   private TransferParams params = new TransferParams.None();
 
@@ -100,7 +104,8 @@ final class RequestReader {
       case "return_token_ids" -> tokenIds = parser.getValueAsBoolean();
       case "logprobs" -> logprobs(parser);
       case "top_logprobs" -> topLogprobs = integer(parser);
-      case "prompt_logprobs", "echo" -> unsupported(key, parser);
+      case "prompt_logprobs" -> promptLogprobs = integer(parser);
+      case "echo" -> echo = parser.getValueAsBoolean();
       case "kv_transfer_params" -> params = TransferParamsReader.read(parser);
       default -> parser.skipChildren();
     }
@@ -114,15 +119,6 @@ final class RequestReader {
     return parser.currentToken() == JsonToken.VALUE_NULL ? absent : parser.getValueAsDouble(absent);
   }
 
-  private void unsupported(String key, JsonParser parser) throws IOException {
-    JsonToken token = parser.currentToken();
-    if (token != JsonToken.VALUE_NULL && token != JsonToken.VALUE_FALSE) {
-      refused =
-          "This simulated engine has no log-probabilities of prompts; leave out `" + key + "`.";
-    }
-    parser.skipChildren();
-  }
-
   /** A number of alternatives in completions, a switch in chat. */
   private void logprobs(JsonParser parser) throws IOException {
     switch (api) {
@@ -134,7 +130,7 @@ final class RequestReader {
 
   private void prompt(JsonParser parser) throws IOException {
     switch (parser.currentToken()) {
-      case VALUE_STRING -> prompt = Vocabulary.encode(parser.getText());
+      case VALUE_STRING -> prompts.add(Vocabulary.encode(parser.getText()));
       case START_ARRAY -> promptList(parser);
       default -> promptFault = "prompt must be a string or a list";
     }
@@ -143,7 +139,7 @@ final class RequestReader {
   private void promptList(JsonParser parser) throws IOException {
     int[] tokens = new int[64];
     int count = 0;
-    int prompts = 0;
+    int lists = 0;
     while (parser.nextToken() != JsonToken.END_ARRAY) {
       switch (parser.currentToken()) {
         case VALUE_NUMBER_INT -> {
@@ -157,11 +153,11 @@ final class RequestReader {
           tokens[count++] = token;
         }
         case VALUE_STRING -> {
-          prompts++;
-          prompt = Vocabulary.encode(parser.getText());
+          lists++;
+          prompts.add(Vocabulary.encode(parser.getText()));
         }
         case START_ARRAY -> {
-          prompts++;
+          lists++;
           promptList(parser);
         }
         default -> {
@@ -170,10 +166,10 @@ final class RequestReader {
         }
       }
     }
-    if (prompts > 1 || (prompts == 1 && count > 0)) {
-      promptFault = "This simulated engine takes one prompt per request.";
-    } else if (prompts == 0) {
-      prompt = Arrays.copyOf(tokens, count);
+    if (lists > 0 && count > 0) {
+      promptFault = "prompt mixes token ids with prompts";
+    } else if (lists == 0) {
+      prompts.add(Arrays.copyOf(tokens, count));
     }
   }
 
@@ -221,7 +217,7 @@ final class RequestReader {
   private void render() {
     if (conversation != null) {
       String system = instructions.isEmpty() ? "" : "<|system|>\n" + instructions + '\n';
-      prompt = Vocabulary.encode(system + conversation + "<|assistant|>\n");
+      prompts.add(Vocabulary.encode(system + conversation + "<|assistant|>\n"));
     }
   }
 
@@ -307,7 +303,7 @@ final class RequestReader {
     if (promptFault != null) {
       return refuse(ErrorBody.badRequest(promptFault), params);
     }
-    if (prompt == null || prompt.length == 0) {
+    if (prompts.isEmpty() || prompts.stream().anyMatch(prompt -> prompt.length == 0)) {
       String key =
           switch (api) {
             case COMPLETIONS -> "prompt";
@@ -325,7 +321,8 @@ final class RequestReader {
           ErrorBody.badRequest("n must be 1 when using greedy sampling, got " + several + "."),
           params);
     }
-    return validateLimits(prompt, several);
+    int[] longest = prompts.stream().max(Comparator.comparingInt(prompt -> prompt.length)).get();
+    return validateLimits(longest, several);
   }
 
   /** Which key asks for log-probabilities that there are not. */
@@ -375,7 +372,10 @@ final class RequestReader {
     int room = config.maxModelLength() - tokens.length;
     int byDefault = api == Api.COMPLETIONS ? DEFAULT_COMPLETION_TOKENS : config.defaultChatTokens();
     int limit = given != null ? given : Math.clamp(room, 0, byDefault);
-    if (given != null && given < 1) {
+    boolean promptOnly = echo && api == Api.COMPLETIONS && Integer.valueOf(0).equals(given);
+    if (promptOnly) {
+      limit = 1;
+    } else if (given != null && given < 1) {
       return refuse(
           ErrorBody.badRequest("max_tokens must be at least 1, got " + given + "."), params);
     }
@@ -406,14 +406,33 @@ final class RequestReader {
         new CompletionRequest(
             api,
             model == null ? config.model() : model,
-            Tokens.of(tokens),
+            prompts.stream().map(Tokens::of).toList(),
             delivery,
             several,
             limit,
             List.copyOf(stop),
             tokenIds ? TokenIds.RETURN : TokenIds.OMIT,
             alternatives(),
-            params));
+            promptAlternatives(),
+            !echo || api != Api.COMPLETIONS ? Echo.NO : promptOnly ? Echo.ALONE : Echo.BEFORE,
+            survivable()));
+  }
+
+  /** With an echo those of the answer are those of the prompt too (vLLM 0.32.0). */
+  private OptionalInt promptAlternatives() {
+    if (promptLogprobs != null) {
+      return OptionalInt.of(promptLogprobs);
+    }
+    return echo && api == Api.COMPLETIONS && logprobs != null
+        ? OptionalInt.of(logprobs)
+        : OptionalInt.empty();
+  }
+
+  /** An engine ends that shall tell of a prompt which it has loaded (vLLM issue 50792). */
+  private TransferParams survivable() {
+    return params instanceof TransferParams.RemotePrefill && promptAlternatives().isPresent()
+        ? new TransferParams.Fatal("log-probabilities of a prompt that was loaded")
+        : params;
   }
 
   private static Reading refuse(ErrorBody error, TransferParams params) {

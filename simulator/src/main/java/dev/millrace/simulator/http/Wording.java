@@ -3,13 +3,17 @@ package dev.millrace.simulator.http;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.io.JsonStringEncoder;
+import dev.millrace.simulator.cache.Sequence;
 import dev.millrace.simulator.core.HandOff;
+import dev.millrace.simulator.model.Prediction;
 import dev.millrace.simulator.model.Prediction.Candidate;
+import dev.millrace.simulator.model.Vocabulary;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -161,6 +165,41 @@ abstract sealed class Wording
       json.writeEndObject();
       json.writeStringField("system_fingerprint", head.fingerprint());
     });
+  }
+
+  /** What the model thought of the tokens of an answer's prompt; empty if nobody asked. */
+  final List<List<Candidate>> promptLikelihoods(int answer) {
+    OptionalInt alternatives = request().promptAlternatives();
+    if (alternatives.isEmpty()) {
+      return List.of();
+    }
+    int[] prompt = request().prompt(answer).toArray();
+    long[] prefixes = Sequence.prefixes(request().model(), prompt);
+    return Prediction.ofPrompt(prompt, prefixes, alternatives.getAsInt());
+  }
+
+  /** The value of {@code prompt_logprobs}. */
+  final void writePromptLogprobs(JsonGenerator json, int answer) throws IOException {
+    List<List<Candidate>> likelihoods = promptLikelihoods(answer);
+    if (likelihoods.isEmpty()) {
+      json.writeNullField("prompt_logprobs");
+      return;
+    }
+    json.writeArrayFieldStart("prompt_logprobs");
+    json.writeNull();
+    for (List<Candidate> candidates : likelihoods.subList(1, likelihoods.size())) {
+      json.writeStartObject();
+      int rank = 0;
+      for (Candidate candidate : candidates) {
+        json.writeObjectFieldStart(String.valueOf(candidate.token()));
+        json.writeNumberField("logprob", candidate.logProbability());
+        json.writeNumberField("rank", ++rank);
+        json.writeStringField("decoded_token", Vocabulary.text(candidate.token()));
+        json.writeEndObject();
+      }
+      json.writeEndObject();
+    }
+    json.writeEndArray();
   }
 
   /** The value of {@code object} in stream events. */

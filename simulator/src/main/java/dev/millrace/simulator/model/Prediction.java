@@ -58,6 +58,30 @@ public final class Prediction {
     return List.copyOf(listed);
   }
 
+  /**
+   * What the model thought of the tokens of a prompt, each with the likeliest ones after it.
+   *
+   * @param prefixes of the prompt, up to and including each token
+   * @return nothing but the token itself, without a probability, for the first one
+   */
+  public static List<List<Candidate>> ofPrompt(int[] prompt, long[] prefixes, int likeliest) {
+    List<List<Candidate>> all = new ArrayList<>();
+    all.add(List.of(new Candidate(prompt[0], Double.NaN)));
+    for (int i = 1; i < prompt.length; i++) {
+      Prediction prediction = new Prediction(prefixes[i - 1], 0);
+      int token = prompt[i];
+      double uniform = (KvFunction.fold(prefixes[i - 1], token) >>> 11) * 0x1p-53;
+      List<Candidate> listed = new ArrayList<>();
+      listed.add(new Candidate(token, (double) (float) (-2 - 6 * uniform)));
+      prediction.candidates(likeliest).stream()
+          .filter(candidate -> candidate.token() != token)
+          .limit(likeliest)
+          .forEach(listed::add);
+      all.add(List.copyOf(listed));
+    }
+    return all;
+  }
+
   /** With the precision of a 32-bit float, as engines compute it. */
   private double logProbability(int rank) {
     double uniform = (KvFunction.fold(state, -1) >>> 11) * 0x1p-53;
