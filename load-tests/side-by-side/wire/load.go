@@ -64,7 +64,6 @@ func runLoad(arguments []string) {
 	stream := flags.Bool("stream", false, "ask for streams")
 	tokens := flags.Int("tokens", 1, "of an answer")
 	model := flags.String("model", "bench", "asked for")
-	alone := flags.Bool("alone", false, "ask for log probabilities of the prompt, which one engine alone computes")
 	patience := flags.Float64("patience", 30, "seconds that answers are waited for when the time is up")
 	_ = flags.Parse(arguments)
 
@@ -74,18 +73,15 @@ func runLoad(arguments []string) {
 	}
 	l := &load{poller: newPoller(), stream: *stream, events: *tokens + eventsBeside, failures: map[string]int{}, scratch: make([]byte, 512<<10)}
 	l.target = syscall.SockaddrInet4{Port: resolved.Port, Addr: [4]byte(resolved.IP.To4())}
-	content := body(*model, *size, *tokens, *stream, *alone)
+	content := body(*model, *size, *tokens, *stream)
 	l.request = fmt.Appendf(nil, "POST %s HTTP/1.1\r\nhost: %s\r\nuser-agent: wire\r\naccept: */*\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s",
 		*path, *address, len(content), content)
 	l.run(*conns, time.Duration(*seconds*1e9), time.Duration(*ramp*1e9), time.Duration(*patience*1e9))
 }
 
 // body is a chat whose JSON has a number of bytes.
-func body(model string, size, tokens int, stream, alone bool) []byte {
+func body(model string, size, tokens int, stream bool) []byte {
 	head := fmt.Sprintf(`{"model":%q,"stream":%t,"max_tokens":%d,"temperature":0,`, model, stream, tokens)
-	if alone {
-		head += `"prompt_logprobs":0,`
-	}
 	head += `"messages":[{"role":"user","content":"`
 	tail := `"}]}`
 	words := "the router moves the blocks of a prompt and not its text "

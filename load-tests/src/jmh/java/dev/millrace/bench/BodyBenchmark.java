@@ -82,8 +82,8 @@ public class BodyBenchmark {
             + "]],\"remote_engine_id\":\"e\",\"remote_request_id\":\"r\",\"remote_host\":\"127.0.0.1\","
             + "\"remote_port\":5600,\"tp_size\":1,\"remote_num_tokens\":4096}";
     prefillAnswer =
-        ("{\"id\":\"x\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\" a\"}}],"
-                + "\"usage\":{\"prompt_tokens\":4096},\"kv_transfer_params\":"
+        ("{\"id\":\"x\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\""
+             + " a\"}}],\"usage\":{\"prompt_tokens\":4096},\"kv_transfer_params\":"
                 + object
                 + "}")
             .getBytes(StandardCharsets.UTF_8);

@@ -6,6 +6,8 @@ import dev.millrace.config.RoutingTables;
 import dev.millrace.router.choose.Blame;
 import dev.millrace.router.choose.Choice;
 import dev.millrace.router.choose.Chooser;
+import dev.millrace.router.edges.Canary;
+import dev.millrace.router.edges.ProfileJudge;
 import dev.millrace.router.edges.RouteEdges;
 import dev.millrace.router.edges.Watch;
 import dev.millrace.router.handoff.HandOff;
@@ -16,9 +18,13 @@ import dev.millrace.router.handoff.Pinned;
 import dev.millrace.router.http.ClientRequest;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
+import dev.millrace.router.probe.EngineCalls;
 import dev.millrace.router.probe.Prober;
+import dev.millrace.transfer.sidechannel.SideChannelClient;
+import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import java.nio.charset.StandardCharsets;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
@@ -65,14 +71,15 @@ public class ChoiceBenchmark {
   @Setup
   public void make() {
     RoutingTable table = table();
-    vertx = Vertx.vertx();
+    Vertx started = Vertx.vertx();
+    vertx = started;
     Workers all = new Workers(table);
-    RouteEdges edges = watch(vertx).edges(table.routes().getFirst(), all);
+    RouteEdges edges = watch(started).edges(table.routes().getFirst(), all);
     chooser = new Chooser(edges, all, new AtomicInteger());
     holder = all.ofPool("p").getFirst();
     byte[] answer =
         ("{\"kv_transfer_params\":{\"do_remote_prefill\":true,\"remote_block_ids\":[[1]],\"remote_engine_id\":\"e\","
-                + "\"remote_request_id\":\"r\",\"remote_host\":\"h\",\"remote_port\":1}}")
+             + "\"remote_request_id\":\"r\",\"remote_host\":\"h\",\"remote_port\":1}}")
             .getBytes(StandardCharsets.UTF_8);
     pinned =
         Parameters.find(answer, answer.length) instanceof Parameters.Found.Blocks(Pinned found)
@@ -113,7 +120,7 @@ public class ChoiceBenchmark {
   /** A pair with its places, which are given back. */
   @Benchmark
   public Object choosePair() {
-    Choice choice = chooser.choose(ClientRequest.Stages.BOTH, new Blame());
+    Choice choice = Objects.requireNonNull(chooser).choose(new ClientRequest.Course.Disaggregated(), new Blame());
     if (choice instanceof Choice.Disaggregate(_, var prefill, var decode)) {
       prefill.release();
       decode.release();
@@ -124,7 +131,7 @@ public class ChoiceBenchmark {
   /** A hand-off that is entered and consumed. */
   @Benchmark
   public HandOff handOff() {
-    HandOff entry = ledger.enter(holder, pinned, 1);
+    HandOff entry = ledger.enter(Objects.requireNonNull(holder), Objects.requireNonNull(pinned), 1);
     entry.end(new Outcome.Consumed());
     return entry;
   }
@@ -132,6 +139,6 @@ public class ChoiceBenchmark {
   /** Ends what was begun for the route. */
   @TearDown
   public void close() {
-    vertx.close().await();
+    Objects.requireNonNull(vertx).close().await();
   }
 }

@@ -25,9 +25,9 @@ import org.openjdk.jmh.annotations.Warmup;
     jvmArgs = {"-Xmx512m", "-XX:+UseSerialGC", "--sun-misc-unsafe-memory-access=allow"})
 public class StreamBenchmark {
   private static final String EVENT =
-      "data: {\"id\":\"chatcmpl-0123456789abcdef\",\"object\":\"chat.completion.chunk\",\"created\":1763726400,"
-          + "\"model\":\"bench\",\"choices\":[{\"index\":0,\"delta\":{%s},\"logprobs\":null,"
-          + "\"finish_reason\":null}]}\n\n";
+      "data:"
+          + " {\"id\":\"chatcmpl-0123456789abcdef\",\"object\":\"chat.completion.chunk\",\"created\":1763726400,"
+          + "\"model\":\"bench\",\"choices\":[{\"index\":0,\"delta\":{%s},\"logprobs\":null,\"finish_reason\":null}]}\n\n";
 
   private final Buffer role =
       Buffer.buffer(EVENT.formatted("\"role\":\"assistant\",\"content\":\"\""));
