@@ -27,9 +27,6 @@ public final class Streams extends Simulation {
         .assertions(
             global().failedRequests().count().is(0L),
             details("first token").responseTime().percentile(99).lt(MOST_FIRST_MILLIS),
-            details("last event")
-                .responseTime()
-                .percentile(99)
-                .lt(MOST_GAP_MILLIS * Chats.TOKENS));
+            details("last event").responseTime().percentile(99).lt(MOST_GAP_MILLIS * Chats.TOKENS));
   }
 }

@@ -120,7 +120,9 @@ public class ChoiceBenchmark {
   /** A pair with its places, which are given back. */
   @Benchmark
   public Object choosePair() {
-    Choice choice = Objects.requireNonNull(chooser).choose(new ClientRequest.Course.Disaggregated(), new Blame());
+    Choice choice =
+        Objects.requireNonNull(chooser)
+            .choose(new ClientRequest.Course.Disaggregated(), new Blame());
     if (choice instanceof Choice.Disaggregate(_, var prefill, var decode)) {
       prefill.release();
       decode.release();

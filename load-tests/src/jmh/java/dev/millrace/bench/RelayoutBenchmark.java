@@ -65,7 +65,8 @@ final class RelayoutBenchmark {
   public static void main(String[] arguments) {
     int rounds = Integer.getInteger("rounds", 7);
     System.out.printf(
-        "%n%d tokens, medians of %d rounds, one core%n%n| | shortest run | GB/s | memcpy GB/s | ratio |%n|---|--:|--:|--:|--:|%n",
+        "%n%d tokens, medians of %d rounds, one core%n%n| | shortest run | GB/s | memcpy GB/s |"
+            + " ratio |%n|---|--:|--:|--:|--:|%n",
         TOKENS, rounds);
     for (Pair pair : PAIRS) {
       measure(pair, rounds);

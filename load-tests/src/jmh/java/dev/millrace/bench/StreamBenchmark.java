@@ -26,8 +26,7 @@ import org.openjdk.jmh.annotations.Warmup;
 public class StreamBenchmark {
   private static final String EVENT =
       "data:"
-          + " {\"id\":\"chatcmpl-0123456789abcdef\",\"object\":\"chat.completion.chunk\",\"created\":1763726400,"
-          + "\"model\":\"bench\",\"choices\":[{\"index\":0,\"delta\":{%s},\"logprobs\":null,\"finish_reason\":null}]}\n\n";
+          + " {\"id\":\"chatcmpl-0123456789abcdef\",\"object\":\"chat.completion.chunk\",\"created\":1763726400,\"model\":\"bench\",\"choices\":[{\"index\":0,\"delta\":{%s},\"logprobs\":null,\"finish_reason\":null}]}\n\n";
 
   private final Buffer role =
       Buffer.buffer(EVENT.formatted("\"role\":\"assistant\",\"content\":\"\""));
