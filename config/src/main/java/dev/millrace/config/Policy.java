@@ -4,6 +4,10 @@ package dev.millrace.config;
 public enum Policy implements Keyword {
   /** One after the other. */
   ROUND_ROBIN,
-  /** The worker with the fewest open legs. */
-  LEAST_ACTIVE
+  /** The worker on which the fewest exchanges hold a place. */
+  LEAST_ACTIVE,
+  /** Any. */
+  RANDOM,
+  /** Of two at random, the one on which fewer exchanges hold a place. */
+  POWER_OF_TWO
 }

@@ -199,8 +199,8 @@ class ComplaintTest {
                 + " \"llama\""),
         mistake(
             "policy: round-robin",
-            "policy: random",
-            "8:32: routes[0].prefill.policy: \"random\" is not round-robin or least-active"),
+            "policy: sticky",
+            "8:32: routes[0].prefill.policy: \"sticky\" is not round-robin, least-active, random or power-of-two"),
         mistake(
             "transfer: engine",
             "transfer: relay",

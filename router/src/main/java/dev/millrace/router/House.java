@@ -13,6 +13,7 @@ import dev.millrace.router.telemetry.Gauges;
 import dev.millrace.router.telemetry.RecentExchanges;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Random;
 import java.util.function.LongSupplier;
 
 /** What all event loops of a router share: the table, counters, and nothing that needs a lock. */
@@ -47,10 +48,12 @@ final class House {
     this.agents = agents;
     this.watch = watch;
     this.evidence = evidence;
+    Random random = new Random();
     Map<String, Chooser> byModel = new LinkedHashMap<>();
     for (Route route : table.routes()) {
       byModel.put(
-          route.model(), new Chooser(watch.edges(route, workers), workers, gauges.reservations));
+          route.model(),
+          new Chooser(watch.edges(route, workers), workers, gauges.reservations, random));
     }
     this.models = new Models(workers, watch, byModel);
   }

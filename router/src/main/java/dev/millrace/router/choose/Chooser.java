@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Predicate;
+import java.util.random.RandomGenerator;
 
 /**
  * Picks the workers of a route's exchanges. Shared by all event loops.
@@ -35,14 +36,16 @@ public final class Chooser {
    * A chooser for a route.
    *
    * @param reservations gauge of all places that are held
+   * @param random may be used by several threads
    */
-  public Chooser(RouteEdges edges, Workers workers, AtomicInteger reservations) {
+  public Chooser(
+      RouteEdges edges, Workers workers, AtomicInteger reservations, RandomGenerator random) {
     this.route = edges.route();
     this.edges = edges;
     this.decodeWorkers = workers.ofPool(route.decode().pool());
     this.prefillPolicy =
-        WorkerPolicy.of(route.prefill().map(Stage::policy).orElse(Policy.ROUND_ROBIN));
-    this.decodePolicy = WorkerPolicy.of(route.decode().policy());
+        WorkerPolicy.of(route.prefill().map(Stage::policy).orElse(Policy.ROUND_ROBIN), random);
+    this.decodePolicy = WorkerPolicy.of(route.decode().policy(), random);
     this.reservations = reservations;
   }
 
