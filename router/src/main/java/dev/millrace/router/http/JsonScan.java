@@ -35,6 +35,16 @@ final class JsonScan {
   private static final long SPACES = ' ' * ONES;
   private static final long TOP_BITS = ONES << 7;
 
+  private static final int NEAR_BYTES = 16;
+  private static final boolean[] SPECIAL = new boolean[256];
+
+  static {
+    Arrays.fill(SPECIAL, 0, ' ', true);
+    Arrays.fill(SPECIAL, 0x80, 0x100, true);
+    SPECIAL['"'] = true;
+    SPECIAL['\\'] = true;
+  }
+
   private final byte[] text;
   private final int to;
 
@@ -261,6 +271,12 @@ final class JsonScan {
   /** The next quote, backslash, control character or character of several bytes. */
   private int nextSpecial(int from) {
     int at = from;
+    // In source code the next one is near: words pay from some bytes on.
+    for (int near = Math.min(to, from + NEAR_BYTES); at < near; at++) {
+      if (SPECIAL[text[at] & 0xFF]) {
+        return at;
+      }
+    }
     for (; at <= to - Long.BYTES; at += Long.BYTES) {
       long word = (long) WORDS.get(text, at);
       long quote = word ^ QUOTES;
@@ -275,7 +291,7 @@ final class JsonScan {
         return at + (Long.numberOfTrailingZeros(special) >> 3);
       }
     }
-    while (at < to && text[at] >= ' ' && text[at] != '"' && text[at] != '\\') {
+    while (at < to && !SPECIAL[text[at] & 0xFF]) {
       at++;
     }
     return at;
