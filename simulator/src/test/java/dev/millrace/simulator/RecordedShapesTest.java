@@ -3,6 +3,8 @@ package dev.millrace.simulator;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import io.vertx.core.json.JsonArray;
+import io.vertx.core.json.JsonObject;
 import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.HashMap;
@@ -157,16 +159,33 @@ class RecordedShapesTest {
             "{\"error\":{\"message\":\"The model `huge` does not exist.\",\"type\":\"NotFoundError\",\"param\":\"model\",\"code\":404}}");
   }
 
+  /** The first token of a prompt follows nothing, so it has no log-probability. */
   @Test
-  void refusal_promptLogprobs_namesThem() {
+  void promptLogprobs_areListedByTokenWithRanks() {
     SimulatedEngine engine = engines.start(c -> c);
-    for (String key : new String[] {"prompt_logprobs", "echo"}) {
-      HttpResponse<String> answer =
-          Caller.complete(
-              engine, Legs.with(Legs.body("x", 8), key, key.equals("echo") ? "true" : "1"));
-      assertThat(answer.statusCode()).isEqualTo(400);
-      assertThat(answer.body()).contains("`" + key + "`");
-    }
+    String body = Legs.with(Legs.body("xy", 2), "prompt_logprobs", "1");
+    JsonArray listed =
+        new JsonObject(Caller.complete(engine, body).body())
+            .getJsonArray("choices")
+            .getJsonObject(0)
+            .getJsonArray("prompt_logprobs");
+    assertThat(listed).hasSize(2);
+    assertThat(listed.getValue(0)).isNull();
+    assertThat(listed.getJsonObject(1).getJsonObject("121").fieldNames())
+        .containsExactly("logprob", "rank", "decoded_token");
+  }
+
+  @Test
+  void echo_isThePromptBeforeTheAnswer_orAloneWithoutTokens() {
+    SimulatedEngine engine = engines.start(c -> c);
+    String body = Legs.with(Legs.body("xy", 2), "echo", "true");
+    assertThat(text(Caller.complete(engine, body).body())).startsWith("xy ");
+    String none = body.replace("\"max_tokens\":2", "\"max_tokens\":0");
+    assertThat(text(Caller.complete(engine, none).body())).isEqualTo("xy");
+  }
+
+  private static String text(String body) {
+    return new JsonObject(body).getJsonArray("choices").getJsonObject(0).getString("text");
   }
 
   @Test
