@@ -63,20 +63,15 @@ final class PinnedScan {
   }
 
   /** A list of lists of integers. */
-  private void blockIds(RootObject ids) throws IOException {
-    nested = ids.kind() == JsonToken.START_ARRAY;
+  private void blockIds(RootObject member) throws IOException {
+    nested = member.kind() == JsonToken.START_ARRAY;
     if (!nested) {
       return;
     }
-    for (JsonList groups = ids.list(); groups.next(); ) {
-      if (groups.kind() != JsonToken.START_ARRAY) {
-        nested = false;
-        continue;
-      }
-      for (JsonList group = groups.list(); group.next(); ) {
-        nested &= group.kind() == JsonToken.VALUE_NUMBER_INT;
-        blocks++;
-      }
+    for (JsonList groups = member.list(); groups.next(); ) {
+      int ids = groups.kind() == JsonToken.START_ARRAY ? groups.list().integers() : -1;
+      nested &= ids >= 0;
+      blocks += Math.max(0, ids);
     }
   }
 

@@ -41,13 +41,8 @@ final class PromptTokenIds {
     }
   }
 
-  private void readIds(RootObject member) throws IOException {
-    boolean whole = true;
-    int count = 0;
-    for (JsonList ids = member.list(); ids.next(); count++) {
-      whole &= ids.kind() == JsonToken.VALUE_NUMBER_INT;
-    }
-    if (whole && count > 0) {
+  private void readIds(RootObject member) {
+    if (member.list().integers() > 0) {
       from = member.valueStart();
       to = member.valueEnd();
     }

@@ -39,6 +39,25 @@ public final class JsonList {
     return true;
   }
 
+  /** How many elements there are if each is an integer; -1 if one is something else. */
+  public int integers() {
+    int commas = 0;
+    boolean empty = true;
+    // What is no integer has a byte by which it is seen, for the text is well formed.
+    for (int at = end + 1; ; at++) {
+      byte b = text[at];
+      if ((b >= '0' && b <= '9') || b == '-') {
+        empty = false;
+      } else if (b == ',') {
+        commas++;
+      } else if (b == ']') {
+        return empty ? 0 : commas + 1;
+      } else if (b > ' ') {
+        return -1;
+      }
+    }
+  }
+
   /** What kind of value the element is, by its first token. */
   public JsonToken kind() {
     return JsonScan.kind(text, start, end);

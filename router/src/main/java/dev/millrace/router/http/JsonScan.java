@@ -12,11 +12,11 @@ import java.util.Arrays;
  * decoding them.
  *
  * <p>Of a prompt's hundred kilobytes nearly all are one string in which nothing is of interest but
- * its end. So strings are read eight bytes at a time: in a word {@code w}, the top bit of some byte
- * of {@code (w ^ quotes) - ones & ~(w ^ quotes)} is set if one of its bytes is a quote; likewise
- * for backslashes and, with {@code w - spaces & ~w}, for control characters, and a top bit of
- * {@code w} itself is the beginning of a character of several bytes. The subtractions may borrow,
- * which sets bits that mean nothing, but only above one that does: the lowest is right.
+ * its end. So strings are read eight bytes at a time: in a word {@code w}, the top bit of a byte of
+ * {@code (w ^ quotes) - ones} is set if that byte is a quote, of {@code (w ^ backslashes) - ones}
+ * if it is a backslash, of {@code w - spaces} if it is a control character, and of {@code w} itself
+ * if it belongs to a character of several bytes. The subtractions may borrow, which sets bits that
+ * mean nothing, but only above one that does: the lowest is right.
  *
  * <p>It accepts what Jackson's parser accepts with its default constraints: nesting of {@value
  * #MOST_DEPTH}, numbers of {@value #MOST_DIGITS} digits, names of {@value #MOST_NAME_BYTES} bytes,
@@ -145,9 +145,7 @@ final class JsonScan {
           at++;
         } else {
           push(depth++, object);
-          if (object) {
-            at = nameAndColon(at);
-          }
+          at = object ? nameAndColon(at) : integers(at);
           continue;
         }
       } else {
@@ -160,9 +158,7 @@ final class JsonScan {
         byte next = at(at);
         if (next == ',') {
           at = skipWhiteSpace(at + 1);
-          if (object) {
-            at = nameAndColon(at);
-          }
+          at = object ? nameAndColon(at) : integers(at);
           break;
         }
         if (next != (object ? '}' : ']')) {
@@ -175,6 +171,29 @@ final class JsonScan {
         return at;
       }
     }
+  }
+
+  /**
+   * From the first byte of an element of a list to that of the last in a row of plain integers with
+   * nothing but a comma between them: lists of block and token ids are nothing else.
+   */
+  private int integers(int from) {
+    int start = from;
+    int at = from;
+    while (at < to && text[at] >= '1' && text[at] <= '9') {
+      do {
+        at++;
+      } while (at < to && text[at] >= '0' && text[at] <= '9');
+      if (at - start > MOST_DIGITS || at == to || text[at] != ',') {
+        break;
+      }
+      at++;
+      if (at == to || text[at] < '1' || text[at] > '9') {
+        break;
+      }
+      start = at;
+    }
+    return start;
   }
 
   private void push(int depth, boolean object) {
@@ -258,7 +277,7 @@ final class JsonScan {
       if (b == '"') {
         return at + 1;
       } else if (b == '\\') {
-        at = escape(at + 1);
+        at = at + 1 < to && text[at + 1] == 'n' ? at + 2 : escape(at + 1);
       } else if (b < 0) {
         at = character(at);
       } else {
@@ -279,13 +298,8 @@ final class JsonScan {
     }
     for (; at <= to - Long.BYTES; at += Long.BYTES) {
       long word = (long) WORDS.get(text, at);
-      long quote = word ^ QUOTES;
-      long backslash = word ^ BACKSLASHES;
       long special =
-          ((quote - ONES & ~quote)
-                  | (backslash - ONES & ~backslash)
-                  | (word - SPACES & ~word)
-                  | word)
+          (((word ^ QUOTES) - ONES) | ((word ^ BACKSLASHES) - ONES) | (word - SPACES) | word)
               & TOP_BITS;
       if (special != 0) {
         return at + (Long.numberOfTrailingZeros(special) >> 3);
