@@ -100,7 +100,7 @@ final class AboutPromptTest {
 
     assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
     assertThat(said(answer.body())).isEqualTo(said(expected));
-    JsonObject record = new JsonObject(stage.get(stage.adminUrl("/pd/requests/r")).body());
+    JsonObject record = stage.record("r");
     assertThat(record.getValue("bypass") == null).isEqualTo(disaggregated);
     assertThat(d.stats().bytesTransferred() > 0).isEqualTo(disaggregated);
     Stage.await("P holds no blocks", () -> p.stats().heldBlocks() == 0);
@@ -118,7 +118,7 @@ final class AboutPromptTest {
         "x-request-id",
         "r");
 
-    assertThat(stage.get(stage.adminUrl("/pd/requests/r")).body())
+    assertThat(stage.record("r").encode())
         .contains("\"bypass\":\"prompt_logprobs or echo of a stream, or of several sequences\"");
   }
 

@@ -107,7 +107,7 @@ final class ApisTest {
     assertThat(d.stats().bytesTransferred()).isPositive();
     assertThat(d.stats().prefillTokensComputed()).as("D computes one token at most").isLessThan(2);
     Stage.await("P holds no blocks", () -> p.stats().heldBlocks() == 0);
-    JsonObject record = new JsonObject(stage.get(stage.adminUrl("/pd/requests/r")).body());
+    JsonObject record = stage.record("r");
     assertThat(record.getValue("bypass")).isNull();
     assertThat(record.getString("path")).isEqualTo(form.path);
   }

@@ -362,8 +362,7 @@ final class EdgesTest {
     String said = "not asked";
     for (int i = 0; i < 50 && !said.matches("transferred|recomputed"); i++) {
       Thread.sleep(20);
-      JsonObject request =
-          new JsonObject(stage.get(stage.adminUrl("/pd/requests/outcome-" + number)).body());
+      JsonObject request = stage.record("outcome-" + number);
       said = request.getJsonObject("transfer").getString("outcome");
     }
     return said;

@@ -87,7 +87,7 @@ final class ModelsTest {
             "one");
     assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
     assertThat(new JsonObject(answer.body()).getString("model")).isEqualTo("sql");
-    JsonObject record = new JsonObject(stage.get(stage.adminUrl("/pd/requests/one")).body());
+    JsonObject record = stage.record("one");
     assertThat(record.getString("prefill")).isNotNull();
     assertThat(record.getValue("bypass")).isNull();
     assertThat(
@@ -110,7 +110,7 @@ final class ModelsTest {
             "one");
 
     assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
-    assertThat(stage.get(stage.adminUrl("/pd/requests/one")).body())
+    assertThat(stage.record("one").encode())
         .contains("\"bypass\":\"its route has no prefill stage\"");
   }
 }

@@ -53,7 +53,7 @@ final class OneWorkerTest {
     assertThat(p.requests()).isEmpty();
     assertThat(d.requests().getFirst().path()).isEqualTo(enginePath);
     assertThat(d.requests().getFirst().text()).isEqualTo(body);
-    JsonObject record = new JsonObject(stage.get(stage.adminUrl("/pd/requests/one")).body());
+    JsonObject record = stage.record("one");
     assertThat(record.getString("bypass")).endsWith("is for one worker");
   }
 

@@ -62,7 +62,7 @@ final class PrimingTest {
   }
 
   private JsonObject record() {
-    return new JsonObject(stage.get(stage.adminUrl("/pd/requests/r")).body());
+    return stage.record("r");
   }
 
   @ParameterizedTest

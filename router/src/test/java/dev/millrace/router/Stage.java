@@ -14,6 +14,7 @@ import dev.millrace.config.RoutingTable;
 import dev.millrace.config.Verify;
 import dev.millrace.config.WorkerAddress;
 import io.vertx.core.Vertx;
+import io.vertx.core.json.JsonObject;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;
@@ -204,6 +205,17 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
 
   HttpResponse<String> get(URI url) {
     return send(HttpRequest.newBuilder(url).timeout(GENEROUS).build());
+  }
+
+  /** What is noted of an exchange, which is once it has settled: a moment after its answer. */
+  JsonObject record(String requestId) {
+    URI page = adminUrl("/pd/requests/" + requestId);
+    try {
+      await("the exchange has settled", () -> get(page).statusCode() == 200);
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+    return new JsonObject(get(page).body());
   }
 
   HttpResponse<String> send(HttpRequest request) {

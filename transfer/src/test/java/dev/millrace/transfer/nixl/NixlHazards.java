@@ -352,6 +352,9 @@ class NixlHazards {
   void signals_whateverTheEnvironmentSays_stayTheJvms() throws Exception {
     ProcessBuilder builder =
         new ProcessBuilder(
+                // A build under nohup ignores hang-ups, and so would this.
+                "env",
+                "--default-signal=HUP",
                 System.getProperty("java.home") + "/bin/java",
                 "--enable-native-access=ALL-UNNAMED",
                 "-XX:+UseSerialGC",
