@@ -9,6 +9,8 @@ import dev.millrace.router.handoff.Parameters;
 import dev.millrace.router.handoff.Pinned;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.http.MetricsText;
+import dev.millrace.router.pools.EvidenceCollector;
+import dev.millrace.router.pools.TransferEvidence;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.probe.EngineCalls;
 import dev.millrace.router.probe.EngineCalls.Answer;
@@ -47,9 +49,16 @@ final class CanaryFlights implements Canary {
   private final EngineCalls calls;
   private final Agents agents;
   private final Leftovers leftovers;
+  private final EvidenceCollector evidence;
   private final RandomGenerator random;
 
-  CanaryFlights(EngineCalls calls, Agents agents, Leftovers leftovers, RandomGenerator random) {
+  CanaryFlights(
+      EngineCalls calls,
+      Agents agents,
+      Leftovers leftovers,
+      EvidenceCollector evidence,
+      RandomGenerator random) {
+    this.evidence = evidence;
     this.calls = calls;
     this.agents = agents;
     this.leftovers = leftovers;
@@ -59,6 +68,8 @@ final class CanaryFlights implements Canary {
   @Override
   public Future<Void> fly(Flight flight) {
     Edge edge = flight.edge();
+    // What is read for a canary must not be taken for an exchange's.
+    TransferEvidence.Leg own = edge.decode().evidence().begin(report -> {});
     return bytesRead(edge.decode())
         .compose(before ->
             all(flight, lengths(flight))
@@ -68,7 +79,11 @@ final class CanaryFlights implements Canary {
                         ? Future.<Void>succeededFuture()
                         : Future.failedFuture(
                             "%s answered right but has read no block: it computes prompts itself"
-                                .formatted(edge.decode()))));
+                                .formatted(edge.decode()))))
+        .onComplete(flown -> {
+          edge.decode().evidence().end(own);
+          evidence.legEnded(edge.decode());
+        });
   }
 
   private static List<Integer> lengths(Flight flight) {

@@ -47,6 +47,7 @@ public final class Router {
   private static final Duration RELEASE_WITHIN = Duration.ofSeconds(3);
 
   private static final Duration LOOK_AGAIN = Duration.ofMillis(20);
+  private static final Duration COUNTERS_WITHIN = Duration.ofSeconds(2);
 
   private final Vertx vertx;
   private final House house;
@@ -122,9 +123,16 @@ public final class Router {
     return adminPort;
   }
 
-  /** Completes when every pair of workers has been judged, and tried out where it must be. */
+  /**
+   * Completes when every pair of workers has been judged, and tried out where it must be, and
+   * workers' counters have been read since.
+   */
   public Future<Router> settled() {
-    return house.watch.settled().map(this);
+    return house
+        .watch
+        .settled()
+        .compose(judged -> house.evidence.atRest(COUNTERS_WITHIN))
+        .map(this);
   }
 
   /** How many pairs of workers can be used now, a line per route. */
@@ -295,11 +303,12 @@ public final class Router {
       Ledger ledger = new Ledger();
       Leftovers leftovers = new Leftovers(workers, ledger, agents, calls, nanoClock);
       Prober prober = new Prober(vertx, calls, sideChannels, leftovers::free);
-      CanaryFlights canaries = new CanaryFlights(calls, agents, leftovers, new SecureRandom());
+      EvidenceCollector evidence = new EvidenceCollector(vertx, context, client);
+      CanaryFlights canaries =
+          new CanaryFlights(calls, agents, leftovers, evidence, new SecureRandom());
       Watch watch =
           new Watch(
               vertx, prober, new ProfileJudge(!table.agents().isEmpty()), canaries, nanoClock);
-      EvidenceCollector evidence = new EvidenceCollector(vertx, context, client);
       return new House(table, nanoClock, workers, ledger, agents, watch, evidence);
     }
 
