@@ -79,7 +79,7 @@ public class ChoiceBenchmark {
     holder = all.ofPool("p").getFirst();
     byte[] answer =
         ("{\"kv_transfer_params\":{\"do_remote_prefill\":true,\"remote_block_ids\":[[1]],\"remote_engine_id\":\"e\","
-             + "\"remote_request_id\":\"r\",\"remote_host\":\"h\",\"remote_port\":1}}")
+                + "\"remote_request_id\":\"r\",\"remote_host\":\"h\",\"remote_port\":1}}")
             .getBytes(StandardCharsets.UTF_8);
     pinned =
         Parameters.find(answer, answer.length) instanceof Parameters.Found.Blocks(Pinned found)
