@@ -38,6 +38,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -131,7 +132,7 @@ public final class Router {
     return house
         .watch
         .settled()
-        .compose(judged -> house.evidence.atRest(COUNTERS_WITHIN))
+        .compose(judged -> until(house.evidence::isAtRest, COUNTERS_WITHIN))
         .map(this);
   }
 
@@ -183,19 +184,20 @@ public final class Router {
   public Future<Void> shutDown(Duration grace) {
     house.closing();
     return Future.join(doors.stream().map(door -> door.shutDown(grace)).toList())
-        .eventually(() -> settledHandOffs(RELEASE_WITHIN))
+        // Blocks of exchanges that broke off are released after these have ended.
+        .eventually(() -> until(() -> house.ledger.open() == 0, RELEASE_WITHIN))
         .eventually(this::close)
         .mapEmpty();
   }
 
-  /** Blocks of exchanges that broke off are released after these have ended. */
-  private Future<Void> settledHandOffs(Duration within) {
-    if (house.ledger.open() == 0 || !within.isPositive()) {
+  /** Completes when something holds, or after a while in which it did not. */
+  private Future<Void> until(BooleanSupplier holds, Duration longest) {
+    if (holds.getAsBoolean() || !longest.isPositive()) {
       return Future.succeededFuture();
     }
     return vertx
         .timer(LOOK_AGAIN.toMillis(), TimeUnit.MILLISECONDS)
-        .compose(fired -> settledHandOffs(within.minus(LOOK_AGAIN)));
+        .compose(fired -> until(holds, longest.minus(LOOK_AGAIN)));
   }
 
   /** Closes the ports and every connection; exchanges under way break off. Idempotent. */

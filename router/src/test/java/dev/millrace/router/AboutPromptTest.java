@@ -13,11 +13,8 @@ import dev.millrace.simulator.SimulatedEngine;
 import dev.millrace.simulator.VllmRelease;
 import dev.millrace.transfer.sidechannel.ConnectorVersion;
 import io.vertx.core.json.JsonObject;
-import java.net.URI;
-import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -41,27 +38,12 @@ final class AboutPromptTest {
             blockSize,
             Layout.HND,
             2048 / blockSize);
-    SimulatedEngine engine =
-        SimulatedEngine.start(
-                stage.vertx(),
-                EngineConfig.builder()
-                    .role(role)
-                    .model(Stage.MODEL)
-                    .geometry(geometry)
-                    .release(release)
-                    .build())
-            .await(10, TimeUnit.SECONDS);
-    stage.closing(() -> engine.close().await(10, TimeUnit.SECONDS));
-    return engine;
-  }
-
-  private HttpResponse<String> post(URI engine, String path, String body) {
-    return stage.send(
-        HttpRequest.newBuilder(engine.resolve(path))
-            .timeout(Stage.GENEROUS)
-            .header("content-type", "application/json")
-            .header("x-request-id", "r")
-            .POST(HttpRequest.BodyPublishers.ofString(body))
+    return stage.simulated(
+        EngineConfig.builder()
+            .role(role)
+            .model(Stage.MODEL)
+            .geometry(geometry)
+            .release(release)
             .build());
   }
 
@@ -94,7 +76,7 @@ final class AboutPromptTest {
         "{\"model\":\"tiny\","
             + members
             + (members.contains("max_tokens") ? "}" : ",\"max_tokens\":4}");
-    String expected = post(alone.uri(), path, body).body();
+    String expected = stage.post(alone.uri().resolve(path), body, "x-request-id", "r").body();
 
     HttpResponse<String> answer = stage.post(path, body, "x-request-id", "r");
 
@@ -145,7 +127,10 @@ final class AboutPromptTest {
     SimulatedEngine alone = engine(EngineRole.BOTH, 16, release);
     String body = "{\"model\":\"tiny\",\"prompt\":\"Hello\",\"max_tokens\":4}";
     String first =
-        new JsonObject(post(alone.uri(), "/v1/completions", body).body())
+        new JsonObject(
+                stage
+                    .post(alone.uri().resolve("/v1/completions"), body, "x-request-id", "r")
+                    .body())
             .getJsonArray("choices")
             .getJsonObject(0)
             .getString("text")

@@ -32,11 +32,7 @@ final class AgentsTest {
   @Test
   void known_anAgentThatAnswers_reachesWhatItLists() throws Exception {
     SimulatedEngine engine =
-        SimulatedEngine.start(
-                stage.vertx(),
-                EngineConfig.builder().role(EngineRole.PREFILL).model(Stage.MODEL).build())
-            .await(10, TimeUnit.SECONDS);
-    stage.closing(() -> engine.close().await(10, TimeUnit.SECONDS));
+        stage.simulated(EngineConfig.builder().role(EngineRole.PREFILL).model(Stage.MODEL).build());
     TestAgent agent = stage.closing(TestAgent.reaching(stage.vertx(), folder, engine));
 
     assertThat(known(agent.address()).reaching("127.0.0.1", engine.sideChannelPort())).isPresent();

@@ -12,11 +12,8 @@ import dev.millrace.simulator.EngineRole;
 import dev.millrace.simulator.Misbehaviour;
 import dev.millrace.simulator.SimulatedEngine;
 import io.vertx.core.json.JsonObject;
-import java.net.URI;
-import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -62,23 +59,8 @@ final class ApisTest {
             blockSize,
             Layout.HND,
             2048 / blockSize);
-    SimulatedEngine engine =
-        SimulatedEngine.start(
-                stage.vertx(),
-                EngineConfig.builder().role(role).model(Stage.MODEL).geometry(geometry).build())
-            .await(10, TimeUnit.SECONDS);
-    stage.closing(() -> engine.close().await(10, TimeUnit.SECONDS));
-    return engine;
-  }
-
-  private HttpResponse<String> post(URI engine, String path, String body) {
-    return stage.send(
-        HttpRequest.newBuilder(engine.resolve(path))
-            .timeout(Stage.GENEROUS)
-            .header("content-type", "application/json")
-            .header("x-request-id", "r")
-            .POST(HttpRequest.BodyPublishers.ofString(body))
-            .build());
+    return stage.simulated(
+        EngineConfig.builder().role(role).model(Stage.MODEL).geometry(geometry).build());
   }
 
   /** What differs from one request to the next, and from one engine to another, in one form. */
@@ -98,7 +80,8 @@ final class ApisTest {
     SimulatedEngine d = engine(EngineRole.DECODE, 2, 32);
     SimulatedEngine alone = engine(EngineRole.BOTH, 1, 16);
     stage.open(List.of(p.uri()), List.of(d.uri()), UnaryOperator.identity());
-    String expected = post(alone.uri(), form.path, form.body(stream)).body();
+    String expected =
+        stage.post(alone.uri().resolve(form.path), form.body(stream), "x-request-id", "r").body();
 
     HttpResponse<String> answer = stage.post(form.path, form.body(stream), "x-request-id", "r");
 

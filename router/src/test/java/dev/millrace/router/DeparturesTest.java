@@ -21,7 +21,6 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -59,10 +58,7 @@ final class DeparturesTest {
                     Layout.HND,
                     512))
             .build();
-    SimulatedEngine engine =
-        SimulatedEngine.start(stage.vertx(), config).await(10, TimeUnit.SECONDS);
-    stage.closing(() -> engine.close().await(10, TimeUnit.SECONDS));
-    return engine;
+    return stage.simulated(config);
   }
 
   private void exchanges(int count, boolean withAgent) throws Exception {

@@ -55,10 +55,7 @@ final class EdgesTest {
         tuned
             .apply(EngineConfig.builder().role(role).model(Stage.MODEL).geometry(geometry))
             .build();
-    SimulatedEngine engine =
-        SimulatedEngine.start(stage.vertx(), config).await(10, TimeUnit.SECONDS);
-    stage.closing(() -> engine.close().await(10, TimeUnit.SECONDS));
-    return engine;
+    return stage.simulated(config);
   }
 
   private SimulatedEngine prefill(int tensor, int blockSize) throws Exception {

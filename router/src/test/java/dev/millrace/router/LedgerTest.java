@@ -21,7 +21,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -47,10 +46,7 @@ final class LedgerTest {
         tuned
             .apply(EngineConfig.builder().role(role).model(Stage.MODEL).geometry(geometry))
             .build();
-    SimulatedEngine engine =
-        SimulatedEngine.start(stage.vertx(), config).await(10, TimeUnit.SECONDS);
-    stage.closing(() -> engine.close().await(10, TimeUnit.SECONDS));
-    return engine;
+    return stage.simulated(config);
   }
 
   private TestAgent agent(SimulatedEngine... engines) throws Exception {

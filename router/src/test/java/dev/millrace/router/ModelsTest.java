@@ -16,7 +16,6 @@ import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.net.http.HttpResponse;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 
@@ -27,16 +26,13 @@ final class ModelsTest {
   private Pool pool(String name, Role role, int maxModelLength, String... adapters)
       throws Exception {
     SimulatedEngine engine =
-        SimulatedEngine.start(
-                stage.vertx(),
-                EngineConfig.builder()
-                    .role(role == Role.PREFILL ? EngineRole.PREFILL : EngineRole.DECODE)
-                    .model(Stage.MODEL)
-                    .maxModelLength(maxModelLength)
-                    .adapters(List.of(adapters))
-                    .build())
-            .await(10, TimeUnit.SECONDS);
-    stage.closing(() -> engine.close().await(10, TimeUnit.SECONDS));
+        stage.simulated(
+            EngineConfig.builder()
+                .role(role == Role.PREFILL ? EngineRole.PREFILL : EngineRole.DECODE)
+                .model(Stage.MODEL)
+                .maxModelLength(maxModelLength)
+                .adapters(List.of(adapters))
+                .build());
     return Pool.of(
         name, role, Stage.MODEL, EngineKind.MILLRACE_SIM, List.of(WorkerAddress.of(engine.uri())));
   }

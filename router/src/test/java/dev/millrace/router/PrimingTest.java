@@ -12,11 +12,8 @@ import dev.millrace.simulator.EngineRole;
 import dev.millrace.simulator.Misbehaviour;
 import dev.millrace.simulator.SimulatedEngine;
 import io.vertx.core.json.JsonObject;
-import java.net.URI;
-import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -37,23 +34,8 @@ final class PrimingTest {
             blockSize,
             Layout.HND,
             8192 / blockSize);
-    SimulatedEngine engine =
-        SimulatedEngine.start(
-                stage.vertx(),
-                EngineConfig.builder().role(role).model(Stage.MODEL).geometry(geometry).build())
-            .await(10, TimeUnit.SECONDS);
-    stage.closing(() -> engine.close().await(10, TimeUnit.SECONDS));
-    return engine;
-  }
-
-  private HttpResponse<String> post(URI engine, String path, String body) {
-    return stage.send(
-        HttpRequest.newBuilder(engine.resolve(path))
-            .timeout(Stage.GENEROUS)
-            .header("content-type", "application/json")
-            .header("x-request-id", "r")
-            .POST(HttpRequest.BodyPublishers.ofString(body))
-            .build());
+    return stage.simulated(
+        EngineConfig.builder().role(role).model(Stage.MODEL).geometry(geometry).build());
   }
 
   private static String said(String body) {
@@ -90,7 +72,7 @@ final class PrimingTest {
             + ",\"stream\":"
             + stream
             + "}";
-    String expected = post(alone.uri(), path, body).body();
+    String expected = stage.post(alone.uri().resolve(path), body, "x-request-id", "r").body();
 
     HttpResponse<String> answer = stage.post(path, body, "x-request-id", "r");
 

@@ -17,7 +17,6 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.List;
-import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -47,10 +46,7 @@ final class RealBlocksTest {
             .geometry(geometry)
             .timing(timing)
             .build();
-    SimulatedEngine engine =
-        SimulatedEngine.start(stage.vertx(), config).await(10, TimeUnit.SECONDS);
-    stage.closing(() -> engine.close().await(10, TimeUnit.SECONDS));
-    return engine;
+    return stage.simulated(config);
   }
 
   private static String body(int promptTokens, boolean stream) {

@@ -70,11 +70,7 @@ final class ShutDownTest {
   @Test
   void answersThatTakeTooLong_breakOffAndTheirBlocksAreReleased() throws Exception {
     SimulatedEngine p =
-        SimulatedEngine.start(
-                stage.vertx(),
-                EngineConfig.builder().role(EngineRole.PREFILL).model(Stage.MODEL).build())
-            .await(10, TimeUnit.SECONDS);
-    stage.closing(() -> p.close().await(10, TimeUnit.SECONDS));
+        stage.simulated(EngineConfig.builder().role(EngineRole.PREFILL).model(Stage.MODEL).build());
     ScriptedEngine d =
         stage.engine((request, wire) -> {
           if (request.text().contains("\"min_tokens\":2,")) {

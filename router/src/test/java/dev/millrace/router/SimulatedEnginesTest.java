@@ -18,7 +18,6 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -30,13 +29,8 @@ final class SimulatedEnginesTest {
   @RegisterExtension final Stage stage = new Stage();
 
   private SimulatedEngine engine(EngineRole role) throws Exception {
-    SimulatedEngine engine =
-        SimulatedEngine.start(
-                stage.vertx(),
-                EngineConfig.builder().role(role).model(Stage.MODEL).plain(true).build())
-            .await(10, TimeUnit.SECONDS);
-    stage.closing(() -> engine.close().await(10, TimeUnit.SECONDS));
-    return engine;
+    return stage.simulated(
+        EngineConfig.builder().role(role).model(Stage.MODEL).plain(true).build());
   }
 
   private void open() throws Exception {
@@ -77,13 +71,8 @@ final class SimulatedEnginesTest {
             16,
             Layout.HND,
             12);
-    SimulatedEngine engine =
-        SimulatedEngine.start(
-                stage.vertx(),
-                EngineConfig.builder().role(role).model(Stage.MODEL).geometry(geometry).build())
-            .await(10, TimeUnit.SECONDS);
-    stage.closing(() -> engine.close().await(10, TimeUnit.SECONDS));
-    return engine;
+    return stage.simulated(
+        EngineConfig.builder().role(role).model(Stage.MODEL).geometry(geometry).build());
   }
 
   private static String text(HttpResponse<String> answer) {

@@ -13,6 +13,8 @@ import dev.millrace.config.Route;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.config.Verify;
 import dev.millrace.config.WorkerAddress;
+import dev.millrace.simulator.EngineConfig;
+import dev.millrace.simulator.SimulatedEngine;
 import io.vertx.core.Vertx;
 import io.vertx.core.json.JsonObject;
 import java.io.IOException;
@@ -84,6 +86,13 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
 
   <E extends AutoCloseable> E closing(E engine) {
     engines.add(engine);
+    return engine;
+  }
+
+  /** A simulated engine that ends with the test. */
+  SimulatedEngine simulated(EngineConfig config) throws Exception {
+    SimulatedEngine engine = SimulatedEngine.start(vertx, config).await(10, TimeUnit.SECONDS);
+    closing(() -> engine.close().await(10, TimeUnit.SECONDS));
     return engine;
   }
 

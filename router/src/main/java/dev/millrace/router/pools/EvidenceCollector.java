@@ -25,7 +25,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class EvidenceCollector {
   private static final Duration PAUSE = Duration.ofMillis(250);
-  private static final Duration GLANCE = Duration.ofMillis(20);
   private static final Duration ANSWER_WITHIN = Duration.ofSeconds(2);
   private static final int MOST_METRICS_BYTES = 8 << 20;
   private static final String BYTES = "vllm:nixl_bytes_transferred_sum";
@@ -51,17 +50,9 @@ public final class EvidenceCollector {
     }
   }
 
-  /**
-   * Completes when every worker has been looked at since the last leg on it ended, or after a while
-   * in which that was never so.
-   */
-  public Future<Void> atRest(Duration longest) {
-    if (pending.isEmpty() || !longest.isPositive()) {
-      return Future.succeededFuture();
-    }
-    return vertx
-        .timer(GLANCE.toMillis(), TimeUnit.MILLISECONDS)
-        .compose(fired -> atRest(longest.minus(GLANCE)));
+  /** Whether every worker has been looked at since the last leg on it ended. */
+  public boolean isAtRest() {
+    return pending.isEmpty();
   }
 
   private void look(Worker worker) {
