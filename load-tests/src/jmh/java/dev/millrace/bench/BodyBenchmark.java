@@ -54,7 +54,7 @@ public class BodyBenchmark {
 
   /** Of its message. */
   @Param({"PROSE", "CODE", "CHINESE"})
-  public Content content;
+  public Content content = Content.PROSE;
 
   private byte[] body = {};
   private byte[] prefillAnswer = {};
@@ -83,7 +83,7 @@ public class BodyBenchmark {
             + "\"remote_port\":5600,\"tp_size\":1,\"remote_num_tokens\":4096}";
     prefillAnswer =
         ("{\"id\":\"x\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\""
-             + " a\"}}],\"usage\":{\"prompt_tokens\":4096},\"kv_transfer_params\":"
+                + " a\"}}],\"usage\":{\"prompt_tokens\":4096},\"kv_transfer_params\":"
                 + object
                 + "}")
             .getBytes(StandardCharsets.UTF_8);

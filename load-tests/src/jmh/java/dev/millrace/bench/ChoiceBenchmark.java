@@ -25,6 +25,7 @@ import io.vertx.core.Future;
 import io.vertx.core.Vertx;
 import java.nio.charset.StandardCharsets;
 import java.util.Objects;
+import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
@@ -75,7 +76,7 @@ public class ChoiceBenchmark {
     vertx = started;
     Workers all = new Workers(table);
     RouteEdges edges = watch(started).edges(table.routes().getFirst(), all);
-    chooser = new Chooser(edges, all, new AtomicInteger());
+    chooser = new Chooser(edges, all, new AtomicInteger(), new Random(7));
     holder = all.ofPool("p").getFirst();
     byte[] answer =
         ("{\"kv_transfer_params\":{\"do_remote_prefill\":true,\"remote_block_ids\":[[1]],\"remote_engine_id\":\"e\","
