@@ -3,6 +3,8 @@ package dev.millrace.bench;
 import dev.millrace.router.handoff.Parameters;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.http.ClientRequest;
+import dev.millrace.router.http.ClientRequest.AtStop;
+import dev.millrace.router.http.ClientRequest.TokenReuse;
 import io.vertx.core.buffer.Buffer;
 import java.nio.charset.StandardCharsets;
 import java.util.concurrent.TimeUnit;
@@ -104,7 +106,7 @@ public class BodyBenchmark {
   @Benchmark
   public int classifyAndSplice() {
     ClientRequest request = classified();
-    return request.prefillBody().length() + request.decodeBody(parameters, null).length();
+    return request.prefillBody(AtStop.HANDS_OVER, TokenReuse.TEXTS).length() + request.decodeBody(parameters, null, TokenReuse.TEXTS).length();
   }
 
   /** From a prefill answer's bytes to the parameters in it. */

@@ -18,6 +18,7 @@ import dev.millrace.router.http.Body;
 import dev.millrace.router.http.Classified;
 import dev.millrace.router.http.ClientRequest;
 import dev.millrace.router.http.ClientRequest.Course;
+import dev.millrace.router.http.ClientRequest.TokenReuse;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.PromptAnswer;
 import dev.millrace.router.http.RequestId;
@@ -241,7 +242,7 @@ final class Exchange {
             api,
             request.headers(),
             requestId,
-            to.client().prefillBody(lane.house.watch.atStop(worker)),
+            to.client().prefillBody(lane.house.watch.atStop(worker), tokenReuse()),
             () -> waterfall.ended(Part.P_CONNECT, lane.now()),
             to.blocks()::orphaned)
         .timeout(
@@ -340,7 +341,7 @@ final class Exchange {
     Way way = edge == null ? Way.ENGINE : edge.way();
     if (way == Way.ENGINE) {
       waterfall.carried("engine", 0, Duration.ZERO);
-      return decodeLeg(to, to.client().decodeBody(pinned.object(), pinned.promptTokenIds()));
+      return decodeLeg(to, takingOver(to, pinned.object(), pinned));
     }
     Worker reader = Objects.requireNonNull(places.decodeWorker(), "no place on a decode worker");
     Carriage carriage =
@@ -371,8 +372,16 @@ final class Exchange {
     waterfall.carried(carried.how(), carried.bytes(), carried.took());
     lane.house.carriages.brought(carried.how(), carried.bytes(), carried.took());
     carried.copy().ifPresent(to.blocks()::copied);
-    return decodeLeg(
-        to, to.client().decodeBody(carried.parameters(), blocks.pinned().promptTokenIds()));
+    return decodeLeg(to, takingOver(to, carried.parameters(), blocks.pinned()));
+  }
+
+  private Buffer takingOver(Service to, Buffer parameters, Pinned pinned) {
+    return to.client().decodeBody(parameters, pinned.promptTokenIds(), tokenReuse());
+  }
+
+  private TokenReuse tokenReuse() {
+    Worker worker = Objects.requireNonNull(places.decodeWorker(), "no place on a decode worker");
+    return lane.house.watch.tokenReuse(worker);
   }
 
   private Mono<Ending> notBrought(Service to, Way way, Throwable failure) {

@@ -75,7 +75,8 @@ final class Priming {
             named.api(),
             named.headers(),
             named.requestId(),
-            prompt.prefillBody(lane.house.watch.atStop(worker)),
+            prompt.prefillBody(
+                lane.house.watch.atStop(worker), lane.house.watch.tokenReuse(decode)),
             () -> {},
             blocks::orphaned)
         .timeout(deadlines().prefill(), Mono.empty(), lane.scheduler)
@@ -131,7 +132,8 @@ final class Priming {
             named.api(),
             named.headers(),
             named.requestId(),
-            prompt.primingBody(parameters, pinned.promptTokenIds()),
+            prompt.primingBody(
+                parameters, pinned.promptTokenIds(), lane.house.watch.tokenReuse(decode)),
             blocks::sent,
             report -> chooser.edges().transferred(edge, report, lane.house.nanoClock.getAsLong()))
         .timeout(deadlines().firstToken(), Mono.empty(), lane.scheduler)

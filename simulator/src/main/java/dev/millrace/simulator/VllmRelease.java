@@ -24,6 +24,7 @@ public record VllmRelease(ConnectorVersion connector) {
   private static final int WITH_MORE_RANKS_THAN_HEADS = 5;
   private static final int WITH_BLOCKS_OF_HYBRIDS = 6;
   private static final int WITH_COUNTED_READERS = 8;
+  private static final int WITH_TOKENS_FOR_CHATS = 14;
 
   /** {@code vllm.__version__}. */
   public String version() {
@@ -61,6 +62,11 @@ public record VllmRelease(ConnectorVersion connector) {
   /** Whether blocks are handed over when a stop string has ended the answer (vLLM PR 32553). */
   public boolean handsOverAtStop() {
     return since(WITH_HAND_OVER_AT_STOP);
+  }
+
+  /** Whether a chat's tokens are taken from its {@code kv_transfer_params} (vLLM PR 48145). */
+  public boolean takesTokensForChats() {
+    return since(WITH_TOKENS_FOR_CHATS);
   }
 
   /** Whether the hybrid KV-cache manager stays on beside a connector. */

@@ -66,6 +66,48 @@ class AggregatedEngineTest {
         .isNotEqualTo(text(engine, "{\"prompt\":\"b\",\"max_tokens\":3}"));
   }
 
+  private static HttpResponse<String> chat(SimulatedEngine engine, String body) {
+    return Caller.post(engine, "/v1/chat/completions", body);
+  }
+
+  private static String said(SimulatedEngine engine, String body) {
+    HttpResponse<String> answer = chat(engine, body);
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+    return Json.at(answer.body(), "choices[].message.content");
+  }
+
+  @Test
+  void chat_tokensOfThePrefillEngine_takeThePlaceOfMessagesWithoutMedia() {
+    SimulatedEngine engine = engines.start(config -> config);
+    String asked = "{\"messages\":[{\"role\":\"user\",\"content\":\"%s\"}],\"max_tokens\":6}";
+    HttpResponse<String> one =
+        chat(engine, Legs.with(asked.formatted("one"), "return_token_ids", "true"));
+    String params = "{\"prompt_token_ids\":" + Json.raw(one.body(), "prompt_token_ids") + "}";
+    String another = asked.formatted("another");
+    String media =
+        another.replace("\"another\"", "[{\"type\":\"image_url\"},{\"text\":\"another\"}]");
+
+    assertThat(said(engine, Legs.with(another, "kv_transfer_params", params)))
+        .isEqualTo(said(engine, asked.formatted("one")))
+        .isNotEqualTo(said(engine, another));
+    assertThat(said(engine, Legs.with(media, "kv_transfer_params", params)))
+        .isEqualTo(said(engine, another));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"[]", "7", "[1,\"x\"]", "[-1]", "[[1]]"})
+  void chat_tokensThatAreNone_areRefused(String ids) {
+    SimulatedEngine engine = engines.start(config -> config);
+    HttpResponse<String> answer =
+        chat(
+            engine,
+            "{\"kv_transfer_params\":{\"prompt_token_ids\":"
+                + ids
+                + "},\"messages\":[{\"role\":\"user\",\"content\":\"a\"}]}");
+    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(400);
+    assertThat(answer.body()).contains("must be a non-empty list of non-negative integers");
+  }
+
   @Test
   void completion_promptAsTokenIds_saysTheSameAsItsText() {
     SimulatedEngine engine = engines.start(config -> config);

@@ -8,6 +8,7 @@ import dev.millrace.layout.compatibility.Way;
 import dev.millrace.router.edges.Judge.Ruling;
 import dev.millrace.router.edges.Judge.Seen;
 import dev.millrace.router.http.ClientRequest.AtStop;
+import dev.millrace.router.http.ClientRequest.TokenReuse;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
 import dev.millrace.router.probe.Prober;
@@ -173,18 +174,29 @@ public final class Watch {
    * 0.21). One that has not said what it runs is taken for a newer one.
    */
   public AtStop atStop(Worker worker) {
-    return sighting(worker)
-        .flatMap(Sighting::version)
-        .filter(Watch::isBeforeHandOverAtStop)
-        .map(version -> AtStop.KEEPS_NOTHING)
-        .orElse(AtStop.HANDS_OVER);
+    return minor(worker).filter(minor -> minor < 21).isPresent()
+        ? AtStop.KEEPS_NOTHING
+        : AtStop.HANDS_OVER;
   }
 
-  private static boolean isBeforeHandOverAtStop(String version) {
-    Matcher numbers = VERSION.matcher(version);
-    return numbers.lookingAt()
-        && numbers.group(1).equals("0")
-        && Integer.parseInt(numbers.group(2)) < 21;
+  /**
+   * Of which prompts a worker takes tokens (vLLM PR 48145; seen in 0.32.0). One that has not said
+   * what it runs is taken for an older one, which would compute the prompt all the same.
+   */
+  public TokenReuse tokenReuse(Worker worker) {
+    return minor(worker).filter(minor -> minor >= 32).isPresent()
+        ? TokenReuse.CHATS_TOO
+        : TokenReuse.TEXTS;
+  }
+
+  /** The second number of a version, where the first one is 0; the largest there is after 0. */
+  private Optional<Integer> minor(Worker worker) {
+    return sighting(worker)
+        .flatMap(Sighting::version)
+        .map(VERSION::matcher)
+        .filter(Matcher::lookingAt)
+        .map(numbers ->
+            numbers.group(1).equals("0") ? Integer.parseInt(numbers.group(2)) : Integer.MAX_VALUE);
   }
 
   /** Whether a worker keeps prompts' blocks for later prompts, as far as is known. */

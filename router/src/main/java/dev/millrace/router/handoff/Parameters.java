@@ -61,7 +61,8 @@ public final class Parameters {
       RootObject root = RootObject.open(answer, 0, length);
       while (root.next()) {
         switch (root.name()) {
-          case CHOICES -> ids.read(root);
+          case CHOICES -> ids.readChoices(root);
+          case PromptTokenIds.KEY -> ids.read(root);
           case USAGE -> promptTokens = PinnedScan.promptTokens(root);
           case KEY -> found = blocks(root, answer);
           default -> {}

@@ -10,12 +10,13 @@ import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * {@code prompt_token_ids} of the first of an answer's {@code choices}: what an engine made of a
- * prompt that was a text, said when {@code return_token_ids} is set (vLLM 0.32.0, {@code
+ * {@code prompt_token_ids} of an answer: what an engine made of a prompt that was none, said when
+ * {@code return_token_ids} is set. A chat's are a member of the answer, a completion's of the first
+ * of its {@code choices} (vLLM 0.32.0, {@code ChatCompletionResponse}, {@code
  * CompletionResponseChoice}).
  */
 final class PromptTokenIds {
-  private static final String KEY = "prompt_token_ids";
+  static final String KEY = "prompt_token_ids";
 
   private final byte[] answer;
   private int from;
@@ -26,7 +27,7 @@ final class PromptTokenIds {
   }
 
   /** Looks at the member that has the choices. */
-  void read(RootObject choices) throws IOException {
+  void readChoices(RootObject choices) throws IOException {
     if (choices.kind() != JsonToken.START_ARRAY) {
       return;
     }
@@ -35,14 +36,15 @@ final class PromptTokenIds {
       return;
     }
     for (RootObject choice = all.object(); choice.next(); ) {
-      if (choice.name().equals(KEY) && choice.kind() == JsonToken.START_ARRAY) {
-        readIds(choice);
+      if (choice.name().equals(KEY)) {
+        read(choice);
       }
     }
   }
 
-  private void readIds(RootObject member) {
-    if (member.list().integers() > 0) {
+  /** Looks at the member of that name. */
+  void read(RootObject member) {
+    if (member.kind() == JsonToken.START_ARRAY && member.list().integers() > 0) {
       from = member.valueStart();
       to = member.valueEnd();
     }

@@ -25,15 +25,17 @@ import org.jspecify.annotations.Nullable;
  * store                               false (responses: the decode worker keeps the answer)
  * stream_options, min_tokens, min_completion_tokens, n, best_of, use_beam_search   removed
  * kv_transfer_params                  the six keys that ask for a remote decode
- * return_token_ids                    true where the prompt is a text
+ * return_token_ids                    true where the decode worker takes tokens for the prompt
  * stop, stop_token_ids, ignore_eos    removed, true (vLLM before 0.21, which hands nothing over
  *                                     when the first token ends the answer)
  * </pre>
  *
  * <p>The decode worker gets the client's bytes with {@code kv_transfer_params} set to the object
- * that the prefill worker answered, verbatim, and with a text as {@code prompt} replaced by the
- * token ids that the prefill worker made of it: both then work on the same tokens, also where their
- * tokenizers differ, and it is tokenised once. (Chats cannot be given as tokens.) Parameters of the
+ * that the prefill worker answered, verbatim, and with the token ids that the prefill worker made
+ * of the prompt: both then work on the same tokens, also where their tokenizers or templates
+ * differ, and it is tokenised once. They take the place of a text as {@code prompt}; of a chat they
+ * are one more key of the object, {@code prompt_token_ids} (vLLM 0.32.0, {@code
+ * renderers/online_renderer.py}, which leaves them where the chat has media). Parameters of the
  * transfer are single-use capabilities for the memory of an engine, so those in a client's own body
  * are never passed on.
  *
@@ -147,6 +149,7 @@ public final class ClientRequest implements Classified {
   private static final byte[] MAX_TOKENS = ascii("\"max_tokens\":");
   private static final byte[] MAX_OUTPUT_TOKENS = ascii("\"max_output_tokens\":");
   private static final byte[] KV_TRANSFER_PARAMS = ascii("\"kv_transfer_params\":");
+  private static final byte[] PROMPT_TOKEN_IDS = ascii("\"prompt_token_ids\":");
   private static final byte[] RETURN_TOKEN_IDS = ascii("\"return_token_ids\":true");
   private static final byte[] IGNORE_EOS = ascii("\"ignore_eos\":true");
   private static final byte[] TRUE = ascii("true");
@@ -331,19 +334,31 @@ public final class ClientRequest implements Classified {
     KEEPS_NOTHING
   }
 
-  /** The body of the prefill leg. */
-  public Buffer prefillBody() {
-    return prefillBody(AtStop.HANDS_OVER);
+  /** Of which prompts a decode worker takes the tokens that the prefill worker made of them. */
+  public enum TokenReuse {
+    /** Texts of completions. */
+    TEXTS,
+    /** Chats too: vLLM since 0.32. */
+    CHATS_TOO
   }
 
-  /** The body of the leg at a prefill worker of some kind. */
-  public Buffer prefillBody(AtStop atStop) {
+  private boolean tokensPass(TokenReuse reuse) {
+    return promptIsText || (api == Api.CHAT_COMPLETIONS && reuse == TokenReuse.CHATS_TOO);
+  }
+
+  /**
+   * The body of the prefill leg.
+   *
+   * @param atStop of the prefill worker
+   * @param reuse of the decode worker
+   */
+  public Buffer prefillBody(AtStop atStop, TokenReuse reuse) {
     boolean endless = false;
     Splice splice = new Splice(body, length);
     // Anthropic requires the limit; who leaves it out is told so by the engine.
     boolean capped = api == Api.MESSAGES;
     boolean asked = false;
-    boolean wantsIds = promptIsText;
+    boolean wantsIds = tokensPass(reuse);
     for (Member member : members) {
       switch (member.field) {
         case MODEL,
@@ -388,7 +403,7 @@ public final class ClientRequest implements Classified {
           asked = true;
         }
         case RETURN_TOKEN_IDS -> {
-          if (promptIsText) {
+          if (wantsIds) {
             replace(splice, member, TRUE);
           }
           wantsIds = false;
@@ -443,19 +458,21 @@ public final class ClientRequest implements Classified {
    * The body of a decode leg that takes over blocks; the parameters go in as they are.
    *
    * @param promptTokenIds of the prefill worker, a JSON array; null if it said none
+   * @param reuse of the decode worker
    */
-  public Buffer decodeBody(Buffer object, @Nullable Buffer promptTokenIds) {
+  public Buffer decodeBody(Buffer object, @Nullable Buffer promptTokenIds, TokenReuse reuse) {
     Splice splice = new Splice(body, length);
     boolean placed = false;
+    Buffer ids = tokensPass(reuse) ? promptTokenIds : null;
     for (Member member : members) {
       switch (member.field) {
         case KV_TRANSFER_PARAMS -> {
-          splice.replace(member.valueStart, member.valueEnd, object);
+          placeParameters(splice, member.valueStart, member.valueEnd, object, ids);
           placed = true;
         }
         case PROMPT -> {
-          if (promptIsText && promptTokenIds != null) {
-            splice.replace(member.valueStart, member.valueEnd, promptTokenIds);
+          if (promptIsText && ids != null) {
+            splice.replace(member.valueStart, member.valueEnd, ids);
           }
         }
         case INTERNAL -> remove(splice, member);
@@ -469,21 +486,36 @@ public final class ClientRequest implements Classified {
     }
     if (!placed) {
       insert(splice, memberCount == splice.removedMembers(), KV_TRANSFER_PARAMS);
-      splice.replace(closeBrace, closeBrace, object);
+      placeParameters(splice, closeBrace, closeBrace, object, ids);
     }
     return splice.toBuffer();
+  }
+
+  /** The object has members, so what is put in before them is followed by a comma. */
+  private void placeParameters(
+      Splice splice, int from, int to, Buffer object, @Nullable Buffer ids) {
+    if (ids == null || api != Api.CHAT_COMPLETIONS) {
+      splice.replace(from, to, object);
+      return;
+    }
+    splice.replace(from, to, object.slice(0, 1));
+    splice.replace(to, to, PROMPT_TOKEN_IDS);
+    splice.replace(to, to, ids);
+    splice.replace(to, to, COMMA);
+    splice.replace(to, to, object.slice(1, object.length()));
   }
 
   /**
    * The body of a decode leg that takes over blocks for others: of one token, in one piece.
    *
    * @param promptTokenIds of the prefill worker, a JSON array; null if it said none
+   * @param reuse of the decode worker
    */
-  public Buffer primingBody(Buffer object, @Nullable Buffer promptTokenIds) {
-    byte[] asked = prefillBody().getBytes();
+  public Buffer primingBody(Buffer object, @Nullable Buffer promptTokenIds, TokenReuse reuse) {
+    byte[] asked = prefillBody(AtStop.HANDS_OVER, reuse).getBytes();
     Classified one = read(api, asked, asked.length);
     if (one instanceof ClientRequest request) {
-      return request.decodeBody(object, promptTokenIds);
+      return request.decodeBody(object, promptTokenIds, reuse);
     }
     throw new IllegalStateException("a prefill leg's body is not good");
   }

@@ -2,6 +2,8 @@ package dev.millrace.router.http;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.millrace.router.http.ClientRequest.AtStop;
+import dev.millrace.router.http.ClientRequest.TokenReuse;
 import io.vertx.core.buffer.Buffer;
 import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.Test;
@@ -24,8 +26,9 @@ final class ClientRequestTest {
     byte[] bytes = client.getBytes(StandardCharsets.UTF_8);
     ClientRequest request = (ClientRequest) ClientRequest.read(api, bytes, bytes.length);
     assertThat(request.course()).isEqualTo(new ClientRequest.Course.Disaggregated());
-    assertThat(request.prefillBody().toString()).isEqualTo(prefill.replace("ASK", ASK));
-    assertThat(request.decodeBody(Buffer.buffer("{\"r\" : 1}"), null).toString())
+    assertThat(request.prefillBody(AtStop.HANDS_OVER, TokenReuse.TEXTS).toString())
+        .isEqualTo(prefill.replace("ASK", ASK));
+    assertThat(request.decodeBody(Buffer.buffer("{\"r\" : 1}"), null, TokenReuse.TEXTS).toString())
         .isEqualTo(decode.replace("GIVEN", "{\"r\" : 1}"));
   }
 
@@ -41,6 +44,35 @@ final class ClientRequestTest {
         "{\"max_output_tokens\":null,\"model\":\"m\",\"tools\":[{\"type\":\"function\",\"parameters\":{\"type\":\"object\"}}]}",
         "{\"max_output_tokens\":1,\"model\":\"m\",\"tools\":[{\"type\":\"function\",\"parameters\":{\"type\":\"object\"}}],\"kv_transfer_params\":ASK}",
         "{\"max_output_tokens\":null,\"model\":\"m\",\"tools\":[{\"type\":\"function\",\"parameters\":{\"type\":\"object\"}}],\"kv_transfer_params\":GIVEN}");
+  }
+
+  @Test
+  void chat_namesItsTokensWithTheBlocks_whereTheyAreTaken() {
+    ClientRequest chat = read("{\"model\":\"m\",\"kv_transfer_params\":null,\"messages\":[]}");
+    Buffer parameters = Buffer.buffer("{\"r\" : 1}");
+    Buffer ids = Buffer.buffer("[1, 2]");
+
+    assertThat(chat.prefillBody(AtStop.HANDS_OVER, TokenReuse.CHATS_TOO).toString())
+        .isEqualTo(
+            "{\"model\":\"m\",\"kv_transfer_params\":ASK,\"messages\":[],\"max_tokens\":1,\"return_token_ids\":true}"
+                .replace("ASK", ASK));
+    assertThat(chat.decodeBody(parameters, ids, TokenReuse.CHATS_TOO).toString())
+        .isEqualTo(
+            "{\"model\":\"m\",\"kv_transfer_params\":{\"prompt_token_ids\":[1, 2],\"r\" : 1},\"messages\":[]}");
+    assertThat(chat.decodeBody(parameters, ids, TokenReuse.TEXTS).toString())
+        .isEqualTo("{\"model\":\"m\",\"kv_transfer_params\":{\"r\" : 1},\"messages\":[]}");
+    assertThat(chat.decodeBody(parameters, null, TokenReuse.CHATS_TOO).toString())
+        .isEqualTo("{\"model\":\"m\",\"kv_transfer_params\":{\"r\" : 1},\"messages\":[]}");
+  }
+
+  @Test
+  void chatWithNoRoomForParameters_getsThemAtItsEnd() {
+    Buffer body =
+        read("{\"model\":\"m\"}")
+            .decodeBody(Buffer.buffer("{\"r\":1}"), Buffer.buffer("[7]"), TokenReuse.CHATS_TOO);
+
+    assertThat(body.toString())
+        .isEqualTo("{\"model\":\"m\",\"kv_transfer_params\":{\"prompt_token_ids\":[7],\"r\":1}}");
   }
 
   @Test
@@ -87,8 +119,9 @@ final class ClientRequestTest {
 
   private static void assertBodies(String client, String prefill, String decode) {
     ClientRequest request = read(client);
-    assertThat(request.prefillBody().toString()).isEqualTo(prefill.replace("ASK", ASK));
-    assertThat(request.decodeBody(Buffer.buffer("{\"r\" : 1}"), null).toString())
+    assertThat(request.prefillBody(AtStop.HANDS_OVER, TokenReuse.TEXTS).toString())
+        .isEqualTo(prefill.replace("ASK", ASK));
+    assertThat(request.decodeBody(Buffer.buffer("{\"r\" : 1}"), null, TokenReuse.TEXTS).toString())
         .isEqualTo(decode.replace("GIVEN", "{\"r\" : 1}"));
   }
 

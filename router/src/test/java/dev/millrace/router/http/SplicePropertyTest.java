@@ -2,6 +2,8 @@ package dev.millrace.router.http;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.millrace.router.http.ClientRequest.AtStop;
+import dev.millrace.router.http.ClientRequest.TokenReuse;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.json.JsonObject;
 import java.nio.charset.StandardCharsets;
@@ -104,7 +106,8 @@ final class SplicePropertyTest {
     if (!expected.containsKey("max_completion_tokens")) {
       expected.put("max_tokens", 1);
     }
-    Map<String, Object> given = tree(read(text(members)).prefillBody().toString());
+    Map<String, Object> given =
+        tree(read(text(members)).prefillBody(AtStop.HANDS_OVER, TokenReuse.TEXTS).toString());
 
     assertThat(given.remove("kv_transfer_params")).hasToString(askTree());
     expected.remove("kv_transfer_params");
@@ -123,13 +126,18 @@ final class SplicePropertyTest {
     expected.remove("bootstrap_room");
     expected.put("kv_transfer_params", Map.of("r", 1));
 
-    assertThat(tree(read(text(members)).decodeBody(Buffer.buffer("{\"r\":1}"), null).toString()))
+    assertThat(
+            tree(
+                read(text(members))
+                    .decodeBody(Buffer.buffer("{\"r\":1}"), null, TokenReuse.TEXTS)
+                    .toString()))
         .isEqualTo(expected);
   }
 
   @Property
   void untouchedMembers_keepTheirBytes(@ForAll("members") List<Member> members) {
-    String prefill = read(text(members)).prefillBody().toString();
+    String prefill =
+        read(text(members)).prefillBody(AtStop.HANDS_OVER, TokenReuse.TEXTS).toString();
 
     int from = 0;
     for (Member member : members) {
@@ -156,8 +164,8 @@ final class SplicePropertyTest {
 
     switch (ClientRequest.read(Api.COMPLETIONS, bytes, bytes.length)) {
       case ClientRequest understood -> {
-        tree(understood.prefillBody().toString());
-        tree(understood.decodeBody(Buffer.buffer("{}"), null).toString());
+        tree(understood.prefillBody(AtStop.HANDS_OVER, TokenReuse.TEXTS).toString());
+        tree(understood.decodeBody(Buffer.buffer("{}"), null, TokenReuse.TEXTS).toString());
         tree(understood.decodeBody().toString());
       }
       case Classified.Refused(Problem problem) -> assertThat(problem.status()).isEqualTo(400);

@@ -19,6 +19,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,6 +35,10 @@ final class RequestReader {
 
   /** vLLM's default for {@code --max-logprobs}. */
   private static final int MOST_LOGPROBS = 20;
+
+  /** Parts of a message that are no media (vLLM 0.32.0, {@code renderers/chat_utils.py}). */
+  private static final Set<String> TEXT_PARTS =
+      Set.of("text", "input_text", "output_text", "refusal", "thinking", "tool_reference");
 
   private final EngineConfig config;
   private final Api api;
@@ -60,6 +65,8 @@ final class RequestReader {
   private boolean echo;
   private @Nullable String refused;
   private TransferParams params = new TransferParams.None();
+  private @Nullable Tokens tokensOfPrefill;
+  private boolean media;
 
   private RequestReader(EngineConfig config, Api api) {
     this.config = config;
@@ -106,7 +113,11 @@ final class RequestReader {
       case "top_logprobs" -> topLogprobs = integer(parser);
       case "prompt_logprobs" -> promptLogprobs = integer(parser);
       case "echo" -> echo = parser.getValueAsBoolean();
-      case "kv_transfer_params" -> params = TransferParamsReader.read(parser);
+      case "kv_transfer_params" -> {
+        TransferParamsReader.Said said = TransferParamsReader.read(parser);
+        params = said.params();
+        tokensOfPrefill = config.release().takesTokensForChats() ? said.promptTokenIds() : null;
+      }
       default -> parser.skipChildren();
     }
   }
@@ -215,14 +226,32 @@ final class RequestReader {
 
   /** Instructions are a system message before all others, wherever they stand in the body. */
   private void render() {
-    if (conversation != null) {
+    if (api == Api.CHAT && tokensOfPrefill != null && !echo && !media) {
+      reuse(tokensOfPrefill);
+    } else if (conversation != null) {
       String system = instructions.isEmpty() ? "" : "<|system|>\n" + instructions + '\n';
       prompts.add(Vocabulary.encode(system + conversation + "<|assistant|>\n"));
     }
   }
 
+  /** A chat is not tokenised again that the prefill engine has tokenised. */
+  private void reuse(Tokens tokens) {
+    if (tokens.size() == 0) {
+      promptFault =
+          "`kv_transfer_params['prompt_token_ids']` must be a non-empty list of non-negative"
+              + " integers.";
+      return;
+    }
+    for (int token : tokens.toArray()) {
+      if (token >= Vocabulary.size()) {
+        promptFault = "Token id " + token + " is out of vocabulary";
+      }
+    }
+    prompts.add(tokens.toArray());
+  }
+
   /** A string, or a list of parts whose texts count. */
-  private static void content(JsonParser parser, StringBuilder content) throws IOException {
+  private void content(JsonParser parser, StringBuilder content) throws IOException {
     if (parser.currentToken() == JsonToken.VALUE_STRING) {
       content.append(parser.getText());
       return;
@@ -241,6 +270,8 @@ final class RequestReader {
         parser.nextToken();
         if (key.equals("text") && parser.currentToken() == JsonToken.VALUE_STRING) {
           content.append(parser.getText());
+        } else if (key.equals("type") && parser.currentToken() == JsonToken.VALUE_STRING) {
+          media |= !TEXT_PARTS.contains(parser.getText());
         } else {
           parser.skipChildren();
         }

@@ -3,9 +3,11 @@ package dev.millrace.simulator.http;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import dev.millrace.simulator.core.TransferParams;
+import dev.millrace.simulator.model.Tokens;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,15 +25,25 @@ final class TransferParamsReader {
   private int tokens;
   private int cachedTokens;
   private List<List<Integer>> blockIds = List.of();
+  private @Nullable Tokens promptTokenIds;
   private @Nullable String blocksFault = "remote_block_ids is missing";
 
   private TransferParamsReader() {}
 
+  /**
+   * What an object says.
+   *
+   * @param params what to do with blocks
+   * @param promptTokenIds what the prefill engine made of a chat; null if that is not said, empty
+   *     if it is no list of token ids
+   */
+  record Said(TransferParams params, @Nullable Tokens promptTokenIds) {}
+
   /** Reads the value that the parser stands on, to its end. */
-  static TransferParams read(JsonParser parser) throws IOException {
+  static Said read(JsonParser parser) throws IOException {
     if (parser.currentToken() != JsonToken.START_OBJECT) {
       parser.skipChildren();
-      return new TransferParams.None();
+      return new Said(new TransferParams.None(), null);
     }
     TransferParamsReader reader = new TransferParamsReader();
     while (parser.nextToken() == JsonToken.FIELD_NAME) {
@@ -40,7 +52,7 @@ final class TransferParamsReader {
       reader.value(key, parser);
       parser.skipChildren();
     }
-    return reader.params();
+    return new Said(reader.params(), reader.promptTokenIds);
   }
 
   private void value(String key, JsonParser parser) throws IOException {
@@ -57,8 +69,30 @@ final class TransferParamsReader {
       case "remote_num_tokens" -> tokens = parser.getValueAsInt();
       case "remote_prefill_cached_tokens" -> cachedTokens = parser.getValueAsInt();
       case "remote_block_ids" -> blocks(parser);
+      case "prompt_token_ids" -> promptTokenIds(parser);
       default -> parser.skipChildren();
     }
+  }
+
+  private void promptTokenIds(JsonParser parser) throws IOException {
+    if (parser.currentToken() == JsonToken.VALUE_NULL) {
+      return;
+    }
+    if (parser.currentToken() != JsonToken.START_ARRAY) {
+      promptTokenIds = Tokens.of();
+      return;
+    }
+    IntStream.Builder ids = IntStream.builder();
+    boolean sound = true;
+    while (parser.nextToken() != JsonToken.END_ARRAY) {
+      if (parser.currentToken() == JsonToken.VALUE_NUMBER_INT && parser.getIntValue() >= 0) {
+        ids.add(parser.getIntValue());
+      } else {
+        sound = false;
+        parser.skipChildren();
+      }
+    }
+    promptTokenIds = sound ? Tokens.of(ids.build().toArray()) : Tokens.of();
   }
 
   private void blocks(JsonParser parser) throws IOException {
