@@ -106,7 +106,8 @@ public class BodyBenchmark {
   @Benchmark
   public int classifyAndSplice() {
     ClientRequest request = classified();
-    return request.prefillBody(AtStop.HANDS_OVER, TokenReuse.TEXTS).length() + request.decodeBody(parameters, null, TokenReuse.TEXTS).length();
+    return request.prefillBody(AtStop.HANDS_OVER, TokenReuse.TEXTS).length()
+        + request.decodeBody(parameters, null, TokenReuse.TEXTS).length();
   }
 
   /** From a prefill answer's bytes to the parameters in it. */
