@@ -130,17 +130,11 @@ final class HeldBlocks {
     release(blocks, when);
   }
 
-  /** Of a copy that a decode engine may be reading, its readers or its expiry are the end. */
   private void dropCopy(@Nullable Fault fault) {
     Carried.Copy held = copy;
     copy = null;
-    if (held == null) {
-      return;
-    }
-    if (sent == DecodeLeg.Sent.NOTHING) {
-      lane.house.agents.drop(held);
-    } else if (fault instanceof Fault.Broken(Worker reading, _, _)) {
-      AbandonedCopy.watch(lane, held, reading);
+    if (held != null) {
+      AbandonedCopy.of(lane, held, sent, fault);
     }
   }
 
@@ -157,14 +151,15 @@ final class HeldBlocks {
             origin.requestId()));
   }
 
-  /** A decode worker that can tell the holder, which those that need a go-between cannot. */
+  /** A worker that can tell the holder, which those that need a go-between cannot. */
   private Optional<Worker> releasingWorker(HandOff blocks) {
     Worker decoding = places.decodeWorker();
     Optional<Worker> worker =
         decoding != null && !decoding.refusedSince(blocks.sinceNanos())
             ? Optional.of(decoding)
             : chooser.anyDecode(blame);
-    return worker.filter(
-        each -> chooser.edges().between(blocks.holder(), each).way() == Way.ENGINE);
+    return worker
+        .filter(each -> chooser.edges().between(blocks.holder(), each).way() == Way.ENGINE)
+        .or(() -> lane.house.watch.twin(blocks.holder()));
   }
 }

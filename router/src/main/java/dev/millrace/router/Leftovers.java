@@ -1,6 +1,5 @@
 package dev.millrace.router;
 
-import dev.millrace.router.agents.Agent;
 import dev.millrace.router.agents.Agents;
 import dev.millrace.router.handoff.HandOff;
 import dev.millrace.router.handoff.Ledger;
@@ -15,7 +14,6 @@ import io.vertx.core.Future;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 import java.util.function.LongSupplier;
 
@@ -54,15 +52,11 @@ final class Leftovers {
 
   /** Frees blocks: by an agent, else by a request that an engine of the other stage refuses. */
   void free(HandOff blocks) {
-    Pinned pinned = blocks.pinned();
-    Optional<Agent> agent = agents.reaching(pinned.host(), pinned.port());
     Future<Outcome> freed =
-        agent.isEmpty()
-            ? byRequest(blocks)
-            : agents
-                .release(agent.get(), pinned)
-                .<Outcome>map(done -> new Outcome.Released(Outcome.By.AGENT))
-                .recover(failure -> byRequest(blocks));
+        agents
+            .release(blocks.pinned())
+            .<Outcome>map(done -> new Outcome.Released(Outcome.By.AGENT))
+            .recover(failure -> byRequest(blocks));
     Future<Outcome> outcome = freed.otherwise(failure -> new Outcome.Expired());
     open.add(outcome);
     outcome.onSuccess(how -> {

@@ -1,6 +1,5 @@
 package dev.millrace.router;
 
-import dev.millrace.router.agents.Agents;
 import dev.millrace.router.handoff.HandOff;
 import dev.millrace.router.handoff.Outcome;
 import dev.millrace.router.handoff.RefusedRequest;
@@ -30,8 +29,8 @@ final class Release {
   /** A read that a decode engine has begun takes milliseconds; blocks are not freed under it. */
   private static final Duration AFTER_ABORT = Duration.ofMillis(500);
 
-  /** Agents are looked after once a second. */
-  private static final Duration LOOK_AGAIN = Duration.ofMillis(500);
+  /** Agents that are gone are looked after as often. */
+  private static final Duration LOOK_AGAIN = Duration.ofMillis(100);
 
   private final Lane lane;
   private final HandOff blocks;
@@ -48,7 +47,7 @@ final class Release {
   /**
    * What the request that must be refused is made of.
    *
-   * @param worker a decode worker to refuse it, if there is one
+   * @param worker to refuse it, if there is one that can
    */
   record Request(
       Optional<Worker> worker, Api api, String model, MultiMap clientHeaders, String requestId) {}
@@ -74,16 +73,12 @@ final class Release {
 
   /** Empty if none could. */
   private Mono<Outcome> byAgent() {
-    Agents agents = lane.house.agents;
-    return agents
-        .reaching(blocks.pinned().host(), blocks.pinned().port())
-        .map(agent ->
-            Mono.<Outcome>create(sink ->
-                agents
-                    .release(agent, blocks.pinned())
-                    .onSuccess(freed -> sink.success(new Outcome.Released(Outcome.By.AGENT)))
-                    .onFailure(failure -> sink.success())))
-        .orElseGet(Mono::empty);
+    return Mono.create(sink ->
+        lane.house
+            .agents
+            .release(blocks.pinned())
+            .onSuccess(freed -> sink.success(new Outcome.Released(Outcome.By.AGENT)))
+            .onFailure(failure -> sink.success()));
   }
 
   /** Nobody else can tell the prefill engine; an agent that is started again can. */

@@ -2,8 +2,12 @@ package dev.millrace.router;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.millrace.config.Complaint;
 import dev.millrace.config.Declared;
 import dev.millrace.config.HostPort;
+import dev.millrace.config.Loaded;
+import dev.millrace.config.RoutingTable;
+import dev.millrace.config.RoutingTables;
 import dev.millrace.config.WorkerAddress;
 import dev.millrace.layout.ElementType;
 import dev.millrace.layout.GeometrySpec;
@@ -17,6 +21,7 @@ import dev.millrace.simulator.Misbehaviour;
 import dev.millrace.simulator.SimulatedEngine;
 import dev.millrace.simulator.Timing;
 import io.vertx.core.json.JsonObject;
+import java.net.http.HttpResponse;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -35,18 +40,16 @@ final class LedgerTest {
 
   private SimulatedEngine engine(EngineRole role, UnaryOperator<EngineConfig.Builder> tuned)
       throws Exception {
-    GeometrySpec geometry =
-        new GeometrySpec(
-            ModelShape.dense(3, 4, 16, ElementType.BFLOAT16),
-            Parallelism.tensor(1),
-            16,
-            Layout.HND,
-            256);
     EngineConfig config =
         tuned
-            .apply(EngineConfig.builder().role(role).model(Stage.MODEL).geometry(geometry))
+            .apply(EngineConfig.builder().role(role).model(Stage.MODEL).geometry(geometry(16)))
             .build();
     return stage.simulated(config);
+  }
+
+  private static GeometrySpec geometry(int blockSize) {
+    ModelShape model = ModelShape.dense(3, 4, 16, ElementType.BFLOAT16);
+    return new GeometrySpec(model, Parallelism.tensor(1), blockSize, Layout.HND, 256);
   }
 
   private TestAgent agent(SimulatedEngine... engines) throws Exception {
@@ -109,6 +112,74 @@ final class LedgerTest {
     Stage.await("the hand-offs have ended", () -> handOffs().getInteger("open") == 0);
     assertThat(handOffs().getInteger("released_by_agent")).isZero();
     assertThat(p.stats().expiredHandoffs()).isZero();
+  }
+
+  @Test
+  void oneAgentIsGone_anotherReleases() throws Exception {
+    SimulatedEngine p = engine(EngineRole.PREFILL, UnaryOperator.identity());
+    SimulatedEngine d = engine(EngineRole.DECODE, UnaryOperator.identity());
+    TestAgent gone = agent(p);
+    open(p, d, gone, agent(p));
+    d.misbehave(new Misbehaviour.ResetBeforeHead());
+    gone.close();
+
+    assertThat(stage.post(COMPLETIONS, body(false)).statusCode()).isEqualTo(502);
+
+    Stage.await("P holds no blocks", () -> p.stats().heldBlocks() == 0);
+    Stage.await("the hand-offs have ended", () -> handOffs().getInteger("open") == 0);
+    assertThat(handOffs().getInteger("released_by_agent")).isPositive();
+    assertThat(handOffs().getInteger("released_by_refused_request")).isZero();
+  }
+
+  private static RoutingTable table(String yaml) {
+    return switch (RoutingTables.parse("table.yaml", yaml)) {
+      case Loaded.Valid(RoutingTable table) -> table;
+      case Loaded.Invalid(List<Complaint> complaints) ->
+          throw new AssertionError(complaints.toString());
+    };
+  }
+
+  /** A decode engine of other blocks is not let in by P; another engine of P's own kind is. */
+  @Test
+  void relaysAgentIsGone_anotherPrefillEngineReleases() throws Exception {
+    UnaryOperator<EngineConfig.Builder> strict =
+        config -> config.pairing(dev.millrace.simulator.Pairing.VLLM);
+    SimulatedEngine p = engine(EngineRole.PREFILL, strict);
+    SimulatedEngine twin = engine(EngineRole.PREFILL, strict);
+    SimulatedEngine d = engine(EngineRole.DECODE, c -> strict.apply(c).geometry(geometry(8)));
+    TestAgent agent = agent(p, twin, d);
+    RoutingTable table =
+        table(
+            """
+            pools:
+              p: {role: prefill, model: tiny, engine: vllm, MODEL, workers: [{url: P}, {url: TWIN}]}
+              d: {role: decode, model: tiny, engine: vllm, MODEL, workers: [{url: D}]}
+            agents: [{url: AGENT, token-file: TOKEN}]
+            routes:
+              - {match: {model: tiny}, prefill: {pool: p}, decode: {pool: d}, transfer: auto, canary: off}
+            """
+                .replace(
+                    "MODEL",
+                    "model-config: {layers: 3, kv-heads: 4, head-size: 16, dtype: bf16, hidden-layers: 3}")
+                .replace("TWIN", twin.uri().toString())
+                .replace("url: P}", "url: " + p.uri() + "}")
+                .replace("url: D}", "url: " + d.uri() + "}")
+                .replace("AGENT", agent.address().url().toString())
+                .replace("TOKEN", agent.address().tokenFile().toString()));
+    stage.openProbing(
+        List.copyOf(table.pools().values()), table.agents(), table.routes().getFirst());
+    int before = handOffs().getInteger("released_by_refused_request");
+    agent.close();
+
+    HttpResponse<String> answer = stage.post(COMPLETIONS, body(false));
+
+    assertThat(answer.body()).contains("blocks_not_brought");
+    Stage.await(
+        "neither holds blocks",
+        () -> p.stats().heldBlocks() == 0 && twin.stats().heldBlocks() == 0);
+    Stage.await("the hand-offs have ended", () -> handOffs().getInteger("open") == 0);
+    assertThat(handOffs().getInteger("released_by_refused_request")).isGreaterThan(before);
+    assertThat(handOffs().getInteger("expired")).isZero();
   }
 
   @Test

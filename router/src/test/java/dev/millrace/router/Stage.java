@@ -175,9 +175,14 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
 
   /** Opens a router that asks its workers what they are, and waits until it knows. */
   Router openProbing(List<Pool> pools, Route... routes) throws Exception {
+    return openProbing(pools, List.of(), routes);
+  }
+
+  Router openProbing(List<Pool> pools, List<AgentAddress> agents, Route... routes)
+      throws Exception {
     Listen listen = Listen.defaults().withPort(0).withEventLoops(1);
     RoutingTable table =
-        RoutingTable.of(listen, Admin.defaults().withPort(0), pools, List.of(), List.of(routes));
+        RoutingTable.of(listen, Admin.defaults().withPort(0), pools, agents, List.of(routes));
     router = Router.start(vertx, table, System::nanoTime).await(10, TimeUnit.SECONDS);
     router.settled().await(20, TimeUnit.SECONDS);
     return router;

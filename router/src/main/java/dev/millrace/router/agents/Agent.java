@@ -47,6 +47,11 @@ public final class Agent {
     return said;
   }
 
+  /** Whether it did when it was last asked. */
+  public boolean answers() {
+    return said != null;
+  }
+
   /** Why it gave none; empty if it did. */
   public String trouble() {
     return trouble;

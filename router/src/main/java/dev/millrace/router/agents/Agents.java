@@ -15,12 +15,14 @@ import io.vertx.core.Future;
 import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import io.vertx.core.buffer.Buffer;
+import io.vertx.grpc.common.GrpcStatus;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -29,6 +31,10 @@ public final class Agents {
   private static final Logger LOG = LoggerFactory.getLogger(Agents.class);
 
   private static final Duration WATCH = Duration.ofSeconds(1);
+
+  /** One that is started again is needed at once: blocks wait for it to be freed. */
+  private static final Duration WATCH_FOR_RETURN = Duration.ofMillis(100);
+
   private static final Duration DESCRIBE_WITHIN = Duration.ofSeconds(1);
 
   /** Over a connection that is there, an engine frees blocks within milliseconds. */
@@ -54,10 +60,8 @@ public final class Agents {
     return Future.all(known)
         .map(all -> {
           Agents agents = new Agents(all.list());
-          agents.look().onComplete(looked -> agents.firstLook.complete());
-          if (!known.isEmpty()) {
-            vertx.setPeriodic(WATCH.toMillis(), timer -> agents.look());
-          }
+          Future.join(agents.agents.stream().map(each -> watch(vertx, each)).toList())
+              .onComplete(looked -> agents.firstLook.complete());
           return agents;
         });
   }
@@ -85,16 +89,17 @@ public final class Agents {
     }
   }
 
-  private Future<?> look() {
-    return Future.join(
-        agents.stream()
-            .map(agent ->
-                agent
-                    .client()
-                    .describe(DESCRIBE_WITHIN)
-                    .onSuccess(reply -> answered(agent, reply))
-                    .onFailure(failure -> failed(agent, failure)))
-            .toList());
+  /** Completes with the first look; the next follow one after the other. */
+  private static Future<?> watch(Vertx vertx, Agent agent) {
+    return agent
+        .client()
+        .describe(DESCRIBE_WITHIN)
+        .onSuccess(reply -> answered(agent, reply))
+        .onFailure(failure -> failed(agent, failure))
+        .onComplete(looked -> {
+          Duration pause = agent.answers() ? WATCH : WATCH_FOR_RETURN;
+          vertx.setTimer(pause.toMillis(), timer -> watch(vertx, agent));
+        });
   }
 
   /**
@@ -110,6 +115,13 @@ public final class Agents {
       LOG.info("{} answers: transport {}", agent, reply.getTransport());
     }
     agent.answered(reply);
+  }
+
+  /** Whoever is not there is not called before it answers again. */
+  static void noticed(Agent agent, Throwable failure) {
+    if (failure instanceof AgentCallFailed call && call.status() == GrpcStatus.UNAVAILABLE) {
+      failed(agent, failure);
+    }
   }
 
   private static void failed(Agent agent, Throwable failure) {
@@ -133,9 +145,13 @@ public final class Agents {
 
   /** The agent with the fewest calls of those that answer and reach a side channel. */
   public Optional<Agent> reaching(String host, int port) {
+    return allReaching(host, port).findFirst();
+  }
+
+  private Stream<Agent> allReaching(String host, int port) {
     return agents.stream()
         .filter(agent -> agent.reaches(host, port))
-        .min(Comparator.comparingInt(Agent::calls));
+        .sorted(Comparator.comparingInt(Agent::calls));
   }
 
   /**
@@ -164,8 +180,17 @@ public final class Agents {
         copy.agent(), "drop", copy.of(), copy.agent().client().release(request, SHORT_CALL));
   }
 
-  /** Frees blocks at the prefill engine; fails if the agent could not. */
-  public Future<Void> release(Agent agent, Pinned blocks) {
+  /** Frees blocks at the prefill engine, by the first agent that can; fails if none could. */
+  public Future<Void> release(Pinned blocks) {
+    Future<Void> released =
+        Future.failedFuture("no agent that answers reaches " + blocks.sideChannel());
+    for (Agent agent : allReaching(blocks.host(), blocks.port()).toList()) {
+      released = released.recover(failure -> release(agent, blocks));
+    }
+    return released;
+  }
+
+  private static Future<Void> release(Agent agent, Pinned blocks) {
     ReleaseRequest request =
         ReleaseRequest.newBuilder()
             .setHandOff(named(blocks))
@@ -183,6 +208,7 @@ public final class Agents {
   private static Future<Void> counted(Agent agent, String what, Pinned blocks, Future<?> call) {
     agent.openCalls().incrementAndGet();
     return call.onComplete(ended -> agent.openCalls().decrementAndGet())
+        .onFailure(failure -> noticed(agent, failure))
         .onFailure(failure ->
             LOG.warn(
                 "{} could not {} {} of {}: {}",

@@ -69,6 +69,7 @@ public final class Carrier {
   private Future<Carried> counted(Future<Carried> call) {
     agent.openCalls().incrementAndGet();
     return call.onComplete(ended -> agent.openCalls().decrementAndGet())
+        .onFailure(failure -> Agents.noticed(agent, failure))
         .recover(failure -> Future.failedFuture(explained(failure)));
   }
 

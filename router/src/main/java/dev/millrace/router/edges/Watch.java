@@ -207,6 +207,19 @@ public final class Watch {
         .orElse(true);
   }
 
+  /**
+   * Another worker that a worker's side channel lets in as it lets in its own kind: one of the same
+   * hash, ranks and blocks.
+   */
+  public Optional<Worker> twin(Worker worker) {
+    return sighting(worker)
+        .flatMap(one ->
+            watched.keySet().stream()
+                .filter(other -> !other.equals(worker) && !other.isDraining())
+                .filter(other -> sighting(other).filter(one::isOfTheSameKind).isPresent())
+                .findFirst());
+  }
+
   /** Why nothing was; empty if something was. */
   public String trouble(Worker worker) {
     Watched one = watched.get(worker);

@@ -93,6 +93,22 @@ public record Sighting(
    */
   public record Rank(String compatibilityHash, AgentMetadata metadata) {}
 
+  /** Whether another engine has the same hash, ranks and blocks; false if that is not known. */
+  public boolean isOfTheSameKind(Sighting other) {
+    return kind().isPresent() && kind().equals(other.kind());
+  }
+
+  private record Kind(String compatibilityHash, int tensorParallel, Optional<Integer> blockSize) {}
+
+  private Optional<Kind> kind() {
+    return handshake.flatMap(rank ->
+        told.map(said ->
+            new Kind(
+                rank.compatibilityHash(),
+                said.tensorParallel(),
+                cache.flatMap(CacheConfig::blockSize))));
+  }
+
   /** The ids under which the engine answered; data-parallel ranks have one each. */
   public List<String> engineIds() {
     return Stream.concat(
