@@ -1,10 +1,12 @@
 package dev.millrace.cli;
 
+import dev.millrace.config.AccessKeys;
 import dev.millrace.config.AgentConfig;
 import dev.millrace.config.AgentConfigs;
 import dev.millrace.config.Complaint;
 import dev.millrace.config.Loaded;
 import dev.millrace.config.LoadedAgent;
+import dev.millrace.config.LoadedKeys;
 import dev.millrace.config.Pool;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.config.RoutingTables;
@@ -70,9 +72,18 @@ final class ConfigCommand implements Runnable {
   /** Reads a routing table, or fails with all that is wrong with it. */
   static RoutingTable read(Path file) {
     return switch (RoutingTables.read(file)) {
-      case Loaded.Valid(RoutingTable table) -> table;
+      case Loaded.Valid(RoutingTable table) -> {
+        table.listen().keysFile().ifPresent(ConfigCommand::checkKeys);
+        yield table;
+      }
       case Loaded.Invalid(List<Complaint> complaints) -> throw mistakes(file, complaints);
     };
+  }
+
+  private static void checkKeys(Path file) {
+    if (AccessKeys.read(file) instanceof LoadedKeys.Invalid(List<Complaint> complaints)) {
+      throw mistakes(file, complaints);
+    }
   }
 
   /** Reads an agent's configuration, or fails with all that is wrong with it. */

@@ -34,6 +34,7 @@ import picocli.CommandLine.UnmatchedArgumentException;
       SimulateCommand.class,
       AgentCommand.class,
       ConfigCommand.class,
+      KeysCommand.class,
       NixlCommand.class,
       CommandLine.HelpCommand.class
     },

@@ -1,6 +1,8 @@
 package dev.millrace.config;
 
+import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Optional;
 
 /**
  * The public port.
@@ -10,9 +12,15 @@ import java.time.Duration;
  * @param maxBodyBytes largest request body that is accepted, 1 KiB to 1 GiB; more is answered 413
  * @param eventLoops threads that move bytes, {@code 1..1024}
  * @param shutdownGrace how long answers under way may take to end once the router was asked to stop
+ * @param keysFile the keys by which clients may ask; empty: nobody is asked for one
  */
 public record Listen(
-    String host, int port, long maxBodyBytes, int eventLoops, Duration shutdownGrace) {
+    String host,
+    int port,
+    long maxBodyBytes,
+    int eventLoops,
+    Duration shutdownGrace,
+    Optional<Path> keysFile) {
   static final String DEFAULT_HOST = "127.0.0.1";
   static final int DEFAULT_PORT = 8080;
   static final long DEFAULT_MAX_BODY_BYTES = 16L << 20;
@@ -45,22 +53,29 @@ public record Listen(
         DEFAULT_PORT,
         DEFAULT_MAX_BODY_BYTES,
         defaultEventLoops(),
-        DEFAULT_SHUTDOWN_GRACE);
+        DEFAULT_SHUTDOWN_GRACE,
+        Optional.empty());
   }
 
   /** The same on another port; 0 lets the system choose. */
   public Listen withPort(int newPort) {
-    return new Listen(host, newPort, maxBodyBytes, eventLoops, shutdownGrace);
+    return new Listen(host, newPort, maxBodyBytes, eventLoops, shutdownGrace, keysFile);
   }
 
   /** The same with another bound on request bodies. */
   public Listen withMaxBodyBytes(long newMaxBodyBytes) {
-    return new Listen(host, port, newMaxBodyBytes, eventLoops, shutdownGrace);
+    return new Listen(host, port, newMaxBodyBytes, eventLoops, shutdownGrace, keysFile);
   }
 
   /** The same with another number of event loops. */
   public Listen withEventLoops(int newEventLoops) {
-    return new Listen(host, port, maxBodyBytes, newEventLoops, shutdownGrace);
+    return new Listen(host, port, maxBodyBytes, newEventLoops, shutdownGrace, keysFile);
+  }
+
+  /** The same for those that have a key of this file. */
+  public Listen withKeysFile(Path newKeysFile) {
+    return new Listen(
+        host, port, maxBodyBytes, eventLoops, shutdownGrace, Optional.of(newKeysFile));
   }
 
   static int defaultEventLoops() {

@@ -11,6 +11,7 @@ import java.util.Optional;
  * @param pairing which workers of these pools may work together, and how
  * @param deadlines how long each part may take
  * @param retries how often a stage is tried again
+ * @param limits how much is taken on at a time
  */
 public record Route(
     String model,
@@ -18,7 +19,8 @@ public record Route(
     Stage decode,
     Pairing pairing,
     Deadlines deadlines,
-    Retries retries) {
+    Retries retries,
+    Limits limits) {
   public Route {
     if (model.isBlank()) {
       throw new IllegalArgumentException("a route needs a model to match");
@@ -33,7 +35,8 @@ public record Route(
         decode,
         Pairing.defaults(),
         Deadlines.defaults(),
-        Retries.defaults());
+        Retries.defaults(),
+        Limits.defaults());
   }
 
   /** A route on which one worker does everything, with everything else at its default. */
@@ -44,7 +47,8 @@ public record Route(
         workers,
         Pairing.defaults(),
         Deadlines.defaults(),
-        Retries.defaults());
+        Retries.defaults(),
+        Limits.defaults());
   }
 
   /** Whether a pool of some role may run one of its stages. */
@@ -54,16 +58,21 @@ public record Route(
 
   /** The same with another pairing. */
   public Route withPairing(Pairing newPairing) {
-    return new Route(model, prefill, decode, newPairing, deadlines, retries);
+    return new Route(model, prefill, decode, newPairing, deadlines, retries, limits);
   }
 
   /** The same with other deadlines. */
   public Route withDeadlines(Deadlines newDeadlines) {
-    return new Route(model, prefill, decode, pairing, newDeadlines, retries);
+    return new Route(model, prefill, decode, pairing, newDeadlines, retries, limits);
   }
 
   /** The same with other retries. */
   public Route withRetries(Retries newRetries) {
-    return new Route(model, prefill, decode, pairing, deadlines, newRetries);
+    return new Route(model, prefill, decode, pairing, deadlines, newRetries, limits);
+  }
+
+  /** The same with other limits. */
+  public Route withLimits(Limits newLimits) {
+    return new Route(model, prefill, decode, pairing, deadlines, retries, newLimits);
   }
 }

@@ -52,9 +52,11 @@ final class RoutesReader {
     Pairing pairing = pairing(route);
     Deadlines deadlines = deadlines(route);
     Retries retries = retries(route);
+    Limits limits = limits(route);
     route.refuseOtherKeys();
     return model.isPresent() && prefill.isPresent() == disaggregated && decode.isPresent()
-        ? Optional.of(new Route(model.get(), prefill, decode.get(), pairing, deadlines, retries))
+        ? Optional.of(
+            new Route(model.get(), prefill, decode.get(), pairing, deadlines, retries, limits))
         : Optional.empty();
   }
 
@@ -157,6 +159,28 @@ final class RoutesReader {
             count(retries, "prefill", defaults.prefill()),
             count(retries, "decode", defaults.decode()));
     retries.refuseOtherKeys();
+    return read;
+  }
+
+  private static Limits limits(Section route) {
+    Limits defaults = Limits.defaults();
+    Optional<Section> section = route.find("limits").flatMap(Field::section);
+    if (section.isEmpty()) {
+      return defaults;
+    }
+    Section limits = section.get();
+    Limits read =
+        new Limits(
+            limits
+                .find("concurrent")
+                .flatMap(value -> value.integer(1, Limits.MOST))
+                .orElse(defaults.concurrent()),
+            limits
+                .find("waiting")
+                .flatMap(value -> value.integer(0, Limits.MOST))
+                .orElse(defaults.waiting()),
+            duration(limits, "wait", defaults.patience()));
+    limits.refuseOtherKeys();
     return read;
   }
 

@@ -37,7 +37,7 @@ final class RoutingTableReader {
         : complaints.invalid();
   }
 
-  private static Listen listen(Section top) {
+  private Listen listen(Section top) {
     Listen defaults = Listen.defaults();
     Optional<Section> section = top.find("listen").flatMap(Field::section);
     if (section.isEmpty()) {
@@ -57,10 +57,8 @@ final class RoutingTableReader {
                 .find("event-loops")
                 .flatMap(loops -> loops.integer(1, Listen.MOST_EVENT_LOOPS))
                 .orElse(defaults.eventLoops()),
-            listen
-                .find("shutdown-grace")
-                .flatMap(Field::duration)
-                .orElse(defaults.shutdownGrace()));
+            listen.find("shutdown-grace").flatMap(Field::duration).orElse(defaults.shutdownGrace()),
+            listen.find("keys-file").flatMap(field -> field.path(file)));
     listen.refuseOtherKeys();
     return read;
   }

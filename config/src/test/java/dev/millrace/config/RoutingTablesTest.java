@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -23,7 +24,8 @@ class RoutingTablesTest {
     RoutingTable table = valid(RoutingTables.read(EXAMPLE));
 
     assertThat(table.listen())
-        .isEqualTo(new Listen("0.0.0.0", 8080, 32L << 20, 4, Duration.ofSeconds(25)));
+        .isEqualTo(
+            new Listen("0.0.0.0", 8080, 32L << 20, 4, Duration.ofSeconds(25), Optional.empty()));
     assertThat(table.admin()).isEqualTo(Admin.defaults());
     assertThat(table.pools().keySet()).containsExactly("llama-p", "llama-d", "sim-p", "sim-d");
     Route route = table.routeFor("llama").orElseThrow();

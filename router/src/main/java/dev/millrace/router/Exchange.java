@@ -2,6 +2,10 @@ package dev.millrace.router;
 
 import dev.millrace.config.Route;
 import dev.millrace.layout.compatibility.Way;
+import dev.millrace.router.access.Caller;
+import dev.millrace.router.access.Keys;
+import dev.millrace.router.admit.Admission;
+import dev.millrace.router.admit.Gate;
 import dev.millrace.router.agents.Carried;
 import dev.millrace.router.agents.NotCarried;
 import dev.millrace.router.choose.Blame;
@@ -19,6 +23,7 @@ import dev.millrace.router.http.Classified;
 import dev.millrace.router.http.ClientRequest;
 import dev.millrace.router.http.ClientRequest.Course;
 import dev.millrace.router.http.ClientRequest.TokenReuse;
+import dev.millrace.router.http.Patience;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.PromptAnswer;
 import dev.millrace.router.http.RequestId;
@@ -64,6 +69,7 @@ final class Exchange {
   private final Places places = new Places();
   private final Blame blame = new Blame();
 
+  private @Nullable Caller caller;
   private @Nullable Service service;
   private @Nullable Edge edge;
   private @Nullable PromptAnswer promptAnswer;
@@ -95,10 +101,30 @@ final class Exchange {
   static void begin(Lane lane, Api api, HttpServerRequest request) {
     Exchange exchange = new Exchange(lane, api, request);
     exchange.reply.onClientLeft(exchange::clientLeft);
-    Disposable running = exchange.receive().subscribe(exchange::settle, exchange::failedInside);
+    Disposable running =
+        exchange.authenticate().subscribe(exchange::settle, exchange::failedInside);
     if (!exchange.settled) {
       exchange.running = running;
     }
+  }
+
+  // ---- authenticate: who asks, and whether it is its turn ----
+
+  private Mono<Ending> authenticate() {
+    return switch (lane.house.keys.of(request.headers())) {
+      case Keys.Identity.Stranger(Problem problem) -> Mono.just(new Ending.Refused(problem));
+      case Keys.Identity.Known(Caller known) -> {
+        caller = known;
+        waterfall.askedBy(known.name());
+        yield switch (known.next(lane.now())) {
+          case Caller.Turn.Denied(Problem problem) -> Mono.just(new Ending.Refused(problem));
+          case Caller.Turn.Granted(Optional<Gate.Place> place) -> {
+            place.ifPresent(places::admitted);
+            yield receive();
+          }
+        };
+      }
+    };
   }
 
   // ---- receive and classify: which model, which form of answer, where the members stand ----
@@ -117,11 +143,15 @@ final class Exchange {
             client.model().isEmpty()
                 ? lane.house.models.onlyChooser()
                 : lane.house.models.chooser(client.model());
-        yield chooser == null
+        yield chooser == null || !caller().mayUse(client.model())
             ? Mono.just(new Ending.Refused(unknown(client.model())))
             : withinTotal(service(client, chooser));
       }
     };
+  }
+
+  private Caller caller() {
+    return Objects.requireNonNull(caller, "nobody has asked yet");
   }
 
   private Service service(ClientRequest client, Chooser chooser) {
@@ -132,9 +162,12 @@ final class Exchange {
 
   private Mono<Ending> withinTotal(Service understood) {
     service = understood;
-    Duration total = understood.route().deadlines().total();
-    return choose(understood)
-        .timeout(total, Mono.fromSupplier(() -> tooLong(total)), lane.scheduler);
+    Duration longest = understood.route().deadlines().total();
+    return switch (Patience.of(request.headers(), longest)) {
+      case Patience.Unreadable(Problem problem) -> Mono.just(new Ending.Refused(problem));
+      case Patience.Lasts(Duration total) ->
+          admit(understood).timeout(total, Mono.fromSupplier(() -> tooLong(total)), lane.scheduler);
+    };
   }
 
   static Problem unknown(String model) {
@@ -156,8 +189,24 @@ final class Exchange {
             Problem.Side.US,
             504,
             "total_timeout",
-            "The answer was not complete within " + total.toMillis() + " ms, its route's limit",
+            "The answer was not complete within %d ms, the limit of its route or of its own %s"
+                .formatted(total.toMillis(), Patience.HEADER),
             Problem.Retry.SOON));
+  }
+
+  // ---- admit: a place on the route, if need be after those that came before ----
+
+  private Mono<Ending> admit(Service to) {
+    return Admission.to(lane.house.gate(to.route()), caller().priority(), lane.scheduler)
+        .flatMap(verdict ->
+            switch (verdict) {
+              case Admission.Verdict.Refused(Problem problem) ->
+                  Mono.just(new Ending.Refused(problem));
+              case Admission.Verdict.Admitted(Gate.Place place) -> {
+                places.admitted(place);
+                yield choose(to);
+              }
+            });
   }
 
   // ---- choose: a prefill and a decode worker that fit, both with a place ----

@@ -1,5 +1,7 @@
 package dev.millrace.router;
 
+import dev.millrace.router.access.Caller;
+import dev.millrace.router.access.Keys;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.http.ErrorForm;
 import dev.millrace.router.http.Problem;
@@ -14,7 +16,7 @@ import io.vertx.core.http.HttpServerRequest;
 final class FrontDoor {
   private static final String GET = "GET, HEAD, OPTIONS";
   private static final String POST = "POST, OPTIONS";
-  private static final String MODEL = "/v1/models/";
+  private static final String MODELS = "/v1/models";
 
   private final Lane lane;
 
@@ -34,24 +36,36 @@ final class FrontDoor {
       return;
     }
     switch (String.valueOf(path)) {
-      case "/v1/models" -> get(request, lane.house.models.page().toBuffer());
       case "/health" -> get(request, Buffer.buffer("{\"status\":\"ok\"}"));
       default -> other(request, String.valueOf(path));
     }
   }
 
   private void other(HttpServerRequest request, String path) {
-    if (path.startsWith(MODEL)) {
-      String name = QueryStringDecoder.decodeComponent(path.substring(MODEL.length()));
-      lane.house
-          .models
-          .card(name)
-          .ifPresentOrElse(
-              card -> get(request, card.toBuffer()), () -> refuse(request, Exchange.unknown(name)));
+    if (path.equals(MODELS) || path.startsWith(MODELS + "/")) {
+      models(request, path);
       return;
     }
     refuse(
         request, Problem.ofClient(404, "unknown_path", "There is nothing at " + shortened(path)));
+  }
+
+  private void models(HttpServerRequest request, String path) {
+    switch (lane.house.keys.of(request.headers())) {
+      case Keys.Identity.Stranger(Problem problem) -> refuse(request, problem);
+      case Keys.Identity.Known(Caller caller) when path.equals(MODELS) ->
+          get(request, lane.house.models.page(caller::mayUse).toBuffer());
+      case Keys.Identity.Known(Caller caller) -> {
+        String name = QueryStringDecoder.decodeComponent(path.substring(MODELS.length() + 1));
+        lane.house
+            .models
+            .card(name)
+            .filter(card -> caller.mayUse(name))
+            .ifPresentOrElse(
+                card -> get(request, card.toBuffer()),
+                () -> refuse(request, Exchange.unknown(name)));
+      }
+    }
   }
 
   private void get(HttpServerRequest request, Buffer body) {

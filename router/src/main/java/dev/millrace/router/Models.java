@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -54,15 +55,19 @@ final class Models {
     return null;
   }
 
-  /** The page under {@code /v1/models}. */
-  JsonObject page() {
+  /** The page under {@code /v1/models}, of those models that may be seen. */
+  JsonObject page(Predicate<String> seen) {
     Map<String, JsonObject> cards = new LinkedHashMap<>();
     byModel.forEach((model, chooser) -> cards.put(model, card(model, chooser.route())));
     for (Chooser chooser : byModel.values()) {
       adapters(chooser.route()).forEach(cards::putIfAbsent);
     }
     JsonArray data = new JsonArray();
-    cards.values().forEach(data::add);
+    cards.forEach((model, card) -> {
+      if (seen.test(model)) {
+        data.add(card);
+      }
+    });
     return new JsonObject().put("object", "list").put("data", data);
   }
 
@@ -132,7 +137,7 @@ final class Models {
 
   /** One of them, as {@code /v1/models/NAME} shows it. */
   Optional<JsonObject> card(String model) {
-    return page().getJsonArray("data").stream()
+    return page(every -> true).getJsonArray("data").stream()
         .map(JsonObject.class::cast)
         .filter(card -> model.equals(card.getString("id")))
         .findFirst();

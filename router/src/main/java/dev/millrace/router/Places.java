@@ -1,17 +1,30 @@
 package dev.millrace.router;
 
+import dev.millrace.router.admit.Gate;
 import dev.millrace.router.choose.Reservation;
 import dev.millrace.router.pools.Worker;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** The places that an exchange holds on workers, at most one per stage. */
+/**
+ * The places that an exchange holds: those that it was admitted to, and on workers, at most one per
+ * stage.
+ */
 final class Places {
+  private final List<Gate.Place> admitted = new ArrayList<>(2);
   private @Nullable Reservation prefill;
   private @Nullable Reservation decode;
 
+  /** Takes a place that the exchange was admitted to, until its end. */
+  void admitted(Gate.Place place) {
+    admitted.add(place);
+  }
+
   /** Takes places for both legs; earlier ones are given back. */
   void take(Reservation prefillPlace, Reservation decodePlace) {
-    release();
+    releasePrefill();
+    releaseDecode();
     prefill = prefillPlace;
     decode = decodePlace;
   }
@@ -38,6 +51,7 @@ final class Places {
   void release() {
     releasePrefill();
     releaseDecode();
+    admitted.forEach(Gate.Place::release);
   }
 
   private void releaseDecode() {

@@ -18,7 +18,8 @@ final class Reply {
   private static final CharSequence REQUEST_ID = HttpHeaders.createOptimized(RequestId.HEADER);
   private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
   private static final CharSequence CLOSE = HttpHeaders.createOptimized("close");
-  private static final CharSequence ONE_SECOND = HttpHeaders.createOptimized("1");
+  private static final CharSequence AUTHENTICATE = HttpHeaders.createOptimized("www-authenticate");
+  private static final CharSequence BEARER = HttpHeaders.createOptimized("Bearer");
 
   /** How long a refused client may go on sending before it is cut off. */
   private static final Duration LINGER = Duration.ofSeconds(2);
@@ -98,9 +99,11 @@ final class Reply {
       return;
     }
     response.headers().set(HttpHeaders.CONTENT_TYPE, JSON);
-    switch (problem.retry()) {
-      case SOON -> response.headers().set(HttpHeaders.RETRY_AFTER, ONE_SECOND);
-      case NEVER -> {}
+    if (problem.retry().afterSeconds() > 0) {
+      response.headers().set(HttpHeaders.RETRY_AFTER, "" + problem.retry().afterSeconds());
+    }
+    if (problem.status() == 401) {
+      response.headers().set(AUTHENTICATE, BEARER);
     }
     send(problem.status(), Buffer.buffer(problem.body(requestId, errors)));
   }

@@ -1,7 +1,12 @@
 package dev.millrace.router;
 
+import dev.millrace.config.AccessKey;
+import dev.millrace.config.AccessKeys;
+import dev.millrace.config.Complaint;
+import dev.millrace.config.LoadedKeys;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.layout.compatibility.Way;
+import dev.millrace.router.access.Keys;
 import dev.millrace.router.admin.AdminDoor;
 import dev.millrace.router.agents.Agents;
 import dev.millrace.router.agents.Heartbeats;
@@ -26,12 +31,14 @@ import io.vertx.core.http.HttpClient;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.transport.Transport;
+import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
@@ -295,10 +302,29 @@ public final class Router {
 
     @Override
     public Future<?> start() {
-      return Agents.watch(vertx, table.agents()).compose(agents -> open(house(agents)));
+      return Future.all(Agents.watch(vertx, table.agents()), keys())
+          .compose(known -> open(house(known.resultAt(0), known.resultAt(1))));
     }
 
-    private House house(Agents agents) {
+    private Future<Keys> keys() {
+      Optional<Path> file = table.listen().keysFile();
+      return file.isEmpty()
+          ? Future.succeededFuture(Keys.notAsked())
+          : vertx
+              .fileSystem()
+              .readFile(file.get().toString())
+              .map(content -> keys(file.get(), content.toString()));
+    }
+
+    private Keys keys(Path file, String content) {
+      return switch (AccessKeys.parse(file.toString(), content)) {
+        case LoadedKeys.Valid(List<AccessKey> keys) -> Keys.of(keys, nanoClock.getAsLong());
+        case LoadedKeys.Invalid(List<Complaint> complaints) ->
+            throw new IllegalArgumentException("the keys cannot be read: " + complaints.getFirst());
+      };
+    }
+
+    private House house(Agents agents, Keys keys) {
       HttpClient client = vertx.createHttpClient(Lane.clientOptions());
       EngineCalls calls = new EngineCalls(client);
       Workers workers = new Workers(table);
@@ -311,7 +337,7 @@ public final class Router {
       Watch watch =
           new Watch(
               vertx, prober, new ProfileJudge(!table.agents().isEmpty()), canaries, nanoClock);
-      return new House(table, nanoClock, workers, ledger, agents, watch, evidence);
+      return new House(table, nanoClock, workers, ledger, agents, watch, evidence, keys);
     }
 
     private Future<HttpServer> open(House built) {
@@ -328,7 +354,7 @@ public final class Router {
               built.watch,
               built.ledger,
               built.gauges,
-              built.carriages,
+              built::metrics,
               built.recent);
       return vertx
           .createHttpServer()

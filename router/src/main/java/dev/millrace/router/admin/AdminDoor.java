@@ -7,7 +7,6 @@ import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
-import dev.millrace.router.telemetry.Carriages;
 import dev.millrace.router.telemetry.Gauges;
 import dev.millrace.router.telemetry.RecentExchanges;
 import dev.millrace.router.telemetry.Waterfall;
@@ -20,6 +19,7 @@ import io.vertx.core.json.JsonObject;
 import java.util.List;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 
 /** The operators' paths. */
 public final class AdminDoor {
@@ -33,7 +33,7 @@ public final class AdminDoor {
   private final Watch watch;
   private final Ledger ledger;
   private final Gauges gauges;
-  private final Carriages carriages;
+  private final Supplier<String> metrics;
   private final RecentExchanges recent;
 
   /** Shows these. */
@@ -45,7 +45,7 @@ public final class AdminDoor {
       Watch watch,
       Ledger ledger,
       Gauges gauges,
-      Carriages carriages,
+      Supplier<String> metrics,
       RecentExchanges recent) {
     this.nanoClock = nanoClock;
     this.closing = closing;
@@ -54,7 +54,7 @@ public final class AdminDoor {
     this.watch = watch;
     this.ledger = ledger;
     this.gauges = gauges;
-    this.carriages = carriages;
+    this.metrics = metrics;
     this.recent = recent;
   }
 
@@ -74,10 +74,7 @@ public final class AdminDoor {
         case "/livez" -> answer(request, new JsonObject().put("status", "alive"));
         case "/readyz" -> ready(request);
         case "/metrics" ->
-            request
-                .response()
-                .putHeader(HttpHeaders.CONTENT_TYPE, PROMETHEUS)
-                .end(carriages.text());
+            request.response().putHeader(HttpHeaders.CONTENT_TYPE, PROMETHEUS).end(metrics.get());
         case "/pd/workers" -> answer(request, WorkersPage.of(workers, gauges, ledger));
         case "/pd/matrix" -> answer(request, MatrixPage.of(watch, nanoClock.getAsLong()));
         case "/pd/agents" -> answer(request, AgentsPage.of(agents));

@@ -2,6 +2,7 @@ package dev.millrace.router.http;
 
 import com.fasterxml.jackson.core.io.JsonStringEncoder;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 
 /**
  * An error that Millrace itself reports, as opposed to one that an engine answered.
@@ -28,12 +29,22 @@ public record Problem(Side side, int status, String slug, String message, Retry 
     US
   }
 
-  /** Whether trying again makes sense. */
-  public enum Retry {
+  /**
+   * Whether trying again makes sense, and when.
+   *
+   * @param afterSeconds 0: the same request will fail again
+   */
+  public record Retry(long afterSeconds) {
     /** The same request will fail again. */
-    NEVER,
+    public static final Retry NEVER = new Retry(0);
+
     /** The same request may succeed in a second. */
-    SOON
+    public static final Retry SOON = new Retry(1);
+
+    /** The same request may succeed after this time. */
+    public static Retry after(Duration pause) {
+      return new Retry(Math.max(1, pause.plusSeconds(1).minusNanos(1).toSeconds()));
+    }
   }
 
   /** A request that the client must change. */
@@ -74,6 +85,7 @@ public record Problem(Side side, int status, String slug, String message, Retry 
 
   private String type() {
     return switch (status) {
+      case 401 -> "authentication_error";
       case 404 -> "not_found_error";
       case 408, 504 -> "timeout_error";
       case 429 -> "rate_limit_error";

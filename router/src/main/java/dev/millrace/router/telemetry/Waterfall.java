@@ -73,6 +73,7 @@ public final class Waterfall {
   private long promptsAcross;
   private int retries;
   private boolean handedOver;
+  private String askedBy = "";
   private String carriedBy = "none";
   private long carriedBytes;
   private long carriedNanos;
@@ -201,6 +202,11 @@ public final class Waterfall {
     return retries;
   }
 
+  /** Who asks, by the name of its key; empty if nobody is asked for one. */
+  public void askedBy(String name) {
+    askedBy = name;
+  }
+
   /** The waterfall as operators see it, times in milliseconds. */
   public JsonObject toJson() {
     JsonObject parts = new JsonObject();
@@ -210,6 +216,7 @@ public final class Waterfall {
     return new JsonObject()
         .put("id", requestId)
         .put("path", path)
+        .put("key", askedBy.isEmpty() ? null : askedBy)
         .put("model", model)
         .put("status", status)
         .put("ending", ending)

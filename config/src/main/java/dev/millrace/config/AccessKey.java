@@ -1,0 +1,35 @@
+package dev.millrace.config;
+
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.regex.Pattern;
+
+/**
+ * A key by which a client may ask, and for what. The key itself is known to nobody but its client:
+ * only its hash is kept.
+ *
+ * @param name of whoever has it, for records and messages; no two keys have the same
+ * @param sha256 of the key's bytes, 64 hexadecimal digits in lower case
+ * @param models that it may ask for; empty: all
+ * @param priority while it waits for a place, {@code -100..100}; the higher, the earlier
+ * @param concurrent most exchanges at a time; empty: as many as routes take on
+ * @param requestsPerMinute most requests on average, at least 1; empty: as many as come
+ */
+public record AccessKey(
+    String name,
+    String sha256,
+    Set<String> models,
+    int priority,
+    OptionalInt concurrent,
+    OptionalInt requestsPerMinute) {
+  static final Pattern SHA256 = Pattern.compile("[0-9a-f]{64}");
+  static final int MOST_PRIORITY = 100;
+  static final int MOST_PER_MINUTE = 10_000_000;
+
+  public AccessKey {
+    models = Set.copyOf(models);
+    if (!SHA256.matcher(sha256).matches()) {
+      throw new IllegalArgumentException("key \"%s\": its hash is none".formatted(name));
+    }
+  }
+}

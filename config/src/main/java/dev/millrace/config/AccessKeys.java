@@ -1,0 +1,110 @@
+package dev.millrace.config;
+
+import static dev.millrace.config.Complaints.quote;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+
+/** Reads the file of keys by which clients may ask. */
+public final class AccessKeys {
+  private final List<AccessKey> read = new ArrayList<>();
+  private final Map<String, Field> named = new HashMap<>();
+  private final Map<String, Field> hashed = new HashMap<>();
+
+  private AccessKeys() {}
+
+  /** Reads a file; complaints name it as it was given. */
+  public static LoadedKeys read(Path file) {
+    return switch (YamlFile.read(file)) {
+      case YamlFile.Text(String text) -> parse(file.toString(), text);
+      case YamlFile.Unreadable(Complaint complaint) -> new LoadedKeys.Invalid(List.of(complaint));
+    };
+  }
+
+  /**
+   * Reads a text.
+   *
+   * @param name what complaints call it
+   * @param text YAML 1.2
+   */
+  public static LoadedKeys parse(String name, String text) {
+    Complaints complaints = new Complaints(name);
+    AccessKeys keys = new AccessKeys();
+    YamlText.compose(text, complaints)
+        .flatMap(root -> new Field("", root, complaints).section())
+        .ifPresent(keys::all);
+    return complaints.none()
+        ? new LoadedKeys.Valid(keys.read)
+        : new LoadedKeys.Invalid(complaints.ordered());
+  }
+
+  private void all(Section top) {
+    top.require("keys", "a list of {name, sha256}")
+        .flatMap(Field::items)
+        .orElse(List.of())
+        .forEach(item -> item.section().ifPresent(this::one));
+    top.refuseOtherKeys();
+  }
+
+  private void one(Section key) {
+    Optional<String> name =
+        key.require("name", "what whoever has the key is called")
+            .flatMap(field -> unique(field, field.text(), named));
+    Optional<String> sha256 =
+        key.require("sha256", "the key's hash, from millrace keys new NAME")
+            .flatMap(field -> unique(field, hash(field), hashed));
+    Set<String> models = new HashSet<>();
+    key.find("models")
+        .flatMap(Field::items)
+        .ifPresent(items -> items.forEach(item -> item.text().ifPresent(models::add)));
+    int priority =
+        key.find("priority")
+            .flatMap(value -> value.integer(-AccessKey.MOST_PRIORITY, AccessKey.MOST_PRIORITY))
+            .orElse(0);
+    OptionalInt concurrent = count(key, "concurrent", Limits.MOST);
+    OptionalInt perMinute = count(key, "requests-per-minute", AccessKey.MOST_PER_MINUTE);
+    key.refuseOtherKeys();
+    if (name.isPresent() && sha256.isPresent()) {
+      read.add(new AccessKey(name.get(), sha256.get(), models, priority, concurrent, perMinute));
+    }
+  }
+
+  private static OptionalInt count(Section key, String what, int most) {
+    return key.find(what)
+        .flatMap(value -> value.integer(1, most))
+        .map(OptionalInt::of)
+        .orElse(OptionalInt.empty());
+  }
+
+  /** A key itself in this place would be printed with the complaint, so it is not. */
+  private static Optional<String> hash(Field field) {
+    return field
+        .text()
+        .flatMap(text ->
+            AccessKey.SHA256.matcher(text).matches()
+                ? Optional.of(text)
+                : field.refuse(
+                    "is not a SHA-256 hash, which has 64 digits of 0-9 and a-f; millrace keys new"
+                        + " NAME makes a key and its hash"));
+  }
+
+  private static Optional<String> unique(
+      Field field, Optional<String> text, Map<String, Field> before) {
+    if (text.isEmpty()) {
+      return text;
+    }
+    Field first = before.putIfAbsent(text.get(), field);
+    return first == null
+        ? text
+        : field.refuse(
+            "%s stands already on line %d"
+                .formatted(quote(text.get()), Place.of(first.node()).line()));
+  }
+}
