@@ -4,10 +4,13 @@ import dev.millrace.config.Admin;
 import dev.millrace.config.HostPort;
 import dev.millrace.config.Listen;
 import dev.millrace.config.RoutingTable;
+import dev.millrace.config.RoutingTables;
+import dev.millrace.router.Reloaded;
 import dev.millrace.router.Router;
 import io.vertx.core.Vertx;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
@@ -44,7 +47,9 @@ final class ServeCommand implements Callable<Integer> {
       String what =
           "the router (%s:%d, admin %s:%d)"
               .formatted(listen.host(), listen.port(), admin.host(), admin.port());
-      Router router = Startup.started(what, Router.start(vertx, table, System::nanoTime));
+      Router router =
+          Startup.started(
+              what, Router.start(vertx, table, () -> RoutingTables.read(file), System::nanoTime));
       PrintWriter out = spec.commandLine().getOut();
       out.println("listening on http://" + new HostPort(listen.host(), router.port()));
       out.println("admin on http://" + new HostPort(admin.host(), router.adminPort()));
@@ -56,6 +61,7 @@ final class ServeCommand implements Callable<Integer> {
                 settled.pairs().forEach(out::println);
                 out.flush();
               });
+      new TableWatch(file, table).begin(() -> takeOver(router, out));
       stop.allow(listen.shutdownGrace());
       stop.await();
       out.printf(
@@ -67,5 +73,26 @@ final class ServeCommand implements Callable<Integer> {
     } finally {
       Startup.closed(vertx.close());
     }
+  }
+
+  /** Says what becomes of a table that has changed. */
+  private void takeOver(Router router, PrintWriter out) {
+    var _ =
+        router
+            .reload()
+            .onSuccess(reloaded -> {
+              switch (reloaded) {
+                case Reloaded.Done(List<String> pairs) -> {
+                  out.println(file + " has changed, and is in force");
+                  pairs.forEach(out::println);
+                }
+                case Reloaded.Unchanged() -> out.println(file + " has changed, but says the same");
+                case Reloaded.Refused(List<String> why) -> {
+                  out.println(file + " has changed; the table in force stays, because of");
+                  why.forEach(out::println);
+                }
+              }
+              out.flush();
+            });
   }
 }

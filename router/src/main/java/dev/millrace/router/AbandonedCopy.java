@@ -42,7 +42,7 @@ final class AbandonedCopy {
 
   private static void dropOnceGone(Lane lane, Carried.Copy copy, Worker reader) {
     long brokenAt = lane.now();
-    lane.house.watch.suspect(reader);
+    lane.house.watch().suspect(reader);
     Mono.delay(LOOK, lane.scheduler)
         .filter(look -> isGone(lane, copy, reader, brokenAt))
         .repeat(LOOKS_AT_READER)
@@ -52,7 +52,7 @@ final class AbandonedCopy {
 
   private static boolean isGone(Lane lane, Carried.Copy copy, Worker reader, long brokenAt) {
     return reader.refusedSince(brokenAt)
-        || !lane.house.watch.isStill(reader, copy.reader().engineId());
+        || !lane.house.watch().isStill(reader, copy.reader().engineId());
   }
 
   private static void drop(Lane lane, Carried.Copy copy) {

@@ -111,7 +111,7 @@ final class Exchange {
   // ---- authenticate: who asks, and whether it is its turn ----
 
   private Mono<Ending> authenticate() {
-    return switch (lane.house.keys.of(request.headers())) {
+    return switch (lane.house.keys().of(request.headers())) {
       case Keys.Identity.Stranger(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case Keys.Identity.Known(Caller known) -> {
         caller = known;
@@ -141,8 +141,8 @@ final class Exchange {
         waterfall.model(shortened(client.model()));
         Chooser chooser =
             client.model().isEmpty()
-                ? lane.house.models.onlyChooser()
-                : lane.house.models.chooser(client.model());
+                ? lane.house.models().onlyChooser()
+                : lane.house.models().chooser(client.model());
         yield chooser == null || !caller().mayUse(client.model())
             ? Mono.just(new Ending.Refused(unknown(client.model())))
             : withinTotal(service(client, chooser));
@@ -244,7 +244,7 @@ final class Exchange {
     places.releasePrefill();
     edge = null;
     waterfall.ended(Part.QUEUE, lane.now());
-    if (!lane.house.watch.keepsPrefixes(decode)) {
+    if (!lane.house.watch().keepsPrefixes(decode)) {
       waterfall.bypassed(why + ", and the decode worker keeps no prefixes");
       return decodeLeg(to, to.client().decodeBody());
     }
@@ -291,7 +291,7 @@ final class Exchange {
             api,
             request.headers(),
             requestId,
-            to.client().prefillBody(lane.house.watch.atStop(worker), tokenReuse()),
+            to.client().prefillBody(lane.house.watch().atStop(worker), tokenReuse()),
             () -> waterfall.ended(Part.P_CONNECT, lane.now()),
             to.blocks()::orphaned)
         .timeout(
@@ -321,8 +321,8 @@ final class Exchange {
   /** Whoever does not answer, or breaks off, may have been restarted as another engine. */
   private void suspect(Fault fault) {
     switch (fault) {
-      case Fault.Unreachable(Worker worker, _) -> lane.house.watch.suspect(worker);
-      case Fault.Broken(Worker worker, _, _) -> lane.house.watch.suspect(worker);
+      case Fault.Unreachable(Worker worker, _) -> lane.house.watch().suspect(worker);
+      case Fault.Broken(Worker worker, _, _) -> lane.house.watch().suspect(worker);
       case Fault.Late _, Fault.Garbage _, Fault.Answered _, Fault.NotBrought _ -> {}
     }
   }
@@ -361,7 +361,7 @@ final class Exchange {
           to.blocks().letGo(null);
           yield decodeLeg(to, to.client().decodeBody());
         }
-        yield lane.house.watch.isStill(holder, pinned.engineId())
+        yield lane.house.watch().isStill(holder, pinned.engineId())
             ? handOver(to, pinned)
             : anotherEngine(to);
       }
@@ -397,7 +397,7 @@ final class Exchange {
         new Carriage(
             lane.house.agents,
             pinned,
-            lane.house.watch.sighting(reader),
+            lane.house.watch().sighting(reader),
             Carriage.within(to.route().deadlines().firstToken()));
     Optional<Carried.Copy> before = to.blocks().copy();
     return Mono.<Mono<Ending>>create(
@@ -430,7 +430,7 @@ final class Exchange {
 
   private TokenReuse tokenReuse() {
     Worker worker = Objects.requireNonNull(places.decodeWorker(), "no place on a decode worker");
-    return lane.house.watch.tokenReuse(worker);
+    return lane.house.watch().tokenReuse(worker);
   }
 
   private Mono<Ending> notBrought(Service to, Way way, Throwable failure) {

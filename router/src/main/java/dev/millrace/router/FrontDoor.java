@@ -51,14 +51,14 @@ final class FrontDoor {
   }
 
   private void models(HttpServerRequest request, String path) {
-    switch (lane.house.keys.of(request.headers())) {
+    switch (lane.house.keys().of(request.headers())) {
       case Keys.Identity.Stranger(Problem problem) -> refuse(request, problem);
       case Keys.Identity.Known(Caller caller) when path.equals(MODELS) ->
-          get(request, lane.house.models.page(caller::mayUse).toBuffer());
+          get(request, lane.house.models().page(caller::mayUse).toBuffer());
       case Keys.Identity.Known(Caller caller) -> {
         String name = QueryStringDecoder.decodeComponent(path.substring(MODELS.length() + 1));
         lane.house
-            .models
+            .models()
             .card(name)
             .filter(card -> caller.mayUse(name))
             .ifPresentOrElse(

@@ -160,6 +160,6 @@ final class HeldBlocks {
             : chooser.anyDecode(blame);
     return worker
         .filter(each -> chooser.edges().between(blocks.holder(), each).way() == Way.ENGINE)
-        .or(() -> lane.house.watch.twin(blocks.holder()));
+        .or(() -> lane.house.watch().twin(blocks.holder()));
   }
 }

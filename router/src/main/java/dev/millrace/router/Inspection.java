@@ -76,7 +76,8 @@ public record Inspection(List<Found> workers, List<Pair> pairs) {
           HttpClient client = vertx.createHttpClient(Lane.clientOptions());
           EngineCalls calls = new EngineCalls(client);
           Workers workers = new Workers(table);
-          Leftovers leftovers = new Leftovers(workers, new Ledger(), agents, calls, nanoClock);
+          Leftovers leftovers =
+              new Leftovers(() -> workers, new Ledger(), agents, calls, nanoClock);
           SideChannelClient sideChannels = new SideChannelClient();
           Prober prober = new Prober(vertx, calls, sideChannels, leftovers::free);
           List<Future<Found>> asked = workers.all().map(worker -> found(prober, worker)).toList();

@@ -23,7 +23,7 @@ final class Intake {
    * @param received called when the body is there, before it is read
    */
   static Mono<Classified> of(Lane lane, Api api, HttpServerRequest request, Runnable received) {
-    long most = lane.house.table.listen().maxBodyBytes();
+    long most = lane.house.table().listen().maxBodyBytes();
     Mono<Classified> classified =
         Mono.create(sink ->
             Body.collect(request, most)

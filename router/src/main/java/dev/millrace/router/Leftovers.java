@@ -16,6 +16,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 
 /**
  * The blocks that engines hold after prompts of the router's own, on the books like any other.
@@ -24,7 +25,7 @@ import java.util.function.LongSupplier;
 final class Leftovers {
   private static final Duration ANSWER_WITHIN = Duration.ofSeconds(5);
 
-  private final Workers workers;
+  private final Supplier<Workers> workers;
   private final Ledger ledger;
   private final Agents agents;
   private final EngineCalls calls;
@@ -32,7 +33,11 @@ final class Leftovers {
   private final Set<Future<Outcome>> open = new HashSet<>();
 
   Leftovers(
-      Workers workers, Ledger ledger, Agents agents, EngineCalls calls, LongSupplier nanoClock) {
+      Supplier<Workers> workers,
+      Ledger ledger,
+      Agents agents,
+      EngineCalls calls,
+      LongSupplier nanoClock) {
     this.workers = workers;
     this.ledger = ledger;
     this.agents = agents;
@@ -74,6 +79,7 @@ final class Leftovers {
   private Future<Outcome> byRequest(HandOff blocks) {
     Worker holder = blocks.holder();
     return workers
+        .get()
         .all()
         .filter(worker -> worker.role() != holder.role() && worker.model().equals(holder.model()))
         .findFirst()

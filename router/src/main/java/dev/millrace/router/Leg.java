@@ -82,7 +82,7 @@ final class Leg {
     events.connected();
     MultiMap headers = request.headers();
     HeaderRules.copyToEngine(clientHeaders, headers);
-    lane.house.keys.strip(headers);
+    lane.house.keys().strip(headers);
     if (api.generates() || !headers.contains(HttpHeaders.CONTENT_TYPE)) {
       headers.set(HttpHeaders.CONTENT_TYPE, JSON);
     }

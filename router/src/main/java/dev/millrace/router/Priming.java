@@ -76,7 +76,7 @@ final class Priming {
             named.headers(),
             named.requestId(),
             prompt.prefillBody(
-                lane.house.watch.atStop(worker), lane.house.watch.tokenReuse(decode)),
+                lane.house.watch().atStop(worker), lane.house.watch().tokenReuse(decode)),
             () -> {},
             blocks::orphaned)
         .timeout(deadlines().prefill(), Mono.empty(), lane.scheduler)
@@ -85,7 +85,7 @@ final class Priming {
               case PrefillLeg.Prefilled.Done(Found.Blocks(Pinned pinned), _)
                   when worker.ownsSideChannel(pinned.host(), pinned.port()) -> {
                 blocks.enter(worker, pinned);
-                yield lane.house.watch.isStill(worker, pinned.engineId())
+                yield lane.house.watch().isStill(worker, pinned.engineId())
                     ? carry(prompt, edge, pinned, named, blocks)
                     : Mono.just(false);
               }
@@ -104,7 +104,7 @@ final class Priming {
         new Carriage(
             lane.house.agents,
             pinned,
-            lane.house.watch.sighting(decode),
+            lane.house.watch().sighting(decode),
             Carriage.within(deadlines().firstToken()));
     Mono<Carried> carried =
         Mono.create(sink -> {
@@ -133,7 +133,7 @@ final class Priming {
             named.headers(),
             named.requestId(),
             prompt.primingBody(
-                parameters, pinned.promptTokenIds(), lane.house.watch.tokenReuse(decode)),
+                parameters, pinned.promptTokenIds(), lane.house.watch().tokenReuse(decode)),
             blocks::sent,
             report -> chooser.edges().transferred(edge, report, lane.house.nanoClock.getAsLong()))
         .timeout(deadlines().firstToken(), Mono.empty(), lane.scheduler)

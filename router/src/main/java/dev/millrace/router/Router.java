@@ -1,26 +1,21 @@
 package dev.millrace.router;
 
-import dev.millrace.config.AccessKey;
-import dev.millrace.config.AccessKeys;
-import dev.millrace.config.Complaint;
-import dev.millrace.config.LoadedKeys;
+import dev.millrace.config.Loaded;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.layout.compatibility.Way;
 import dev.millrace.router.access.Keys;
 import dev.millrace.router.admin.AdminDoor;
 import dev.millrace.router.agents.Agents;
 import dev.millrace.router.agents.Heartbeats;
-import dev.millrace.router.edges.Edge;
 import dev.millrace.router.edges.EdgeState;
 import dev.millrace.router.edges.ProfileJudge;
-import dev.millrace.router.edges.RouteEdges;
 import dev.millrace.router.edges.Watch;
 import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.pools.EvidenceCollector;
 import dev.millrace.router.pools.Worker;
-import dev.millrace.router.pools.Workers;
 import dev.millrace.router.probe.EngineCalls;
 import dev.millrace.router.probe.Prober;
+import dev.millrace.router.telemetry.Gauges;
 import dev.millrace.transfer.sidechannel.SideChannelClient;
 import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
@@ -30,15 +25,14 @@ import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpClient;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
+import io.vertx.core.json.JsonArray;
+import io.vertx.core.json.JsonObject;
 import io.vertx.core.transport.Transport;
-import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Objects;
-import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
@@ -47,6 +41,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** The HTTP endpoint: a public port served by several event loops, and one for operators. */
@@ -58,30 +53,29 @@ public final class Router {
   private static final Duration COUNTERS_WITHIN = Duration.ofSeconds(2);
 
   private final Vertx vertx;
+  private final Operations operations;
   private final House house;
   private final Collection<Public> doors;
   private final String lanes;
   private final String admin;
   private final int port;
-  private final int adminPort;
   private final AtomicBoolean closed = new AtomicBoolean();
   private final Promise<Void> whenClosed = Promise.promise();
 
   private Router(
       Vertx vertx,
-      House house,
+      Operations operations,
       Collection<Public> doors,
       String lanes,
       String admin,
-      int port,
-      int adminPort) {
+      int port) {
     this.vertx = vertx;
-    this.house = house;
+    this.operations = operations;
+    this.house = operations.house();
     this.doors = doors;
     this.lanes = lanes;
     this.admin = admin;
     this.port = port;
-    this.adminPort = adminPort;
   }
 
   /** A Vert.x on the transport that suits a router best: epoll where there is one. */
@@ -97,16 +91,28 @@ public final class Router {
    * @param nanoClock what {@link System#nanoTime} is, for every moment that is noted
    */
   public static Future<Router> start(Vertx vertx, RoutingTable table, LongSupplier nanoClock) {
-    Operations operations = new Operations(table, nanoClock);
+    return start(vertx, table, () -> new Loaded.Valid(table), nanoClock);
+  }
+
+  /**
+   * Opens the ports of a routing table.
+   *
+   * @param source where the table was read, to be read anew by {@link #reload}
+   * @param nanoClock what {@link System#nanoTime} is, for every moment that is noted
+   */
+  public static Future<Router> start(
+      Vertx vertx, RoutingTable table, TableSource source, LongSupplier nanoClock) {
+    Operations operations = new Operations(table, source, nanoClock);
     return vertx
         .deployVerticle(operations)
         .compose(admin ->
-            openPublic(vertx, operations.house(), admin, operations.port())
+            openPublic(vertx, operations, admin)
                 .recover(
                     e -> vertx.undeploy(admin).transform(v -> Future.<Router>failedFuture(e))));
   }
 
-  private static Future<Router> openPublic(Vertx vertx, House house, String admin, int adminPort) {
+  private static Future<Router> openPublic(Vertx vertx, Operations operations, String admin) {
+    House house = operations.house();
     AtomicInteger port = new AtomicInteger();
     SplittableRandom seeds = new SplittableRandom(new SecureRandom().nextLong());
     Collection<Public> doors = new ConcurrentLinkedQueue<>();
@@ -117,8 +123,8 @@ public final class Router {
               doors.add(door);
               return door;
             },
-            new DeploymentOptions().setInstances(house.table.listen().eventLoops()))
-        .map(lanes -> new Router(vertx, house, doors, lanes, admin, port.get(), adminPort));
+            new DeploymentOptions().setInstances(house.table().listen().eventLoops()))
+        .map(lanes -> new Router(vertx, operations, doors, lanes, admin, port.get()));
   }
 
   /** The public port, also where the table left the choice to the system. */
@@ -128,7 +134,7 @@ public final class Router {
 
   /** The operators' port. */
   public int adminPort() {
-    return adminPort;
+    return operations.port();
   }
 
   /**
@@ -137,7 +143,7 @@ public final class Router {
    */
   public Future<Router> settled() {
     return house
-        .watch
+        .watch()
         .settled()
         .compose(judged -> until(house.evidence::isAtRest, COUNTERS_WITHIN))
         .map(this);
@@ -145,18 +151,17 @@ public final class Router {
 
   /** How many pairs of workers can be used now, a line per route. */
   public List<String> pairs() {
-    return house.watch.routes().stream().map(Router::pairs).toList();
+    return house.watch().pairs();
   }
 
-  private static String pairs(RouteEdges edges) {
-    List<Edge> all = edges.edges();
-    long usable = all.stream().filter(edge -> edge.state() instanceof EdgeState.Usable).count();
-    return "model %s: %d of %d pairs usable".formatted(edges.route().model(), usable, all.size());
+  /** Reads the table anew and, if it is good, changes over to it; no exchange breaks off. */
+  public Future<Reloaded> reload() {
+    return operations.reload();
   }
 
   /** Each pair of workers with the way that its blocks go, or why none do, a line each. */
   public List<String> ways() {
-    return house.watch.routes().stream()
+    return house.watch().routes().stream()
         .flatMap(route -> route.edges().stream())
         .map(edge -> edge + ": " + words(edge.state()))
         .toList();
@@ -177,7 +182,7 @@ public final class Router {
     return new Occupancy(
         house.gauges.exchanges.get(),
         house.gauges.connections.get(),
-        house.workers.all().mapToInt(Worker::openLegs).sum(),
+        house.workers().all().mapToInt(Worker::openLegs).sum(),
         house.gauges.reservations.get(),
         house.ledger.open());
   }
@@ -235,17 +240,17 @@ public final class Router {
       AtomicInteger connections = house.gauges.connections;
       HttpServer opened =
           vertx
-              .createHttpServer(options(house.table))
+              .createHttpServer(options(house.table()))
               .connectionHandler(connection -> {
                 connections.incrementAndGet();
                 connection.closeHandler(v -> connections.decrementAndGet());
               })
               .requestHandler(door::handle);
-      int wanted = house.table.listen().port();
+      int wanted = house.table().listen().port();
       server.set(opened);
       // All instances share a port only if it is given; -1 is "any, but the same for all of us".
       return opened
-          .listen(wanted == 0 ? -1 : wanted, house.table.listen().host())
+          .listen(wanted == 0 ? -1 : wanted, house.table().listen().host())
           .onSuccess(listening -> port.set(listening.actualPort()));
     }
 
@@ -279,83 +284,68 @@ public final class Router {
    * nobody who waits for an answer is meant, only those who hold connections for nothing.
    */
   private static Duration idleLimit(RoutingTable table) {
-    Duration longest =
-        table.routes().stream()
-            .map(route -> route.deadlines().total())
-            .max(Comparator.naturalOrder())
-            .orElse(Duration.ZERO);
-    return longest.plus(Intake.RECEIVE_WITHIN).plusSeconds(1);
+    return Reload.longestTotal(table).plus(Intake.RECEIVE_WITHIN).plusSeconds(1);
   }
 
   /** The operators' event loop: their port, and looks at workers' metrics. */
   private static final class Operations extends VerticleBase {
     private final RoutingTable table;
+    private final TableSource source;
     private final LongSupplier nanoClock;
     private final SideChannelClient sideChannels = new SideChannelClient();
     private final AtomicReference<@Nullable House> house = new AtomicReference<>();
+    private final AtomicReference<@Nullable Reload> reload = new AtomicReference<>();
     private final AtomicInteger port = new AtomicInteger();
 
-    Operations(RoutingTable table, LongSupplier nanoClock) {
+    Operations(RoutingTable table, TableSource source, LongSupplier nanoClock) {
       this.table = table;
+      this.source = source;
       this.nanoClock = nanoClock;
     }
 
     @Override
     public Future<?> start() {
-      return Future.all(Agents.watch(vertx, table.agents()), keys())
-          .compose(known -> open(house(known.resultAt(0), known.resultAt(1))));
+      Future<Keys> keys =
+          Reload.keys(vertx, table.listen(), Keys.notAsked(), nanoClock.getAsLong());
+      return Future.all(Agents.watch(vertx, table.agents()), keys)
+          .compose(known -> open(known.resultAt(0), known.resultAt(1)));
     }
 
-    private Future<Keys> keys() {
-      Optional<Path> file = table.listen().keysFile();
-      return file.isEmpty()
-          ? Future.succeededFuture(Keys.notAsked())
-          : vertx
-              .fileSystem()
-              .readFile(file.get().toString())
-              .map(content -> keys(file.get(), content.toString()));
-    }
-
-    private Keys keys(Path file, String content) {
-      return switch (AccessKeys.parse(file.toString(), content)) {
-        case LoadedKeys.Valid(List<AccessKey> keys) -> Keys.of(keys, nanoClock.getAsLong());
-        case LoadedKeys.Invalid(List<Complaint> complaints) ->
-            throw new IllegalArgumentException("the keys cannot be read: " + complaints.getFirst());
-      };
-    }
-
-    private House house(Agents agents, Keys keys) {
+    private Future<HttpServer> open(Agents agents, Keys keys) {
       HttpClient client = vertx.createHttpClient(Lane.clientOptions());
       EngineCalls calls = new EngineCalls(client);
-      Workers workers = new Workers(table);
       Ledger ledger = new Ledger();
-      Leftovers leftovers = new Leftovers(workers, ledger, agents, calls, nanoClock);
+      Leftovers leftovers =
+          new Leftovers(() -> house().workers(), ledger, agents, calls, nanoClock);
       Prober prober = new Prober(vertx, calls, sideChannels, leftovers::free);
       EvidenceCollector evidence = new EvidenceCollector(vertx, context, client);
       CanaryFlights canaries =
           new CanaryFlights(calls, agents, leftovers, evidence, new SecureRandom());
-      Watch watch =
-          new Watch(
-              vertx, prober, new ProfileJudge(!table.agents().isEmpty()), canaries, nanoClock);
-      return new House(table, nanoClock, workers, ledger, agents, watch, evidence, keys);
+      ProfileJudge judge = new ProfileJudge(!table.agents().isEmpty());
+      Supplier<Watch> watches = () -> new Watch(vertx, prober, judge, canaries, nanoClock);
+      Gauges gauges = new Gauges();
+      Floor first = Floor.of(table, watches.get(), keys, gauges.reservations, null);
+      House built = new House(nanoClock, gauges, ledger, agents, evidence, first);
+      house.set(built);
+      reload.set(new Reload(vertx, built, source, watches, idleLimit(table)));
+      Heartbeats.begin(vertx, ledger, agents, nanoClock);
+      agents.known().onSuccess(known -> first.watch().begin());
+      return openAdmin(built);
     }
 
-    private Future<HttpServer> open(House built) {
-      house.set(built);
-      built.workers.decoding().forEach(built.evidence::legEnded);
-      Heartbeats.begin(vertx, built.ledger, built.agents, nanoClock);
-      built.agents.known().onSuccess(known -> built.watch.begin());
+    private Future<HttpServer> openAdmin(House built) {
       AdminDoor door =
           new AdminDoor(
               nanoClock,
               built::isClosing,
-              built.workers,
+              built::workers,
               built.agents,
-              built.watch,
+              built::watch,
               built.ledger,
               built.gauges,
               built::metrics,
-              built.recent);
+              built.recent,
+              () -> reload().map(Operations::json));
       return vertx
           .createHttpServer()
           .requestHandler(door::handle)
@@ -363,8 +353,29 @@ public final class Router {
           .onSuccess(listening -> port.set(listening.actualPort()));
     }
 
+    private static AdminDoor.Change json(Reloaded reloaded) {
+      return switch (reloaded) {
+        case Reloaded.Done(List<String> pairs) ->
+            new AdminDoor.Change(
+                200, new JsonObject().put("reloaded", true).put("pairs", new JsonArray(pairs)));
+        case Reloaded.Unchanged() ->
+            new AdminDoor.Change(200, new JsonObject().put("reloaded", false));
+        case Reloaded.Refused(List<String> why) ->
+            new AdminDoor.Change(
+                409, new JsonObject().put("reloaded", false).put("why", new JsonArray(why)));
+      };
+    }
+
+    Future<Reloaded> reload() {
+      Promise<Reloaded> outcome = Promise.promise();
+      context.runOnContext(
+          v -> Objects.requireNonNull(reload.get(), "not deployed").now().onComplete(outcome));
+      return outcome.future();
+    }
+
     @Override
     public Future<?> stop() {
+      house().watch().end();
       return context.executeBlocking(
           () -> {
             sideChannels.close();

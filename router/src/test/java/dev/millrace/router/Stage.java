@@ -173,6 +173,11 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
     return router;
   }
 
+  /** Opens a router whose table can be read anew. */
+  void open(RoutingTable table, TableSource source) throws Exception {
+    router = Router.start(vertx, table, source, System::nanoTime).await(10, TimeUnit.SECONDS);
+  }
+
   /** Opens a router that asks its workers what they are, and waits until it knows. */
   Router openProbing(List<Pool> pools, Route... routes) throws Exception {
     return openProbing(pools, List.of(), routes);

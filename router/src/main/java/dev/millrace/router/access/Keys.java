@@ -24,23 +24,36 @@ public final class Keys {
   private static final String BEARER = "Bearer ";
 
   private final @Nullable Map<String, Caller> byHash;
+  private final List<AccessKey> listed;
 
-  private Keys(@Nullable Map<String, Caller> byHash) {
+  private Keys(@Nullable Map<String, Caller> byHash, List<AccessKey> listed) {
     this.byHash = byHash;
+    this.listed = List.copyOf(listed);
   }
 
   /** Nobody is asked for a key. */
   public static Keys notAsked() {
-    return new Keys(null);
+    return new Keys(null, List.of());
   }
 
   /** Only these are let in. */
   public static Keys of(List<AccessKey> keys, long nowNanos) {
-    Map<String, Caller> byHash = new HashMap<>();
+    return notAsked().then(keys, nowNanos);
+  }
+
+  /** Only these are let in from now on; what those that stay as they are have open still counts. */
+  public Keys then(List<AccessKey> keys, long nowNanos) {
+    Map<String, Caller> next = new HashMap<>();
     for (AccessKey key : keys) {
-      byHash.put(key.sha256(), Caller.of(key, nowNanos));
+      Caller known = byHash != null && listed.contains(key) ? byHash.get(key.sha256()) : null;
+      next.put(key.sha256(), known == null ? Caller.of(key, nowNanos) : known);
     }
-    return new Keys(Map.copyOf(byHash));
+    return new Keys(Map.copyOf(next), keys);
+  }
+
+  /** Whether the same keys are listed, with the same that is said of them. */
+  public boolean isSameAs(Keys other) {
+    return (byHash == null) == (other.byHash == null) && listed.equals(other.listed);
   }
 
   /** Who somebody is. */

@@ -10,6 +10,7 @@ import dev.millrace.router.pools.Workers;
 import dev.millrace.router.telemetry.Gauges;
 import dev.millrace.router.telemetry.RecentExchanges;
 import dev.millrace.router.telemetry.Waterfall;
+import io.vertx.core.Future;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
@@ -28,25 +29,35 @@ public final class AdminDoor {
 
   private final LongSupplier nanoClock;
   private final BooleanSupplier closing;
-  private final Workers workers;
+  private final Supplier<Workers> workers;
   private final Agents agents;
-  private final Watch watch;
+  private final Supplier<Watch> watch;
   private final Ledger ledger;
   private final Gauges gauges;
   private final Supplier<String> metrics;
   private final RecentExchanges recent;
+  private final Supplier<Future<Change>> reload;
+
+  /**
+   * What came of a change.
+   *
+   * @param status of HTTP
+   * @param body in words for people and programs
+   */
+  public record Change(int status, JsonObject body) {}
 
   /** Shows these. */
   public AdminDoor(
       LongSupplier nanoClock,
       BooleanSupplier closing,
-      Workers workers,
+      Supplier<Workers> workers,
       Agents agents,
-      Watch watch,
+      Supplier<Watch> watch,
       Ledger ledger,
       Gauges gauges,
       Supplier<String> metrics,
-      RecentExchanges recent) {
+      RecentExchanges recent,
+      Supplier<Future<Change>> reload) {
     this.nanoClock = nanoClock;
     this.closing = closing;
     this.workers = workers;
@@ -56,6 +67,7 @@ public final class AdminDoor {
     this.gauges = gauges;
     this.metrics = metrics;
     this.recent = recent;
+    this.reload = reload;
   }
 
   /** Answers a request. */
@@ -75,8 +87,8 @@ public final class AdminDoor {
         case "/readyz" -> ready(request);
         case "/metrics" ->
             request.response().putHeader(HttpHeaders.CONTENT_TYPE, PROMETHEUS).end(metrics.get());
-        case "/pd/workers" -> answer(request, WorkersPage.of(workers, gauges, ledger));
-        case "/pd/matrix" -> answer(request, MatrixPage.of(watch, nanoClock.getAsLong()));
+        case "/pd/workers" -> answer(request, WorkersPage.of(workers.get(), gauges, ledger));
+        case "/pd/matrix" -> answer(request, MatrixPage.of(watch.get(), nanoClock.getAsLong()));
         case "/pd/agents" -> answer(request, AgentsPage.of(agents));
         case "/pd/handoffs" -> answer(request, HandOffsPage.of(ledger, nanoClock.getAsLong()));
         case "/pd/requests" -> answer(request, requests());
@@ -99,6 +111,13 @@ public final class AdminDoor {
     switch (path) {
       case "/pd/drain" -> drain(request, true);
       case "/pd/resume" -> drain(request, false);
+      case "/pd/reload" ->
+          reload
+              .get()
+              .onSuccess(change -> {
+                request.response().setStatusCode(change.status());
+                answer(request, change.body());
+              });
       default ->
           refuse(
               request,
@@ -109,7 +128,7 @@ public final class AdminDoor {
   /** Every worker with this URL: one may be of several pools. */
   private void drain(HttpServerRequest request, boolean out) {
     String url = String.valueOf(request.getParam("worker"));
-    List<Worker> named = workers.all().filter(worker -> worker.isNamed(url)).toList();
+    List<Worker> named = workers.get().all().filter(worker -> worker.isNamed(url)).toList();
     if (named.isEmpty()) {
       refuse(
           request,
@@ -120,7 +139,7 @@ public final class AdminDoor {
       return;
     }
     named.forEach(worker -> worker.drain(out));
-    watch.routes().forEach(RouteEdges::workersChanged);
+    watch.get().routes().forEach(RouteEdges::workersChanged);
     JsonArray now = new JsonArray();
     named.forEach(worker -> now.add(WorkersPage.json(worker)));
     answer(request, new JsonObject().put("workers", now));

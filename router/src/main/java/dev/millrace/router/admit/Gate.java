@@ -20,7 +20,7 @@ public final class Gate {
       Comparator.comparingInt((Waiter waiter) -> -waiter.priority)
           .thenComparingLong(waiter -> waiter.number);
 
-  private final Limits limits;
+  private volatile Limits limits;
   private final ReentrantLock lock = new ReentrantLock();
   private final TreeSet<Waiter> queue = new TreeSet<>(ORDER);
   private final LongAdder refused = new LongAdder();
@@ -35,6 +35,27 @@ public final class Gate {
   /** What it lets through. */
   public Limits limits() {
     return limits;
+  }
+
+  /** Lets more or fewer through from now on; whoever is inside stays. */
+  public void setLimits(Limits newLimits) {
+    limits = newLimits;
+    for (Waiter next = nextIfFree(); next != null; next = nextIfFree()) {
+      next.whenFree.takes(new Place(this));
+    }
+  }
+
+  private @Nullable Waiter nextIfFree() {
+    lock.lock();
+    try {
+      Waiter next = taken < limits.concurrent() ? queue.pollFirst() : null;
+      if (next != null) {
+        taken++;
+      }
+      return next;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** What came of asking for a place. */
@@ -91,7 +112,7 @@ public final class Gate {
   private @Nullable Waiter nextOrFree() {
     lock.lock();
     try {
-      Waiter next = queue.pollFirst();
+      Waiter next = taken <= limits.concurrent() ? queue.pollFirst() : null;
       if (next == null) {
         taken--;
       }

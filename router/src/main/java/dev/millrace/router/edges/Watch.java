@@ -68,6 +68,7 @@ public final class Watch {
   private final Map<Edge, RouteEdges> routes = new LinkedHashMap<>();
   private final List<RouteEdges> all = new ArrayList<>();
   private final Promise<Void> settled = Promise.promise();
+  private boolean ended;
 
   /** A worker that is asked. */
   private static final class Watched {
@@ -138,8 +139,21 @@ public final class Watch {
     if (watched.isEmpty()) {
       settled.complete();
     } else {
-      vertx.setPeriodic(PULSE.toMillis(), timer -> watched.values().forEach(this::pulse));
+      vertx.setPeriodic(
+          PULSE.toMillis(),
+          timer -> {
+            if (ended) {
+              vertx.cancelTimer(timer);
+            } else {
+              watched.values().forEach(this::pulse);
+            }
+          });
     }
+  }
+
+  /** Asks nobody any more; what was learnt last stays. On its event loop. */
+  public void end() {
+    ended = true;
   }
 
   /** Completes when every edge has been judged, and tried out where it must be. */
@@ -150,6 +164,18 @@ public final class Watch {
   /** The edges of all routes, in the table's order. */
   public List<RouteEdges> routes() {
     return List.copyOf(all);
+  }
+
+  /** How many pairs of workers can be used, a line per route. */
+  public List<String> pairs() {
+    return all.stream().map(Watch::pairs).toList();
+  }
+
+  private static String pairs(RouteEdges edges) {
+    List<Edge> pairs = edges.edges();
+    return "model %s: %d of %d pairs usable"
+        .formatted(
+            edges.route().model(), pairs.stream().filter(Edge::isUsable).count(), pairs.size());
   }
 
   /** All workers that are asked. */
@@ -276,6 +302,9 @@ public final class Watch {
   }
 
   private void ask(Watched one) {
+    if (ended) {
+      return;
+    }
     if (one.asking) {
       one.askAgain = true;
       return;
@@ -357,7 +386,7 @@ public final class Watch {
   }
 
   private void tryOut(Edge edge, Way way, List<String> notes, Sighting p, Sighting d) {
-    if (!flying.add(edge)) {
+    if (ended || !flying.add(edge)) {
       return;
     }
     if (!(edge.state() instanceof EdgeState.Broken)) {
@@ -416,6 +445,9 @@ public final class Watch {
   }
 
   private void mendLater(Edge edge) {
+    if (ended) {
+      return;
+    }
     int before = repairs.merge(edge, 1, (a, b) -> Math.min(a + b, MOST_REPAIR_DOUBLINGS + 1)) - 1;
     Duration pause = FIRST_REPAIR.multipliedBy(1L << before);
     vertx.setTimer(

@@ -60,6 +60,17 @@ public final class Worker {
     }
   }
 
+  /** Whether two tables name the same worker by these, with all that they say of it. */
+  boolean isSameAs(Worker other) {
+    return pool.name().equals(other.pool.name())
+        && pool.role() == other.pool.role()
+        && pool.model().equals(other.pool.model())
+        && pool.engine() == other.pool.engine()
+        && declared.equals(other.declared)
+        && address.equals(other.address)
+        && rank == other.rank;
+  }
+
   /** Name of its pool. */
   public String pool() {
     return pool.name();

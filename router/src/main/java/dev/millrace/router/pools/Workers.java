@@ -20,6 +20,20 @@ public final class Workers {
     table.pools().values().forEach(pool -> byPool.put(pool.name(), of(pool)));
   }
 
+  /** The workers that a table names; those that another one had are the same. */
+  public Workers(RoutingTable table, Workers before) {
+    List<Worker> known = before.all().toList();
+    table
+        .pools()
+        .values()
+        .forEach(pool ->
+            byPool.put(pool.name(), of(pool).stream().map(worker -> same(worker, known)).toList()));
+  }
+
+  private static Worker same(Worker worker, List<Worker> known) {
+    return known.stream().filter(worker::isSameAs).findFirst().orElse(worker);
+  }
+
   private static List<Worker> of(Pool pool) {
     return pool.workers().stream().flatMap(address -> ranks(pool, address)).toList();
   }

@@ -1,0 +1,188 @@
+package dev.millrace.router;
+
+import dev.millrace.config.AccessKey;
+import dev.millrace.config.AccessKeys;
+import dev.millrace.config.Complaint;
+import dev.millrace.config.Listen;
+import dev.millrace.config.Loaded;
+import dev.millrace.config.LoadedKeys;
+import dev.millrace.config.Route;
+import dev.millrace.config.RoutingTable;
+import dev.millrace.router.access.Keys;
+import dev.millrace.router.edges.Watch;
+import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Changes over to a routing table that is read anew.
+ *
+ * <p>The next floor is laid while the one in force serves: its workers are asked what they are, its
+ * pairs judged and tried out. Then it takes over in one step, for every exchange that chooses its
+ * workers from then on. A table with mistakes, or with changes that only a start can make, changes
+ * nothing. Belongs to the operators' event loop.
+ */
+final class Reload {
+  private static final Logger LOG = LoggerFactory.getLogger(Reload.class);
+
+  /** A worker that is gone must not keep a table from taking over. */
+  private static final Duration JUDGED_WITHIN = Duration.ofSeconds(10);
+
+  private final Vertx vertx;
+  private final House house;
+  private final TableSource source;
+  private final Supplier<Watch> watches;
+  private final Duration idleLimit;
+  private @Nullable Future<Reloaded> underWay;
+
+  /**
+   * One for a house.
+   *
+   * @param watches makes another watch over workers
+   * @param idleLimit after which the public port closes connections on which nothing moves
+   */
+  Reload(
+      Vertx vertx, House house, TableSource source, Supplier<Watch> watches, Duration idleLimit) {
+    this.vertx = vertx;
+    this.house = house;
+    this.source = source;
+    this.watches = watches;
+    this.idleLimit = idleLimit;
+  }
+
+  /** Reads the table and changes over; whoever asks while that goes on gets its outcome. */
+  Future<Reloaded> now() {
+    Future<Reloaded> running = underWay;
+    if (running != null) {
+      return running;
+    }
+    Future<Reloaded> started =
+        read(vertx, source)
+            .compose(this::adopt)
+            .recover(failure ->
+                Future.succeededFuture(
+                    new Reloaded.Refused(List.of(String.valueOf(failure.getMessage())))))
+            .onComplete(ended -> underWay = null)
+            .onSuccess(Reload::log);
+    if (!started.isComplete()) {
+      underWay = started;
+    }
+    return started;
+  }
+
+  private static Future<Loaded> read(Vertx vertx, TableSource source) {
+    Promise<Loaded> read = Promise.promise();
+    vertx
+        .executeBlocking(() -> {
+          read.complete(source.read());
+          return true;
+        })
+        .onFailure(read::tryFail);
+    return read.future();
+  }
+
+  private Future<Reloaded> adopt(Loaded loaded) {
+    return switch (loaded) {
+      case Loaded.Invalid(List<Complaint> complaints) ->
+          Future.succeededFuture(
+              new Reloaded.Refused(complaints.stream().map(Complaint::toString).toList()));
+      case Loaded.Valid(RoutingTable table) -> {
+        List<String> fixed = onlyByAStart(table);
+        yield fixed.isEmpty()
+            ? keys(vertx, table.listen(), house.keys(), house.nanoClock.getAsLong())
+                .compose(keys -> changeTo(table, keys))
+            : Future.succeededFuture(new Reloaded.Refused(fixed));
+      }
+    };
+  }
+
+  /** The keys that a table names, after others. */
+  static Future<Keys> keys(Vertx vertx, Listen listen, Keys before, long nowNanos) {
+    Optional<Path> file = listen.keysFile();
+    return file.isEmpty()
+        ? Future.succeededFuture(Keys.notAsked())
+        : vertx
+            .fileSystem()
+            .readFile(file.get().toString())
+            .map(content -> keys(file.get(), content.toString(), before, nowNanos));
+  }
+
+  private static Keys keys(Path file, String content, Keys before, long nowNanos) {
+    return switch (AccessKeys.parse(file.toString(), content)) {
+      case LoadedKeys.Valid(List<AccessKey> keys) -> before.then(keys, nowNanos);
+      case LoadedKeys.Invalid(List<Complaint> complaints) ->
+          throw new IllegalArgumentException("the keys cannot be read: " + complaints.getFirst());
+    };
+  }
+
+  private List<String> onlyByAStart(RoutingTable table) {
+    Listen now = house.table().listen();
+    Listen next = table.listen();
+    List<String> fixed = new ArrayList<>();
+    if (!next.host().equals(now.host())
+        || next.port() != now.port()
+        || next.eventLoops() != now.eventLoops()) {
+      fixed.add(
+          "listen: host, port and event-loops are those of the start; restart to change them");
+    }
+    if (!table.admin().equals(house.table().admin())) {
+      fixed.add("admin: is that of the start; restart to change it");
+    }
+    if (!table.agents().equals(house.table().agents())) {
+      fixed.add("agents: are those of the start; restart to change them");
+    }
+    if (longestTotal(table).compareTo(idleLimit) >= 0) {
+      fixed.add(
+          "deadlines.total: %d s is longer than the longest of the start; restart to change it"
+              .formatted(longestTotal(table).toSeconds()));
+    }
+    return fixed;
+  }
+
+  /** How long any exchange may take. */
+  static Duration longestTotal(RoutingTable table) {
+    return table.routes().stream()
+        .map((Route route) -> route.deadlines().total())
+        .max(Comparator.naturalOrder())
+        .orElse(Duration.ZERO);
+  }
+
+  private Future<Reloaded> changeTo(RoutingTable table, Keys keys) {
+    if (table.equals(house.table()) && keys.isSameAs(house.keys())) {
+      return Future.succeededFuture(new Reloaded.Unchanged());
+    }
+    Watch watch = watches.get();
+    Floor next = Floor.of(table, watch, keys, house.gauges.reservations, house.floor());
+    watch.begin();
+    return watch
+        .settled()
+        .timeout(JUDGED_WITHIN.toMillis(), TimeUnit.MILLISECONDS)
+        .transform(judged -> {
+          house.changeTo(next);
+          return Future.succeededFuture(new Reloaded.Done(watch.pairs()));
+        });
+  }
+
+  private static void log(Reloaded reloaded) {
+    switch (reloaded) {
+      case Reloaded.Done(List<String> pairs) ->
+          LOG.info("the routing table was read anew and is in force: {}", String.join("; ", pairs));
+      case Reloaded.Unchanged() -> LOG.info("the routing table was read anew and is the same");
+      case Reloaded.Refused(List<String> why) ->
+          LOG.warn(
+              "the routing table was read anew; the one in force stays: {}",
+              String.join("; ", why));
+    }
+  }
+}
