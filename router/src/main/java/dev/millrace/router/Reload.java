@@ -28,10 +28,10 @@ import org.slf4j.LoggerFactory;
 /**
  * Changes over to a routing table that is read anew.
  *
- * <p>The next floor is laid while the one in force serves: its workers are asked what they are, its
- * pairs judged and tried out. Then it takes over in one step, for every exchange that chooses its
- * workers from then on. A table with mistakes, or with changes that only a start can make, changes
- * nothing. Belongs to the operators' event loop.
+ * <p>The next floor is laid while the one in force serves: workers that are new are asked what they
+ * are, new pairs judged and tried out. Then it takes over in one step, for every exchange that
+ * chooses its workers from then on. A table with mistakes, or with changes that only a start can
+ * make, changes nothing. Belongs to the operators' event loop.
  */
 final class Reload {
   private static final Logger LOG = LoggerFactory.getLogger(Reload.class);
@@ -164,6 +164,7 @@ final class Reload {
     }
     Watch watch = watches.get();
     Floor next = Floor.of(table, watch, keys, house.gauges.reservations, house.floor());
+    watch.inherit(house.watch());
     watch.begin();
     return watch
         .settled()

@@ -9,6 +9,7 @@ import dev.millrace.config.RoutingTables;
 import dev.millrace.router.access.Keys;
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.EngineRole;
+import dev.millrace.simulator.Misbehaviour;
 import dev.millrace.simulator.SimulatedEngine;
 import io.vertx.core.json.JsonObject;
 import java.net.URI;
@@ -23,6 +24,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
@@ -200,10 +202,12 @@ final class ReloadTest {
     assertThat(second.join()).isEqualTo(200);
   }
 
+  private SimulatedEngine engine(EngineRole role) throws Exception {
+    return stage.simulated(EngineConfig.builder().role(role).model(Stage.MODEL).build());
+  }
+
   private URI simulated(EngineRole role) throws Exception {
-    SimulatedEngine engine =
-        stage.simulated(EngineConfig.builder().role(role).model(Stage.MODEL).build());
-    return engine.uri();
+    return engine(role).uri();
   }
 
   /** Pools grow and shrink under requests, of which none fails. */
@@ -219,7 +223,7 @@ final class ReloadTest {
     String first = TABLE.replace("verify: trust, ", "").formatted(p.get(0), d.get(0));
     String second = TABLE.replace("verify: trust, ", "").formatted(p.get(1), d.get(1));
     open(both);
-    stage.router().settled().await(20, java.util.concurrent.TimeUnit.SECONDS);
+    stage.router().settled().await(20, TimeUnit.SECONDS);
     AtomicBoolean over = new AtomicBoolean();
     try (ExecutorService clients = Executors.newFixedThreadPool(4)) {
       List<Future<Integer>> asked = new ArrayList<>();
@@ -246,6 +250,24 @@ final class ReloadTest {
       }
       assertThat(served).isPositive();
     }
+  }
+
+  @Test
+  void workersThatStay_areNotAskedAnew() throws Exception {
+    SimulatedEngine p = engine(EngineRole.PREFILL);
+    SimulatedEngine d = engine(EngineRole.DECODE);
+    String table = TABLE.replace("verify: trust", "verify: probe").formatted(p.uri(), d.uri());
+    open(table);
+    stage.router().settled().await(20, TimeUnit.SECONDS);
+    p.misbehave(new Misbehaviour.StallBeforeHead());
+    d.misbehave(new Misbehaviour.StallBeforeHead());
+
+    file.set(table.replace("500", "400"));
+
+    assertThat(reload(200).getJsonArray("pairs").encode()).contains("1 of 1 pairs usable");
+    p.behave();
+    d.behave();
+    assertThat(ask()).isEqualTo(200);
   }
 
   @Test

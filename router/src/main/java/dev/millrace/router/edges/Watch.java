@@ -133,12 +133,40 @@ public final class Watch {
     return watched.computeIfAbsent(worker, Watched::new);
   }
 
+  /**
+   * Takes over what another watch has learnt of the workers that are in both, and how it has judged
+   * pairs of them by the same rules. Before {@link #begin}; the other one goes on.
+   */
+  public void inherit(Watch before) {
+    watched.forEach((worker, one) ->
+        before
+            .sighting(worker)
+            .ifPresent(seen -> {
+              one.sighting = Optional.of(seen);
+              one.trouble = "";
+              one.askedNanos = before.askedNanos(worker);
+            }));
+    Map<Pair, Edge> judged = new HashMap<>();
+    before.routes.forEach((edge, theirs) ->
+        judged.put(new Pair(edge.prefill(), edge.decode(), theirs.route().pairing()), edge));
+    routes.forEach((edge, ours) -> {
+      Edge known = judged.get(new Pair(edge.prefill(), edge.decode(), ours.route().pairing()));
+      if (known != null && !(known.state() instanceof EdgeState.Pending)) {
+        edge.become(known.state());
+      }
+    });
+  }
+
+  private record Pair(Worker prefill, Worker decode, Pairing rules) {}
+
   /** Begins. */
   public void begin() {
-    watched.values().forEach(this::ask);
-    if (watched.isEmpty()) {
+    List<Watched> unknown = watched.values().stream().filter(Watch::isUnknown).toList();
+    unknown.forEach(this::ask);
+    if (unknown.isEmpty()) {
       settled.complete();
-    } else {
+    }
+    if (!watched.isEmpty()) {
       vertx.setPeriodic(
           PULSE.toMillis(),
           timer -> {
@@ -154,6 +182,11 @@ public final class Watch {
   /** Asks nobody any more; what was learnt last stays. On its event loop. */
   public void end() {
     ended = true;
+  }
+
+  private static boolean isUnknown(Watched one) {
+    return one.sighting.isEmpty()
+        || one.edges.stream().anyMatch(edge -> edge.state() instanceof EdgeState.Pending);
   }
 
   /** Completes when every edge has been judged, and tried out where it must be. */
