@@ -2,6 +2,7 @@ package dev.millrace.config;
 
 import java.net.InetAddress;
 import java.util.Arrays;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -10,6 +11,9 @@ import org.jspecify.annotations.Nullable;
  * name server.
  */
 public final class AddressRange {
+  /** The JDK would also take 10 for 0.0.0.10. */
+  private static final Pattern LITERAL = Pattern.compile("\\d+(\\.\\d+){3}|.*:.*");
+
   private final byte[] address;
   private final int bits;
   private final String text;
@@ -28,6 +32,9 @@ public final class AddressRange {
   public static AddressRange parse(String text) {
     int slash = text.indexOf('/');
     String host = slash < 0 ? text : text.substring(0, slash);
+    if (!LITERAL.matcher(host).matches()) {
+      throw unreadable(text, null);
+    }
     try {
       byte[] address = InetAddress.ofLiteral(host).getAddress();
       int all = address.length * Byte.SIZE;

@@ -18,13 +18,18 @@ import java.util.Set;
 
 /** The keys of an agent's configuration, top to bottom. */
 final class AgentReader {
-  private static final String DEFAULT_HOST = "127.0.0.1";
-  private static final int DEFAULT_PORT = 7400;
-  private static final long LEAST_BYTES = 1L << 20;
-  private static final long MOST_BYTES = 1L << 43;
-  private static final long DEFAULT_BUDGET_BYTES = 4L << 30;
-  private static final long DEFAULT_SLAB_BYTES = 256L << 20;
-  private static final int DEFAULT_READS_AT_ONCE = 32;
+  static final String DEFAULT_HOST = "127.0.0.1";
+  static final int DEFAULT_PORT = 7400;
+  static final Transport DEFAULT_TRANSPORT = Transport.TCP;
+  static final long LEAST_BYTES = 1L << 20;
+  static final long MOST_BYTES = 1L << 43;
+  static final long DEFAULT_BUDGET_BYTES = 4L << 30;
+  static final long DEFAULT_SLAB_BYTES = 256L << 20;
+  static final Duration DEFAULT_HOLD = Duration.ofSeconds(60);
+  static final Duration DEFAULT_READ = Duration.ofSeconds(30);
+  static final Duration DEFAULT_HANDSHAKE = Duration.ofSeconds(5);
+  static final int DEFAULT_READS_AT_ONCE = 32;
+  static final int MOST_READS_AT_ONCE = 1024;
 
   /** What a kind of decode engine gets of the budget. */
   private static final int SERVING_PART = 4;
@@ -56,13 +61,13 @@ final class AgentReader {
     Transport transport =
         top.find("transport")
             .flatMap(field -> field.choice(Transport.values()))
-            .orElse(Transport.TCP);
+            .orElse(DEFAULT_TRANSPORT);
     Optional<Path> secret = secret(top, transport);
     Sizes memory = memory(top);
     Times times = times(top);
     int reads =
         top.find("reads-at-once")
-            .flatMap(field -> field.integer(1, 1024))
+            .flatMap(field -> field.integer(1, MOST_READS_AT_ONCE))
             .orElse(DEFAULT_READS_AT_ONCE);
     Map<String, Optional<ModelShape>> models = models(top);
     List<SideChannel> channels = sideChannels(top, models);
@@ -151,8 +156,8 @@ final class AgentReader {
   }
 
   private static Times times(Section top) {
-    Duration hold = top.find("hold").flatMap(Field::duration).orElse(Duration.ofSeconds(60));
-    Times defaults = new Times(hold, Duration.ofSeconds(30), Duration.ofSeconds(5));
+    Duration hold = top.find("hold").flatMap(Field::duration).orElse(DEFAULT_HOLD);
+    Times defaults = new Times(hold, DEFAULT_READ, DEFAULT_HANDSHAKE);
     Optional<Section> section = top.find("deadlines").flatMap(Field::section);
     if (section.isEmpty()) {
       return defaults;
@@ -207,7 +212,9 @@ final class AgentReader {
     Optional<Field> addressField = channel.require("address", "such as 10.0.0.4:5600");
     Optional<HostPort> address = addressField.flatMap(Field::hostPort);
     if (address.isPresent() && !seen.add(address.get())) {
-      addressField.get().complain("%s is listed already".formatted(address.get()));
+      addressField
+          .get()
+          .complain("%s is listed already; remove one of them".formatted(address.get()));
     }
     Optional<Field> modelField = channel.require("model", "a name of models");
     Optional<String> model = modelField.flatMap(Field::text);
@@ -224,7 +231,7 @@ final class AgentReader {
     Optional<Integer> version =
         channel
             .require("connector-version", "NIXL_CONNECTOR_VERSION of the engine, such as 14")
-            .flatMap(field -> field.integer(1, 1000));
+            .flatMap(field -> field.integer(1, DeclaredReader.MOST_CONNECTOR_VERSION));
     Optional<String> nixl = channel.find("nixl-version").flatMap(Field::text);
     channel.refuseOtherKeys();
     return address.isPresent() && model.isPresent() && version.isPresent()

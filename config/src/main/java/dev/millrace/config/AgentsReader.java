@@ -61,7 +61,7 @@ final class AgentsReader {
       urlField
           .get()
           .complain(
-              "%s is listed already, as %s on line %d"
+              "%s is listed already, as %s on line %d; remove one of them"
                   .formatted(
                       quote(read.url().toString()), first.path(), Place.of(first.node()).line()));
       return Optional.empty();

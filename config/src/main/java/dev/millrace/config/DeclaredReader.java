@@ -22,9 +22,9 @@ import java.util.regex.Pattern;
 
 /** What is declared of the engines of a pool or of one worker: the same keys in both places. */
 final class DeclaredReader {
-  private static final Pattern VERSION = Pattern.compile("\\d+\\.\\d+[0-9A-Za-z.+_-]*");
-  private static final int MOST_CONNECTOR_VERSION = 1000;
-  private static final int MOST_BLOCK_TOKENS = 1 << 20;
+  static final Pattern VERSION = Pattern.compile("\\d+\\.\\d+[0-9A-Za-z.+_-]*");
+  static final int MOST_CONNECTOR_VERSION = 1000;
+  static final int MOST_BLOCK_TOKENS = 1 << 20;
 
   private static final Set<String> ENGINE_KEYS = Set.of("tp", "pp", "dcp", "block", "layout");
 
@@ -201,7 +201,7 @@ final class DeclaredReader {
         });
   }
 
-  private static String keyword(Enum<?> value) {
+  static String keyword(Enum<?> value) {
     return value.name().toLowerCase(Locale.ROOT).replace('_', '-');
   }
 }

@@ -33,10 +33,9 @@ import org.snakeyaml.engine.v2.nodes.Tag;
  */
 record Field(String path, Node node, Complaints complaints) {
   private static final Pattern WHOLE_NUMBER = Pattern.compile("[+-]?\\d{1,10}");
-  private static final Pattern HOST =
+  static final Pattern HOST =
       Pattern.compile("[A-Za-z0-9_.%-]+|[0-9A-Fa-f:.%]*:[0-9A-Fa-f:.%]*:[0-9A-Za-z:.%]*");
-  private static final Pattern HOST_PORT =
-      Pattern.compile("(?:\\[([^\\]]+)\\]|([^:\\[\\]]+)):(\\d{1,5})");
+  static final Pattern HOST_PORT = Pattern.compile("(?:\\[([^\\]]+)\\]|([^:\\[\\]]+)):(\\d{1,5})");
   private static final Set<Tag> PLAIN_TAGS =
       Set.of(Tag.STR, Tag.INT, Tag.FLOAT, Tag.BOOL, Tag.SEQ, Tag.MAP);
 
@@ -94,7 +93,8 @@ record Field(String path, Node node, Complaints complaints) {
       return Optional.empty();
     }
     if (!WHOLE_NUMBER.matcher(text.get()).matches()) {
-      return refuse("%s is not a whole number".formatted(quote(text.get())));
+      return refuse(
+          "%s is not a whole number from %d to %d".formatted(quote(text.get()), least, most));
     }
     long number = Long.parseLong(text.get());
     return number < least || number > most
@@ -145,7 +145,10 @@ record Field(String path, Node node, Complaints complaints) {
             : Optional.of(node).filter(MappingNode.class::isInstance);
     return mapping
         .map(JsonValues::object)
-        .or(() -> refuse("is not an object; write it in YAML, or as JSON in single quotes"));
+        .or(() ->
+            refuse(
+                "%sis not an object; write it in YAML, or as JSON in single quotes"
+                    .formatted(node instanceof ScalarNode s ? quote(s.getValue()) + " " : "")));
   }
 
   /** A time with a unit, above zero and at most a day. */
@@ -179,8 +182,9 @@ record Field(String path, Node node, Complaints complaints) {
     }
     return bytes.get() < leastBytes || bytes.get() > mostBytes
         ? refuse(
-            "%s is out of range, must be %d to %d bytes"
-                .formatted(quote(text.get()), leastBytes, mostBytes))
+            "%s is out of range, must be %s to %s"
+                .formatted(
+                    quote(text.get()), Quantities.text(leastBytes), Quantities.text(mostBytes)))
         : bytes;
   }
 
@@ -225,10 +229,10 @@ record Field(String path, Node node, Complaints complaints) {
       URI url = new URI(text);
       Optional<String> fault = WorkerAddress.faultOf(url);
       return fault.isPresent()
-          ? refuse("%s %s".formatted(quote(text), fault.get()))
+          ? refuse("%s %s".formatted(quote(Masked.text(text)), fault.get()))
           : Optional.of(url);
     } catch (URISyntaxException e) {
-      return refuse("%s is not an http(s) URL".formatted(quote(text)));
+      return refuse("%s %s".formatted(quote(Masked.text(text)), WorkerAddress.NO_URL));
     }
   }
 
@@ -254,10 +258,13 @@ record Field(String path, Node node, Complaints complaints) {
       return refuse("is empty, should be %s".formatted(expected));
     }
     if (tag.equals(Tag.ENV_TAG)) {
-      return refuse("environment variables are not substituted here");
+      return refuse(
+          "%s: environment variables are not substituted here; write the value"
+              .formatted(quote(((ScalarNode) node).getValue())));
     }
     if (!isPlainTagged()) {
-      return refuse("has the tag %s, which has no meaning here".formatted(quote(tag.getValue())));
+      return refuse(
+          "has the tag %s, which has no meaning here; remove it".formatted(quote(tag.getValue())));
     }
     NodeType type = node.getNodeType();
     return refuse(

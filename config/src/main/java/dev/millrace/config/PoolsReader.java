@@ -15,7 +15,7 @@ import java.util.regex.Pattern;
 /** The pools of a routing table, and whether a stage may name one of them. */
 final class PoolsReader {
   /** Names of pools appear in metrics and in paths of the admin port. */
-  private static final Pattern POOL_NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,62}");
+  static final Pattern POOL_NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,62}");
 
   private final Complaints complaints;
 
@@ -128,8 +128,9 @@ final class PoolsReader {
       sideChannel
           .get()
           .complain(
-              "its port and the %d after it, for the other data-parallel ranks, go beyond 65535"
-                  .formatted(dataParallel - 1));
+              "%s: its port and the %d after it, for the other data-parallel ranks, go beyond 65535;"
+                      .formatted(quote(channel.get().toString()), dataParallel - 1)
+                  + " choose a lower one");
       return Optional.empty();
     }
     WorkerAddress read = new WorkerAddress(address.get(), channel, dataParallel, declared);
@@ -147,7 +148,7 @@ final class PoolsReader {
     Field first = listed.putIfAbsent(key, field);
     if (first != null) {
       field.complain(
-          "%s is listed already, as %s on line %d"
+          "%s is listed already, as %s on line %d; remove one of them"
               .formatted(quote(shown), first.path(), Place.of(first.node()).line()));
     }
     return first == null;
@@ -172,15 +173,33 @@ final class PoolsReader {
                   quote(name),
                   pool.role().get().keyword(),
                   role.keyword(),
-                  doesAll ? "; such a pool is for routes without prefill" : ""));
+                  doesAll ? "; such a pool is for routes without prefill" : fitting(role, model)));
       return false;
     }
     if (pool.model().isPresent() && model.isPresent() && !pool.model().equals(model)) {
       field.complain(
-          "pool %s serves model %s, this route matches %s"
-              .formatted(quote(name), quote(pool.model().get()), quote(model.get())));
+          "pool %s serves model %s, this route matches %s%s"
+              .formatted(
+                  quote(name),
+                  quote(pool.model().get()),
+                  quote(model.get()),
+                  fitting(role, model)));
       return false;
     }
     return true;
+  }
+
+  /** The pools that could stand there, worded to end a message. */
+  private String fitting(Role role, Optional<String> model) {
+    List<String> names =
+        pools.entrySet().stream()
+            .filter(entry -> entry.getValue().role().equals(Optional.of(role)))
+            .filter(entry -> model.isEmpty() || entry.getValue().model().equals(model))
+            .map(Map.Entry::getKey)
+            .sorted()
+            .toList();
+    return names.isEmpty()
+        ? "; there is no %s pool of this model".formatted(role.keyword())
+        : "; pools that fit: " + String.join(", ", names);
   }
 }

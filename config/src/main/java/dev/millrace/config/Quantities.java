@@ -1,6 +1,7 @@
 package dev.millrace.config;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -10,7 +11,29 @@ final class Quantities {
   /** Ten digits: no overflow in any unit, and more than any limit allows. */
   private static final Pattern NUMBER_WITH_UNIT = Pattern.compile("(\\d{1,10}) ?([A-Za-z]*)");
 
+  private static final List<Unit> UNITS_OF_TIME =
+      List.of(new Unit("h", 3_600_000), new Unit("m", 60_000), new Unit("s", 1_000));
+
+  private record Unit(String name, long millis) {}
+
   private Quantities() {}
+
+  /** How a duration is written: in the largest unit of which it has two or more. */
+  static String text(Duration duration) {
+    long millis = duration.toMillis();
+    for (Unit unit : UNITS_OF_TIME) {
+      if (millis % unit.millis() == 0 && millis >= 2 * unit.millis()) {
+        return millis / unit.millis() + unit.name();
+      }
+    }
+    return millis + "ms";
+  }
+
+  /** How a size is written: in the largest unit of which it is a whole number. */
+  static String text(long bytes) {
+    int thousands = bytes == 0 ? 0 : Math.min(3, Long.numberOfTrailingZeros(bytes) / 10);
+    return (bytes >> (10 * thousands)) + List.of("B", "KiB", "MiB", "GiB").get(thousands);
+  }
 
   /** A duration in ms, s, m or h; empty if it is not one. */
   static Optional<Duration> duration(String text) {

@@ -75,7 +75,7 @@ final class RoutesReader {
         field
             .get()
             .complain(
-                "%s is matched already on line %d; this route would never be taken"
+                "%s is matched already on line %d; this route would never be taken, remove one of them"
                     .formatted(quote(model.get()), Place.of(first.node()).line()));
         return Optional.empty();
       }

@@ -40,7 +40,8 @@ final class Section {
   private void add(NodeTuple entry) {
     Node key = entry.getKeyNode();
     if (!(key instanceof ScalarNode scalar)) {
-      self.complaints().add(key, self.path(), "has a key that is not text");
+      self.complaints()
+          .add(key, self.path(), "has a key that is not text; write a plain word before the colon");
       return;
     }
     String name = scalar.getValue();
@@ -52,7 +53,8 @@ final class Section {
           .add(
               key,
               pathOf(name),
-              "stands here a second time; first on line %d".formatted(Place.of(first).line()));
+              "stands here a second time; first on line %d; keep one of them"
+                  .formatted(Place.of(first).line()));
     }
   }
 

@@ -19,6 +19,8 @@ public record WorkerAddress(
   /** Most engines behind one address. */
   public static final int MOST_DATA_PARALLEL = 1024;
 
+  static final String NO_URL = "is not an http(s) URL such as http://10.0.0.4:8000";
+
   public WorkerAddress {
     if (dataParallel < 1 || dataParallel > MOST_DATA_PARALLEL) {
       throw new IllegalArgumentException(
@@ -64,7 +66,7 @@ public record WorkerAddress(
   static Optional<String> faultOf(URI url) {
     String scheme = url.getScheme() == null ? "" : url.getScheme().toLowerCase(Locale.ROOT);
     if (!scheme.equals("http") && !scheme.equals("https")) {
-      return Optional.of("is not an http(s) URL");
+      return Optional.of(NO_URL);
     }
     if (url.getHost() == null) {
       return Optional.of("names no usable host: letters, digits, - and . only");
@@ -73,7 +75,7 @@ public record WorkerAddress(
       return Optional.of("has port %d, must be 1 to 65535".formatted(url.getPort()));
     }
     if (url.getRawUserInfo() != null) {
-      return Optional.of("carries credentials, which do not belong into a URL");
+      return Optional.of("carries credentials, which do not belong into a URL; leave them out");
     }
     String path = url.getRawPath();
     if ((path != null && !path.isEmpty() && !path.equals("/"))

@@ -23,13 +23,22 @@ sealed interface YamlFile {
   /** Reads a file; complaints name it as it was given. */
   static YamlFile read(Path file) {
     String name = file.toString();
+    if (Files.isDirectory(file)) {
+      return unreadable(name, Place.START, "is a folder and cannot be read; name a file in it");
+    }
     byte[] bytes;
     try (InputStream in = Files.newInputStream(file)) {
       bytes = in.readNBytes(YamlText.MOST_CHARACTERS + 1);
     } catch (NoSuchFileException e) {
-      return unreadable(name, Place.START, "there is no such file");
+      return unreadable(
+          name,
+          Place.START,
+          "there is no such file; looked for " + file.toAbsolutePath().normalize());
     } catch (AccessDeniedException e) {
-      return unreadable(name, Place.START, "must not be read by this user: permission denied");
+      return unreadable(
+          name,
+          Place.START,
+          "must not be read by this user: permission denied; change its mode or its owner");
     } catch (IOException e) {
       return unreadable(name, Place.START, "cannot be read: " + e.getMessage());
     }
@@ -39,7 +48,10 @@ sealed interface YamlFile {
     CoderResult result = utf8.decode(ByteBuffer.wrap(bytes), text, true);
     String decoded = text.flip().toString();
     if (result.isError() && bytes.length <= YamlText.MOST_CHARACTERS) {
-      return unreadable(name, Place.after(decoded, decoded.length()), "is not UTF-8 from here on");
+      return unreadable(
+          name,
+          Place.after(decoded, decoded.length()),
+          "is not UTF-8 from here on; save it as UTF-8");
     }
     return new Text(decoded);
   }

@@ -80,7 +80,9 @@ final class YamlText {
       int position = Math.clamp(e.getPosition(), 0, text.codePointCount(0, text.length()));
       Place place = Place.after(text, text.offsetByCodePoints(0, position));
       complaints.add(
-          place, "", "is not YAML: character U+%04X is not allowed".formatted(e.getCodePoint()));
+          place,
+          "",
+          "is not YAML: character U+%04X is not allowed; remove it".formatted(e.getCodePoint()));
     } catch (YamlEngineException e) {
       complaints.add(reached, "", "is not YAML: " + e.getMessage());
     } catch (NumberFormatException | IndexOutOfBoundsException e) {
@@ -102,11 +104,18 @@ final class YamlText {
       }
       reached = event.getStartMark().map(Place::of).orElse(reached);
       if (depth > DEEPEST_NESTING) {
-        complaints.add(reached, "", "is nested deeper than %d levels".formatted(DEEPEST_NESTING));
+        complaints.add(
+            reached,
+            "",
+            "is nested deeper than %d levels, which no configuration is"
+                .formatted(DEEPEST_NESTING));
         return false;
       }
       if (aliases > MOST_ALIASES) {
-        complaints.add(reached, "", "uses more than %d aliases".formatted(MOST_ALIASES));
+        complaints.add(
+            reached,
+            "",
+            "uses more than %d aliases; write out what they stand for".formatted(MOST_ALIASES));
         return false;
       }
     }

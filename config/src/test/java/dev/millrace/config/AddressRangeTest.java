@@ -30,7 +30,8 @@ class AddressRangeTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"", "engine-1.internal", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/x"})
+  @ValueSource(
+      strings = {"", "engine-1.internal", "10.0.0.0/33", "10", "10.7", "10.0.0.0/-1", "10.0.0.0/x"})
   void parse_saysWhatItTakes(String text) {
     assertThatThrownBy(() -> AddressRange.parse(text))
         .isInstanceOf(IllegalArgumentException.class)

@@ -27,7 +27,10 @@ class ComplaintTest {
 
   static Stream<Arguments> mistakes() {
     return Stream.of(
-        mistake("port: 8080", "port: eight", "1:33: listen.port: \"eight\" is not a whole number"),
+        mistake(
+            "port: 8080",
+            "port: eight",
+            "1:33: listen.port: \"eight\" is not a whole number from 0 to 65535"),
         mistake("port: 8080", "port: 65536", "1:33: listen.port: is 65536, must be 0 to 65535"),
         mistake("port: 8080", "port: -1", "1:33: listen.port: is -1, must be 0 to 65535"),
         mistake("port: 8080", "port: [1]", "1:33: listen.port: is a list, should be text"),
@@ -42,11 +45,11 @@ class ComplaintTest {
         mistake(
             "admin: {port: 9090}",
             "admin:\n  port: ${PORT}",
-            "3:9: admin.port: environment variables are not substituted here"),
+            "3:9: admin.port: \"${PORT}\": environment variables are not substituted here; write the value"),
         mistake(
             "host: 127.0.0.1",
             "host: !secret abc",
-            "1:16: listen.host: has the tag \"!secret\", which has no meaning here"),
+            "1:16: listen.host: has the tag \"!secret\", which has no meaning here; remove it"),
         mistake(
             "port: 8080",
             "max-body: 16",
@@ -55,13 +58,19 @@ class ComplaintTest {
         mistake(
             "port: 8080",
             "max-body: 2GiB",
-            "1:37: listen.max-body: \"2GiB\" is out of range, must be 1024 to 1073741824 bytes"),
+            "1:37: listen.max-body: \"2GiB\" is out of range, must be 1KiB to 1GiB"),
         mistake(
             "port: 8080", "event-loops: 0", "1:40: listen.event-loops: is 0, must be 1 to 1024"),
         mistake("{port: 9090}", "9090", "2:8: admin: is \"9090\", should be a mapping"),
         mistake("admin:", "amdin:", "2:1: amdin: is not a known key; did you mean \"admin\"?"),
-        mistake("admin:", "listen:", "2:1: listen: stands here a second time; first on line 1"),
-        mistake("admin:", "[a, b]:", "2:1: has a key that is not text"),
+        mistake(
+            "admin:",
+            "listen:",
+            "2:1: listen: stands here a second time; first on line 1; keep one of them"),
+        mistake(
+            "admin:",
+            "[a, b]:",
+            "2:1: has a key that is not text; write a plain word before the colon"),
         mistake(
             "admin:",
             "telemetry:",
@@ -90,7 +99,10 @@ class ComplaintTest {
             "url: \"http://a:1\", ",
             "",
             "4:60: pools.p.workers[0]: \"url\" is missing: such as http://10.0.0.4:8000"),
-        mistake("http://a:1", "a:1", "4:66: pools.p.workers[0].url: \"a:1\" is not an http(s) URL"),
+        mistake(
+            "http://a:1",
+            "a:1",
+            "4:66: pools.p.workers[0].url: \"a:1\" is not an http(s) URL such as http://10.0.0.4:8000"),
         mistake(
             "http://a:1",
             "http://a:1/v1",
@@ -99,8 +111,8 @@ class ComplaintTest {
         mistake(
             "http://a:1",
             "http://me:secret@a:1",
-            "4:66: pools.p.workers[0].url: \"http://me:secret@a:1\" carries credentials, which do not"
-                + " belong into a URL"),
+            "4:66: pools.p.workers[0].url: \"http://***@a:1\" carries credentials, which do not"
+                + " belong into a URL; leave them out"),
         mistake(
             "http://a:1",
             "http://a:99999",
@@ -114,12 +126,12 @@ class ComplaintTest {
             "http://a:1",
             "http://B:1/",
             "5:65: pools.d.workers[0].url: \"http://b:1\" is listed already, as pools.p.workers[0].url on"
-                + " line 4"),
+                + " line 4; remove one of them"),
         mistake(
             "\"a:2\"",
             "\"b:2\"",
             "5:93: pools.d.workers[0].side-channel: \"b:2\" is listed already, as"
-                + " pools.p.workers[0].side-channel on line 4"),
+                + " pools.p.workers[0].side-channel on line 4; remove one of them"),
         mistake(
             "\"a:2\"",
             "\"5600\"",
@@ -135,8 +147,8 @@ class ComplaintTest {
         mistake(
             "\"a:2\"",
             "\"a:65535\", data-parallel-size: 2",
-            "4:94: pools.p.workers[0].side-channel: its port and the 1 after it, for the"
-                + " other data-parallel ranks, go beyond 65535"),
+            "4:94: pools.p.workers[0].side-channel: \"a:65535\": its port and the 1 after it, for the"
+                + " other data-parallel ranks, go beyond 65535; choose a lower one"),
         mistake(
             "pools:\n",
             "pools:\n  q/1: {role: decode, model: x, engine: vllm, workers: [{url: http://q}]}\n",
@@ -149,7 +161,7 @@ class ComplaintTest {
         mistake(
             "{pool: d}",
             "{pool: p}",
-            "9:20: routes[0].decode.pool: pool \"p\" has role prefill, this stage needs decode"),
+            "9:20: routes[0].decode.pool: pool \"p\" has role prefill, this stage needs decode; pools that fit: d"),
         mistake(
             "engine: vllm, workers: [{url: \"http://a:1\"",
             "engine: vllm, vllm-version: new, workers: [{url: \"http://a:1\"",
@@ -181,7 +193,7 @@ class ComplaintTest {
         mistake(
             "side-channel: \"a:2\"",
             "kv-transfer-config: NixlConnector",
-            "4:100: pools.p.workers[0].kv-transfer-config: is not an object; write it in YAML, or as JSON"
+            "4:100: pools.p.workers[0].kv-transfer-config: \"NixlConnector\" is not an object; write it in YAML, or as JSON"
                 + " in single quotes"),
         mistake(
             "side-channel: \"a:2\"",
@@ -196,7 +208,7 @@ class ComplaintTest {
             "role: decode, model: llama",
             "role: decode, model: qwen",
             "9:20: routes[0].decode.pool: pool \"d\" serves model \"qwen\", this route matches"
-                + " \"llama\""),
+                + " \"llama\"; there is no decode pool of this model"),
         mistake(
             "policy: round-robin",
             "policy: sticky",
@@ -230,7 +242,7 @@ class ComplaintTest {
         mistake(
             "admin: {port: 9090}",
             "agents: [{url: \"grpc://a:7400\", token-file: t}]",
-            "2:16: agents[0].url: \"grpc://a:7400\" is not an http(s) URL"),
+            "2:16: agents[0].url: \"grpc://a:7400\" is not an http(s) URL such as http://10.0.0.4:8000"),
         mistake(
             "admin: {port: 9090}",
             "agents: [{url: \"http://a:7400\"}]",
@@ -239,7 +251,7 @@ class ComplaintTest {
         mistake(
             "admin: {port: 9090}",
             "agents: [{url: \"http://a\", token-file: t}, {url: \"http://A/\", token-file: t}]",
-            "2:50: agents[1].url: \"http://a\" is listed already, as agents[0].url on line 2"),
+            "2:50: agents[1].url: \"http://a\" is listed already, as agents[0].url on line 2; remove one of them"),
         mistake(
             "transfer: engine",
             "transfer: magic",
@@ -281,8 +293,14 @@ class ComplaintTest {
             "2:1: is not YAML: expected a single document in the stream:"
                 + " but found another document"),
         mistake("admin:", "*a :", "2:1: is not YAML: found undefined alias a"),
-        mistake("admin:", "a\u0007dmin:", "2:2: is not YAML: character U+0007 is not allowed"),
-        mistake("admin:", "a: " + "[".repeat(40) + "#", "2:35: is nested deeper than 32 levels"));
+        mistake(
+            "admin:",
+            "a\u0007dmin:",
+            "2:2: is not YAML: character U+0007 is not allowed; remove it"),
+        mistake(
+            "admin:",
+            "a: " + "[".repeat(40) + "#",
+            "2:35: is nested deeper than 32 levels, which no configuration is"));
   }
 
   private static Arguments mistake(String good, String bad, String complaint) {
@@ -315,6 +333,6 @@ class ComplaintTest {
         Arguments.of(
             "a: 1\nb: \"\\x", "2:1: is not YAML somewhere after this place; a broken \\ escape?"),
         Arguments.of("- 1", "1:1: is a list, should be a mapping"),
-        Arguments.of(aliases, "2:405: uses more than 100 aliases"));
+        Arguments.of(aliases, "2:405: uses more than 100 aliases; write out what they stand for"));
   }
 }

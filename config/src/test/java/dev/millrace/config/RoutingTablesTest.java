@@ -87,7 +87,9 @@ class RoutingTablesTest {
   @Test
   void read_noFile_saysSo() {
     assertThat(lines(RoutingTables.read(Path.of("no/such.yaml"))))
-        .containsExactly("no/such.yaml:1:1: there is no such file");
+        .containsExactly(
+            "no/such.yaml:1:1: there is no such file; looked for "
+                + Path.of("no/such.yaml").toAbsolutePath());
   }
 
   @Test
@@ -101,7 +103,7 @@ class RoutingTablesTest {
     Files.write(file, "listen: {port: 1}\n# caf\u00e9\n".getBytes(StandardCharsets.ISO_8859_1));
 
     assertThat(lines(RoutingTables.read(file)))
-        .containsExactly(file + ":2:6: is not UTF-8 from here on");
+        .containsExactly(file + ":2:6: is not UTF-8 from here on; save it as UTF-8");
   }
 
   @Test
@@ -150,7 +152,7 @@ class RoutingTablesTest {
             "routes.yaml:4:11: pools.llama-p.role: \"prefil\" is not prefill, decode or both; did you mean"
                 + " \"prefill\"?",
             "routes.yaml:14:14: pools.llama-d.workers[1].url: \"htp://10.0.0.4:8000\" is not an http(s)"
-                + " URL",
+                + " URL such as http://10.0.0.4:8000",
             "routes.yaml:18:20: routes[0].decode.pool: there is no pool \"llama\"; known: llama-d,"
                 + " llama-p; did you mean \"llama-p\"?");
   }

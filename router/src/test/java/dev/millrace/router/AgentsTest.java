@@ -13,6 +13,7 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -36,6 +37,20 @@ final class AgentsTest {
     TestAgent agent = stage.closing(TestAgent.reaching(stage.vertx(), folder, engine));
 
     assertThat(known(agent.address()).reaching("127.0.0.1", engine.sideChannelPort())).isPresent();
+  }
+
+  @Test
+  void watch_withoutTheTokensFile_saysWhereItIsWanted() {
+    Path missing = folder.resolve("agent.token");
+    AgentAddress address = new AgentAddress(URI.create("http://127.0.0.1:1"), missing);
+
+    assertThat(
+            Agents.watch(stage.vertx(), List.of(address)).toCompletionStage().toCompletableFuture())
+        .failsWithin(10, TimeUnit.SECONDS)
+        .withThrowableOfType(ExecutionException.class)
+        .withMessageContaining("http://127.0.0.1:1")
+        .withMessageContaining(missing.toString())
+        .withMessageContaining("readable by this user");
   }
 
   @Test

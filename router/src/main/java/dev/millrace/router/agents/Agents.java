@@ -77,8 +77,8 @@ public final class Agents {
                 new AgentClient(vertx, address.url().getHost(), address.port(), token)))
         .recover(failure ->
             Future.failedFuture(
-                "the token of agent %s cannot be read: %s"
-                    .formatted(address.url(), failure.getMessage())));
+                "the token of agent %s cannot be read from %s: %s; put what the agent asks for there, readable by this user"
+                    .formatted(address.url(), address.tokenFile(), failure.getMessage())));
   }
 
   private static Token token(AgentAddress address, Buffer content) {
