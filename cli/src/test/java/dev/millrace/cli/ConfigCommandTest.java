@@ -2,9 +2,11 @@ package dev.millrace.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.vertx.core.json.JsonObject;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -71,6 +73,40 @@ class ConfigCommandTest {
 
     assertThat(CommandLineRun.of("config", "validate", file).assertFailed(2).err())
         .contains("there is no such file");
+  }
+
+  @Test
+  void schema_isOfWhatIsAskedFor() {
+    String table = CommandLineRun.of("config", "schema").assertDone().out();
+
+    assertThat(new JsonObject(table).getString("$schema"))
+        .isEqualTo("https://json-schema.org/draft/2020-12/schema");
+    assertThat(properties(table)).contains("listen", "routes");
+    assertThat(properties(CommandLineRun.of("config", "schema", "--agent").assertDone().out()))
+        .contains("side-channels");
+    assertThat(properties(CommandLineRun.of("config", "schema", "--keys").assertDone().out()))
+        .containsExactly("keys");
+    assertThat(CommandLineRun.of("config", "schema", "--keys", "--agent").assertFailed(2).err())
+        .contains("one at a time");
+  }
+
+  private static Set<String> properties(String schema) {
+    return new JsonObject(schema).getJsonObject("properties").fieldNames();
+  }
+
+  @Test
+  void docs_rewritesTables() throws IOException {
+    Path page =
+        Files.writeString(
+            folder.resolve("page.md"), "a\n<!-- keys: admin -->\n<!-- end of keys -->\n");
+    Path wrong =
+        Files.writeString(folder.resolve("wrong.md"), "<!-- keys: x -->\n<!-- end of keys -->\n");
+
+    CommandLineRun.of("config", "docs", page.toString()).assertDone();
+
+    assertThat(page).content().startsWith("a\n").contains("| `port` | 0 to 65535 | `9090` |");
+    assertThat(CommandLineRun.of("config", "docs", wrong.toString()).assertFailed(2).err())
+        .contains("wrong.md cannot be rewritten: there is no table \"x\"");
   }
 
   @Test

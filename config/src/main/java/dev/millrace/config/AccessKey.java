@@ -24,6 +24,7 @@ public record AccessKey(
     OptionalInt requestsPerMinute) {
   static final Pattern SHA256 = Pattern.compile("[0-9a-f]{64}");
   static final int MOST_PRIORITY = 100;
+  static final int DEFAULT_PRIORITY = 0;
   static final int MOST_PER_MINUTE = 10_000_000;
 
   public AccessKey {

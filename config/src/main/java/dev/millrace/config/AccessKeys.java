@@ -45,6 +45,11 @@ public final class AccessKeys {
         : new LoadedKeys.Invalid(complaints.ordered());
   }
 
+  /** The JSON Schema (draft 2020-12) of such files, as maps, lists, strings and numbers. */
+  public static Map<String, Object> schema() {
+    return JsonSchema.of("Millrace access keys", KeysFileKeys.FILE);
+  }
+
   private void all(Section top) {
     top.require("keys", "a list of {name, sha256}")
         .flatMap(Field::items)
@@ -67,7 +72,7 @@ public final class AccessKeys {
     int priority =
         key.find("priority")
             .flatMap(value -> value.integer(-AccessKey.MOST_PRIORITY, AccessKey.MOST_PRIORITY))
-            .orElse(0);
+            .orElse(AccessKey.DEFAULT_PRIORITY);
     OptionalInt concurrent = count(key, "concurrent", Limits.MOST);
     OptionalInt perMinute = count(key, "requests-per-minute", AccessKey.MOST_PER_MINUTE);
     key.refuseOtherKeys();
@@ -104,7 +109,7 @@ public final class AccessKeys {
     return first == null
         ? text
         : field.refuse(
-            "%s stands already on line %d"
+            "%s stands already on line %d; every key has its own"
                 .formatted(quote(text.get()), Place.of(first.node()).line()));
   }
 }

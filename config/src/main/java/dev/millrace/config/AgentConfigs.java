@@ -2,6 +2,7 @@ package dev.millrace.config;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 
 /** Reads agents' configurations from YAML. Whatever the input, the answer is one or complaints. */
 public final class AgentConfigs {
@@ -29,6 +30,11 @@ public final class AgentConfigs {
     return YamlText.compose(text, complaints)
         .map(root -> new AgentReader(file, complaints).read(new Field("", root, complaints)))
         .orElseGet(() -> new LoadedAgent.Invalid(complaints.ordered()));
+  }
+
+  /** The JSON Schema (draft 2020-12) of configurations, as maps, lists, strings and numbers. */
+  public static Map<String, Object> schema() {
+    return JsonSchema.of("Millrace KV agent", AgentKeys.AGENT);
   }
 
   /**

@@ -12,7 +12,7 @@ import java.util.Optional;
  * the same.
  */
 final class DeclaredModel {
-  private static final int MOST_LAYERS = 10_000;
+  static final int MOST_LAYERS = 10_000;
 
   private final List<Said<?>> facts = new ArrayList<>();
 
@@ -25,11 +25,7 @@ final class DeclaredModel {
 
   DeclaredModel(Section section) {
     String where = section.place();
-    Optional<Field> layers = section.find("layers");
-    if (layers.isPresent()
-        || section.find("kv-heads").isPresent()
-        || section.find("latent").isPresent()
-        || section.find("state").isPresent()) {
+    if (ModelShapeReader.isIn(section)) {
       Optional<ModelShape> shape = ModelShapeReader.read(section);
       shape.ifPresent(read -> facts.add(new Said<>(Fact.SHAPE, read, where)));
     }

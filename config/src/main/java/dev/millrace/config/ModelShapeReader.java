@@ -14,7 +14,22 @@ final class ModelShapeReader {
   private static final List<String> OPTIONAL =
       List.of("window", "state", "state-layers", "state-dtype", "conv");
 
+  /** What every model keeps. */
+  private static final List<String> ALWAYS =
+      List.of("layers", "kv-heads", "head-size", "latent", "dtype");
+
   private ModelShapeReader() {}
+
+  /** Whether any of a shape's keys is there; afterwards all of them are known ones. */
+  static boolean isIn(Section model) {
+    boolean found = false;
+    for (List<String> keys : List.of(ALWAYS, OPTIONAL)) {
+      for (String key : keys) {
+        found |= model.find(key).isPresent();
+      }
+    }
+    return found;
+  }
 
   /** The shape that these keys give; whoever calls sees to other keys. */
   static Optional<ModelShape> read(Section model) {

@@ -2,6 +2,7 @@ package dev.millrace.config;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 
 /** Reads routing tables from YAML. Whatever the input, the answer is a table or complaints. */
 public final class RoutingTables {
@@ -30,5 +31,10 @@ public final class RoutingTables {
         .map(root ->
             new RoutingTableReader(Path.of(name), complaints).read(new Field("", root, complaints)))
         .orElseGet(complaints::invalid);
+  }
+
+  /** The JSON Schema (draft 2020-12) of routing tables, as maps, lists, strings and numbers. */
+  public static Map<String, Object> schema() {
+    return JsonSchema.of("Millrace routing table", RoutingTableKeys.TABLE);
   }
 }

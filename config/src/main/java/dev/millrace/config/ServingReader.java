@@ -4,6 +4,8 @@ import dev.millrace.config.AgentConfig.Serving;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * Reads an agent's {@code side-channel}: where it listens for decode engines, and for which. It is
@@ -11,11 +13,17 @@ import java.util.Optional;
  * channel nor NIXL knows authentication.
  */
 final class ServingReader {
-  private static final String DEFAULT_HOST = "127.0.0.1";
-  private static final int DEFAULT_FIRST_PORT = 7410;
-  private static final int DEFAULT_LAST_PORT = 7473;
+  static final String DEFAULT_HOST = "127.0.0.1";
+  static final Pattern PORTS = Pattern.compile("\\s*(\\d{1,5})\\s*(?:-\\s*(\\d{1,5})\\s*)?");
+  static final Ports DEFAULT_PORTS = new Ports(7410, 7473);
 
-  private record Ports(int first, int last) {}
+  /** Ports from the first to the last. */
+  record Ports(int first, int last) {
+    @Override
+    public String toString() {
+      return first + "-" + last;
+    }
+  }
 
   private record Listening(String host, Ports ports) {}
 
@@ -27,7 +35,7 @@ final class ServingReader {
             .find("listen")
             .flatMap(Field::section)
             .map(ServingReader::listening)
-            .orElse(new Listening(DEFAULT_HOST, new Ports(DEFAULT_FIRST_PORT, DEFAULT_LAST_PORT)));
+            .orElse(new Listening(DEFAULT_HOST, DEFAULT_PORTS));
     String advertised = section.find("advertise").flatMap(Field::host).orElse(listening.host());
     if (advertised.equals("0.0.0.0") || advertised.equals("::")) {
       section
@@ -58,11 +66,7 @@ final class ServingReader {
 
   private static Listening listening(Section listen) {
     String host = listen.find("host").flatMap(Field::host).orElse(DEFAULT_HOST);
-    Ports ports =
-        listen
-            .find("ports")
-            .flatMap(ServingReader::ports)
-            .orElse(new Ports(DEFAULT_FIRST_PORT, DEFAULT_LAST_PORT));
+    Ports ports = listen.find("ports").flatMap(ServingReader::ports).orElse(DEFAULT_PORTS);
     listen.refuseOtherKeys();
     return new Listening(host, ports);
   }
@@ -72,15 +76,13 @@ final class ServingReader {
   }
 
   private static Optional<Ports> portsOf(Field field, String text) {
-    String[] ends = text.split("-", -1);
-    try {
-      int first = Integer.parseInt(ends[0].strip());
-      int last = ends.length == 1 ? first : Integer.parseInt(ends[1].strip());
-      if (ends.length <= 2 && first >= 0 && first <= last && last <= 65535) {
+    Matcher matcher = PORTS.matcher(text);
+    if (matcher.matches()) {
+      int first = Integer.parseInt(matcher.group(1));
+      int last = matcher.group(2) == null ? first : Integer.parseInt(matcher.group(2));
+      if (first <= last && last <= 65535) {
         return Optional.of(new Ports(first, last));
       }
-    } catch (NumberFormatException e) {
-      return field.refuse(wrongPorts(text));
     }
     return field.refuse(wrongPorts(text));
   }

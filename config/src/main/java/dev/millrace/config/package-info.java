@@ -10,6 +10,11 @@
  * <p>The reader walks the YAML node tree itself instead of binding it to beans: every node knows
  * its line and column, so each {@link dev.millrace.config.Complaint} points at a place in the file,
  * and a file with five mistakes gets five complaints at once.
+ *
+ * <p>What the keys are for is described once more, beside the readers: a {@code Key} has its
+ * value's bounds, its default and its meaning, and the JSON Schemas and the tables of the
+ * documentation are both written from that. A test holds what readers ask for against what is
+ * described.
  */
 @NullMarked
 package dev.millrace.config;

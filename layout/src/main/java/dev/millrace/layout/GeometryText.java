@@ -107,6 +107,21 @@ public final class GeometryText {
     parts.add("block=" + spec.blockSize());
     parts.add("layout=" + spec.layout().shortName());
     parts.add("blocks=" + spec.blocks());
+    parts.add(format(model));
+    if (spec.blocksPerId() > 1) {
+      parts.add("per-id=" + spec.blocksPerId());
+    }
+    String text = String.join(",", parts);
+    if (!parse(text).equals(spec)) {
+      throw new IllegalArgumentException(
+          "these KV-cache groups cannot be written as text: " + model.groups());
+    }
+    return text;
+  }
+
+  /** Writes the part of a spec that is the model's, as far as text can say it. */
+  public static String format(ModelShape model) {
+    List<String> parts = new ArrayList<>();
     parts.add("layers=" + attentionLayers(model));
     if (model.isMla()) {
       parts.add("latent=" + model.headSize());
@@ -121,15 +136,16 @@ public final class GeometryText {
       case CacheGroup.StateSpace(List<Integer> _, StateShape state) ->
           StateText.format(state).ifPresent(text -> addState(parts, model, state, text));
     }
-    if (spec.blocksPerId() > 1) {
-      parts.add("per-id=" + spec.blocksPerId());
+    return String.join(",", parts);
+  }
+
+  /** The largest number that a key may have; the least is 1. */
+  public static int most(String key) {
+    Integer most = KEYS.get(key);
+    if (most == null || most == 0) {
+      throw new IllegalArgumentException("no number stands at " + key);
     }
-    String text = String.join(",", parts);
-    if (!parse(text).equals(spec)) {
-      throw new IllegalArgumentException(
-          "these KV-cache groups cannot be written as text: " + model.groups());
-    }
-    return text;
+    return most;
   }
 
   private static int attentionLayers(ModelShape model) {

@@ -1,0 +1,261 @@
+package dev.millrace.config;
+
+import static dev.millrace.config.Absence.or;
+import static dev.millrace.config.Absence.otherwise;
+import static dev.millrace.config.Absence.required;
+
+import dev.millrace.config.Value.Choice;
+import dev.millrace.config.Value.Form;
+import dev.millrace.config.Value.Group;
+import dev.millrace.config.Value.ListOf;
+import dev.millrace.config.Value.Named;
+import dev.millrace.config.Value.Whole;
+import dev.millrace.config.Value.Word;
+import java.util.List;
+
+/** The keys of a routing table. */
+final class RoutingTableKeys {
+  static final List<Key> LISTEN =
+      List.of(
+          new Key(
+              "host",
+              Word.HOST,
+              or(Listen.DEFAULT_HOST),
+              "address to bind; nothing is open to others unless you say so"),
+          new Key("port", Whole.PORT, or(Listen.DEFAULT_PORT), "0 lets the system choose"),
+          new Key(
+              "max-body",
+              Form.size(Listen.LEAST_MAX_BODY_BYTES, Listen.MOST_MAX_BODY_BYTES),
+              or(Quantities.text(Listen.DEFAULT_MAX_BODY_BYTES)),
+              "larger request bodies are answered 413"),
+          new Key(
+              "event-loops",
+              new Whole(1, Listen.MOST_EVENT_LOOPS),
+              otherwise("one per core"),
+              "threads that move bytes"),
+          new Key(
+              "keys-file",
+              Word.PATH,
+              otherwise("none"),
+              "the keys by which clients may ask, see [keys](#keys-who-may-ask); without it nobody"
+                  + " is asked for one"),
+          new Key(
+              "shutdown-grace",
+              Form.TIME,
+              or(Quantities.text(Listen.DEFAULT_SHUTDOWN_GRACE)),
+              "how long answers under way may take to end after SIGTERM; what is left then breaks"
+                  + " off, and its blocks are released"));
+
+  static final List<Key> ADMIN =
+      List.of(
+          new Key("host", Word.HOST, or(Admin.DEFAULT_HOST), "never meant to be public"),
+          new Key("port", Whole.PORT, or(Admin.DEFAULT_PORT), "0 lets the system choose"));
+
+  static final List<Key> WORKER =
+      List.of(
+          new Key(
+              "url",
+              Form.URL,
+              required(),
+              "scheme, host and port of the engine; nothing behind them"),
+          new Key(
+              "side-channel",
+              Form.HOST_PORT,
+              otherwise("none"),
+              "where its connector answers handshakes"),
+          new Key(
+              "data-parallel-size",
+              new Whole(1, WorkerAddress.MOST_DATA_PARALLEL),
+              or(1),
+              "engines behind the address (vLLM's `--data-parallel-size`); each is a worker of its"
+                  + " own, named `url#dpN`, reached by `X-data-parallel-rank: N`, with its side"
+                  + " channel on the port of `side-channel` plus N"));
+
+  static final List<Key> POOL =
+      List.of(
+          new Key(
+              "role",
+              Choice.of(Role.values()),
+              required(),
+              "`prefill`: the workers compute prompts; `decode`: they generate answers; `both`: they"
+                  + " do everything by themselves, or embed, rank or transcribe, for routes without"
+                  + " `prefill`"),
+          new Key("model", Word.TEXT, required(), "the name that clients send"),
+          new Key(
+              "engine",
+              Choice.of(EngineKind.values()),
+              required(),
+              "`vllm`, or `millrace-sim` for simulated engines; chooses the rules by which pairs"
+                  + " are judged"),
+          new Key(
+              "workers",
+              new ListOf(new Group(WORKER, DeclaredKeys.DECLARED)),
+              required(),
+              "the engines"));
+
+  static final List<Key> AGENT =
+      List.of(
+          new Key("url", Form.URL, required(), "such as `http://10.0.0.9:7400`"),
+          new Key(
+              "token-file",
+              Word.PATH,
+              required(),
+              "holds the token that the agent asks for; paths count from the table's folder"));
+
+  private static final List<Key> MATCH =
+      List.of(new Key("model", Word.TEXT, required(), "the model that requests name"));
+
+  private static final List<Key> STAGE =
+      List.of(
+          new Key("pool", Word.TEXT, required(), "a pool of that role and model"),
+          new Key(
+              "policy",
+              Choice.of(Policy.values()),
+              or(Policy.ROUND_ROBIN.keyword()),
+              "how a worker of the pool is chosen: `round-robin`: one after the other;"
+                  + " `least-active`: the worker on which the fewest exchanges hold a place;"
+                  + " `power-of-two`: of two at random the less busy one; `random`: any"));
+
+  private static final List<Key> DEADLINES =
+      List.of(
+          new Key(
+              "prefill",
+              Form.TIME,
+              or(Quantities.text(Deadlines.defaults().prefill())),
+              "one prefill leg, from connect to its last byte"),
+          new Key(
+              "first-token",
+              Form.TIME,
+              or(Quantities.text(Deadlines.defaults().firstToken())),
+              "the decode leg's first event that says something"),
+          new Key(
+              "stream-idle",
+              Form.TIME,
+              or(Quantities.text(Deadlines.defaults().streamIdle())),
+              "silence between two pieces of a streamed answer, and how long its client"
+                  + " may read nothing"),
+          new Key(
+              "total",
+              Form.TIME,
+              or(Quantities.text(Deadlines.defaults().total())),
+              "the whole exchange, retries included"));
+
+  private static final List<Key> RETRIES =
+      List.of(
+          new Key(
+              "prefill",
+              new Whole(0, Retries.MOST),
+              or(Retries.defaults().prefill()),
+              "further prefill legs after the first has failed"),
+          new Key(
+              "decode",
+              new Whole(0, Retries.MOST),
+              or(Retries.defaults().decode()),
+              "further decode legs, each after a new prefill unless the worker could"
+                  + " not be reached"));
+
+  private static final List<Key> LIMITS =
+      List.of(
+          new Key(
+              "concurrent",
+              new Whole(1, Limits.MOST),
+              or(Limits.defaults().concurrent()),
+              "exchanges that have a place, from the choice of workers to the last"
+                  + " byte; give it what your decode engines can serve at a time, and"
+                  + " no prompt is computed before there is room for its answer"),
+          new Key(
+              "waiting",
+              new Whole(0, Limits.MOST),
+              or(Limits.defaults().waiting()),
+              "exchanges that may wait for a place; more are answered 503 `overloaded`"
+                  + " at once, with `Retry-After`"),
+          new Key(
+              "wait",
+              Form.TIME,
+              or(Quantities.text(Limits.defaults().patience())),
+              "how long one waits before it is answered so"));
+
+  static final List<Key> ROUTE =
+      List.of(
+          new Key(
+              "match",
+              Group.of(MATCH),
+              required(),
+              "which requests take the route; two routes cannot match the same model"),
+          new Key(
+              "prefill",
+              Group.of(STAGE),
+              otherwise("none"),
+              "where prompts are computed; without it the workers of `decode.pool`, which may have"
+                  + " the role `both`, do everything"),
+          new Key("decode", Group.of(STAGE), required(), "where answers are generated"),
+          new Key(
+              "transfer",
+              Choice.of(Transfer.values()),
+              or(Pairing.defaults().transfer().keyword()),
+              "how blocks get from prefill to decode worker: `engine`: the decode engine's own"
+                  + " connector reads them; `bridge`, `relay`: by a KV agent; `auto`: the first that"
+                  + " fits, per pair"),
+          new Key(
+              "verify",
+              Choice.of(Verify.values()),
+              or(Pairing.defaults().verify().keyword()),
+              "`probe`: workers are asked what they are, and no pair is used before it was judged;"
+                  + " `trust`: you vouch for every pair, and nobody is asked"),
+          new Key(
+              "canary",
+              Choice.of(CanaryRule.values()),
+              or(Pairing.defaults().canary().keyword()),
+              "a known prompt must be answered right before a pair gets requests: `auto`: where"
+                  + " block sizes differ, an agent stands between, or nobody has tried such a pair;"
+                  + " `always`; `off`"),
+          new Key(
+              "on-mismatch",
+              Choice.of(OnMismatch.values()),
+              or(Pairing.defaults().onMismatch().keyword()),
+              "where no pair fits: `refuse` with the reasons, or `recompute`: a decode worker"
+                  + " computes the prompt itself"),
+          new Key(
+              "on-recompute",
+              Choice.of(OnRecompute.values()),
+              or(Pairing.defaults().onRecompute().keyword()),
+              "a decode worker that computed a prompt again, though it was handed the blocks:"
+                  + " `count` it, or `fail`: it counts against the pair"),
+          new Key(
+              "deadlines",
+              Group.of(DEADLINES),
+              otherwise("those below"),
+              "how long each part of an exchange may take"),
+          new Key(
+              "retries",
+              Group.of(RETRIES),
+              otherwise("those below"),
+              "how often a stage is tried again on another worker"),
+          new Key(
+              "limits",
+              Group.of(LIMITS),
+              otherwise("those below"),
+              "how much is taken on at a time"));
+
+  static final List<Key> TABLE =
+      List.of(
+          new Key("listen", Group.elsewhere(LISTEN), otherwise("its defaults"), "the public port"),
+          new Key(
+              "admin", Group.elsewhere(ADMIN), otherwise("its defaults"), "the operators' port"),
+          new Key(
+              "pools",
+              new Named(
+                  PoolsReader.POOL_NAME,
+                  Group.elsewhere(new Group(POOL, DeclaredKeys.DECLARED).all())),
+              required(),
+              "interchangeable workers, by name"),
+          new Key(
+              "agents",
+              new ListOf(Group.elsewhere(AGENT)),
+              otherwise("none"),
+              "KV agents that release and extend hand-offs, and bridge and relay"),
+          new Key(
+              "routes", new ListOf(Group.elsewhere(ROUTE)), required(), "which requests go where"));
+
+  private RoutingTableKeys() {}
+}

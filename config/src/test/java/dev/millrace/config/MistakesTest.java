@@ -1,0 +1,451 @@
+package dev.millrace.config;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/**
+ * What operators get wrong, and what they are told: where it is, what stands there, and what to do.
+ * A caret stands before the place; what a file needs beside the mistake is added behind it.
+ */
+class MistakesTest {
+  private static final String MARK = "^";
+
+  private static final String POOLS =
+      """
+      pools:
+        p: {role: prefill, model: llama, engine: vllm, workers: [{url: "http://a:1"}]}
+        d: {role: decode, model: llama, engine: vllm, workers: [{url: "http://b:1"}]}
+      """;
+
+  private static final String ROUTES =
+      """
+      routes:
+        - {match: {model: llama}, prefill: {pool: p}, decode: {pool: d}}
+      """;
+
+  private static final String AGENT =
+      """
+      token-file: agent.token
+      secret-file: transport.secret
+      models: {llama: {layers: 32, kv-heads: 8, head-size: 128, dtype: bf16}}
+      side-channels: [{address: "10.0.0.1:5600", model: llama, connector-version: 14}]
+      """;
+
+  static Stream<Arguments> ofRoutingTables() {
+    return Stream.of(
+        // ---- listen and admin ----
+        mistake("listen: {port: ^70000}", "70000", "must be 0 to 65535"),
+        mistake("listen: {port: ^http}", "\"http\"", "whole number from 0 to 65535"),
+        mistake(
+            """
+            listen:
+              host: ^0.0.0.0:8080
+            """,
+            "\"0.0.0.0:8080\"",
+            "ports have a key of their own"),
+        mistake("listen: {max-body: ^16MB}", "\"16MB\"", "such as 16MiB"),
+        mistake("listen: {max-body: ^2GiB}", "\"2GiB\"", "must be 1KiB to 1GiB"),
+        mistake("listen: {event-loops: ^0}", "is 0", "must be 1 to 1024"),
+        mistake("listen: {shutdown-grace: ^25}", "\"25\"", "such as 60s"),
+        mistake("listen: {shutdown-grace: ^25h}", "\"25h\"", "must be 1ms to 24h"),
+        mistake("listen: ^8080", "\"8080\"", "should be a mapping"),
+        mistake("admin: {host:^ , port: 9090}", "admin.host: is empty", "should be text"),
+        mistake("admin: {host: ^\" \"}", "blank", "give it a value or remove the key"),
+        mistake(
+            """
+            listen: {port: 9000}
+            admin: ^{port: 9000}
+            """,
+            "127.0.0.1:9000",
+            "cannot share"),
+        mistake("admin: {port: ^!int 9090}", "\"!int\"", "remove it"),
+        mistake(
+            """
+            admin:
+              port: ^${ADMIN_PORT}
+            """,
+            "${ADMIN_PORT}",
+            "write the value"),
+        // ---- keys ----
+        mistake("listen: {^prot: 8080}", "listen.prot", "did you mean \"port\"?"),
+        mistake(
+            "^telemetry: {port: 4317}",
+            "telemetry",
+            "known here: listen, admin, pools, agents, routes"),
+        mistake(
+            """
+            admin: {port: 9090}
+            ^admin: {port: 9091}
+            """,
+            "admin: stands here a second time",
+            "first on line 1; keep one"),
+        mistake("listen: {port: 8080, ^port: 8081}", "listen.port", "keep one"),
+        mistake(
+            """
+            ? ^[a, b]
+            : 1
+            """,
+            "not text",
+            "write a plain word"),
+        mistake(
+            """
+            listen: &defaults {host: 127.0.0.1}
+            admin:
+              ^<<: *defaults
+            """,
+            "admin.\"<<\"",
+            "YAML 1.2 has no merge keys"),
+        // ---- pools ----
+        mistake("pools: ^[]", "a list", "should be a mapping"),
+        mistake(
+            pool("{role: ^prefil, model: m, engine: vllm, workers: [{url: \"http://c:1\"}]}"),
+            "\"prefil\"",
+            "did you mean \"prefill\"?"),
+        mistake(
+            pool("{role: decode, model: m, engine: ^sglang, workers: [{url: \"http://c:1\"}]}"),
+            "\"sglang\"",
+            "vllm or millrace-sim"),
+        mistake(
+            pool("^{role: decode, engine: vllm, workers: [{url: \"http://c:1\"}]}"),
+            "\"model\" is missing",
+            "the model name that clients send"),
+        mistake(
+            pool("{role: decode, model: m, engine: vllm, workers: ^[]}"),
+            "empty list",
+            "needs at least one item"),
+        mistake(
+            """
+            pools:
+              ^q/1: {role: decode, model: m, engine: vllm, workers: [{url: "http://c:1"}]}
+              p: {role: prefill, model: llama, engine: vllm, workers: [{url: "http://a:1"}]}
+              d: {role: decode, model: llama, engine: vllm, workers: [{url: "http://b:1"}]}
+            """,
+            "q/1",
+            "use up to 63 letters, digits"),
+        // ---- workers ----
+        mistake(worker("{url: ^\"10.0.0.4:8000\"}"), "\"10.0.0.4:8000\"", "such as http://10.0.0"),
+        mistake(worker("{url: ^\"http://c:1/v1\"}"), "\"http://c:1/v1\"", "host and port only"),
+        mistake(worker("{url: ^\"http://me:hidden@c:1\"}"), "\"http://***@c:1\"", "leave them out"),
+        mistake(worker("{url: ^\"http://a:1\"}"), "\"http://a:1\"", "remove one of them"),
+        mistake(
+            worker("{url: \"http://c:1\", side-channel: ^5600}"), "\"5600\"", "is not host:port"),
+        mistake(
+            worker("{url: \"http://c:1\", side-channel: ^\"c:65535\", data-parallel-size: 3}"),
+            "\"c:65535\"",
+            "choose a lower one"),
+        mistake(worker("^{data-parallel-size: 2}"), "\"url\" is missing", "such as http://"),
+        // ---- what is declared ----
+        mistake(declared("vllm-version: ^latest"), "\"latest\"", "such as 0.32.0"),
+        mistake(declared("connector-version: ^0"), "is 0", "must be 1 to 1000"),
+        mistake(declared("geometry: ^\"tp=2,blk=16\""), "\"blk\"", "known keys: tp, pp"),
+        mistake(declared("geometry: ^\"tp=2,heads=8\""), "\"heads\"", "say it in model-config"),
+        mistake(
+            declared("model-config: ^{layers: 8, kv-heads: 8, head-size: 64}"),
+            "\"dtype\" is missing",
+            "such as bf16"),
+        mistake(
+            declared("model-config: ^{layers: 8, kv-heads: 8, head-size: 64, dtype: bf17}"),
+            "\"bf17\"",
+            "known: fp32"),
+        mistake(declared("model-config: {architecture: ^moo}"), "\"moo\"", "did you mean \"moe\"?"),
+        mistake(declared("prefix-caching: ^yes"), "\"yes\"", "true or false"),
+        mistake(declared("transfer-mode: ^puhs"), "\"puhs\"", "did you mean \"push\"?"),
+        mistake(declared("kv-transfer-config: ^NixlConnector"), "\"NixlConnector\"", "as JSON"),
+        mistake(declared("kv-transfer-config: ^{kv_role: kv_both}"), "kv_connector", "missing"),
+        mistake(declared("lease: ^5min"), "\"5min\"", "ms, s, m or h"),
+        // ---- agents ----
+        mistake(
+            "agents: [{url: ^\"grpc://a:7400\", token-file: t}]",
+            "\"grpc://a:7400\"",
+            "is not an http(s) URL such as"),
+        mistake(
+            "agents: [^{url: \"http://a:7400\"}]",
+            "\"token-file\" is missing",
+            "the file with the token that the agent asks for"),
+        mistake(
+            """
+            agents:
+              - {url: "http://a:7400", token-file: t}
+              - {url: ^"http://A:7400/", token-file: t}
+            """,
+            "\"http://a:7400\"",
+            "as agents[0].url on line 2; remove one"),
+        // ---- routes ----
+        mistake("routes: ^[]", "empty list", "needs at least one item"),
+        mistake(
+            """
+            routes:
+              - {match: {^modle: llama, model: llama}, decode: {pool: d}, prefill: {pool: p}}
+            """,
+            "modle",
+            "did you mean \"model\"?"),
+        mistake(
+            """
+            routes:
+              - {match: {model: llama}, prefill: {pool: p}, decode: {pool: d}}
+              - {match: {model: ^llama}, prefill: {pool: p}, decode: {pool: d}}
+            """,
+            "\"llama\"",
+            "remove one of them"),
+        mistake(route("prefill: {pool: ^pp}, decode: {pool: d}"), "\"pp\"", "known: d, p"),
+        mistake(route("prefill: {pool: ^d}, decode: {pool: d}"), "\"d\"", "pools that fit: p"),
+        mistake(
+            "routes: [^{match: {model: llama}, prefill: {pool: p}}]",
+            "\"decode\" is missing",
+            "{pool: NAME}"),
+        mistake(
+            pool("{role: decode, model: qwen, engine: vllm, workers: [{url: \"http://c:1\"}]}")
+                + route("prefill: {pool: p}, decode: {pool: ^q}"),
+            "\"qwen\"",
+            "pools that fit: d"),
+        mistake(
+            pool("{role: both, model: llama, engine: vllm, workers: [{url: \"http://c:1\"}]}")
+                + route("prefill: {pool: p}, decode: {pool: ^q}"),
+            "role both",
+            "for routes without prefill"),
+        mistake(
+            route("decode: {pool: d, policy: ^sticky}, prefill: {pool: p}"),
+            "\"sticky\"",
+            "round-robin, least-active"),
+        mistake(routeWith("transfer: ^nixl"), "\"nixl\"", "engine, bridge, relay or auto"),
+        mistake(routeWith("transfer: ^relay"), "relay", "list one under \"agents\""),
+        mistake(routeWith("verify: ^off"), "\"off\"", "probe or trust"),
+        mistake(routeWith("canary: ^allways"), "\"allways\"", "did you mean \"always\"?"),
+        mistake(routeWith("on-mismatch: ^ignore"), "\"ignore\"", "refuse or recompute"),
+        mistake(routeWith("on-recompute: ^[count]"), "a list", "should be text"),
+        mistake(routeWith("deadlines: {^first_token: 1s}"), "first_token", "mean \"first-token\"?"),
+        mistake(routeWith("deadlines: {total: ^0s}"), "\"0s\"", "must be 1ms to 24h"),
+        mistake(routeWith("deadlines: {prefill: ^2d}"), "\"2d\"", "ms, s, m or h"),
+        mistake(routeWith("retries: {prefill: ^11}"), "is 11", "must be 0 to 10"),
+        mistake(routeWith("limits: {concurrent: ^0}"), "is 0", "must be 1 to 1000000"),
+        mistake(routeWith("limits: {^wiating: 8}"), "wiating", "did you mean \"waiting\"?"),
+        mistake(routeWith("limits: {wait: ^10}"), "\"10\"", "ms, s, m or h"),
+        mistake(routeWith("retries: ^3"), "\"3\"", "should be a mapping"),
+        // ---- YAML ----
+        mistake(
+            """
+            listen: {port: 8080
+            admin^: {port: 9090}
+            """,
+            "is not YAML",
+            "expected ',' or '}'"),
+        mistake(
+            """
+            listen:
+            ^\tport: 8080
+            """,
+            "\\t(TAB)",
+            "Do not use"),
+        mistake("listen: ^*defaults", "defaults", "undefined alias"),
+        mistake("listen: \"\\^q\"", "q", "unknown escape character"),
+        mistake(
+            """
+            ---
+            listen: {port: 8080}
+            ^---
+            """,
+            "another document",
+            "expected a single document"));
+  }
+
+  static Stream<Arguments> ofAgents() {
+    return Stream.of(
+        mistake("transport: ^ucx", "\"ucx\"", "tcp or nixl"),
+        mistake("memory: {budget: 1GiB, slab: ^2GiB}", "2147483648", "budget of 1073741824"),
+        mistake("reads-at-once: ^2000", "2000", "must be 1 to 1024"),
+        mistake("^hald: 60s", "hald", "did you mean \"hold\"?"),
+        mistake(
+            "models: {llama: ^{layers: 32, kv-heads: 8, dtype: bf16}}",
+            "\"head-size\" is missing",
+            "elements of a head"),
+        mistake(
+            """
+            models:
+              llama: ^{layers: 32, latent: 576, kv-heads: 8, head-size: 128, dtype: bf16}
+            """,
+            "heads",
+            "use latent="),
+        mistake(
+            "side-channels: [{address: \"10.0.0.1:5600\", model: ^lama, connector-version: 14}]",
+            "\"lama\"",
+            "did you mean \"llama\"?"),
+        mistake(
+            "side-channels: [{address: ^\"10.0.0.1\", model: llama, connector-version: 14}]",
+            "\"10.0.0.1\"",
+            "such as 10.0.0.4:5600"),
+        mistake(
+            "side-channel: {listen: {ports: ^7509-7500}, readers: [10.0.0.0/8]}",
+            "\"7509-7500\"",
+            "such as 7410-7473"),
+        mistake(
+            "side-channel: {listen: ^{host: 0.0.0.0}, readers: [10.0.0.0/8]}",
+            "0.0.0.0",
+            "say in side-channel.advertise"),
+        mistake(
+            "side-channel: {readers: [^engine-1]}",
+            "\"engine-1\"",
+            "such as 10.0.0.7 or 10.0.0.0/8"));
+  }
+
+  static Stream<Arguments> ofAccessKeys() {
+    return Stream.of(
+        mistake("keys: ^[]", "empty list", "needs at least one item"),
+        mistake("keys: [^{name: a}]", "\"sha256\" is missing", "millrace keys new NAME"),
+        mistake(key("sha256: ^abc"), "not a SHA-256 hash", "millrace keys new NAME"),
+        mistake(key("sha256: HASH, priority: ^101"), "is 101", "must be -100 to 100"),
+        mistake(key("sha256: HASH, models: ^llama"), "\"llama\"", "should be a list"),
+        mistake(key("sha256: HASH, ^requests-per-min: 9"), "requests-per-min", "did you mean"));
+  }
+
+  private static String key(String said) {
+    return "keys: [{name: a, " + said.replace("HASH", "ab".repeat(32)) + "}]";
+  }
+
+  private static String pool(String pool) {
+    return POOLS + "  q: " + pool + "\n";
+  }
+
+  private static String worker(String worker) {
+    return pool("{role: decode, model: llama, engine: vllm, workers: [" + worker + "]}");
+  }
+
+  private static String declared(String said) {
+    return pool(
+        "{role: decode, model: llama, engine: vllm, workers: [{url: \"http://c:1\"}], "
+            + said
+            + "}");
+  }
+
+  private static String route(String stages) {
+    return "routes: [{match: {model: llama}, " + stages + "}]";
+  }
+
+  private static String routeWith(String said) {
+    return route("prefill: {pool: p}, decode: {pool: d}, " + said);
+  }
+
+  private static Arguments mistake(String marked, String value, String remedy) {
+    return Arguments.of(marked, value, remedy);
+  }
+
+  @ParameterizedTest
+  @MethodSource("ofRoutingTables")
+  void ofARoutingTable_isShownWithItsRemedy(String marked, String value, String remedy) {
+    String text = unmarked(marked);
+    String whole =
+        text + (hasKey(text, "pools") ? "" : POOLS) + (hasKey(text, "routes") ? "" : ROUTES);
+
+    assertShown(Example.ROUTING_TABLE, whole, marked, value, remedy);
+  }
+
+  @ParameterizedTest
+  @MethodSource("ofAgents")
+  void ofAnAgent_isShownWithItsRemedy(String marked, String value, String remedy) {
+    String text = unmarked(marked);
+    String rest =
+        AGENT
+            .lines()
+            .filter(line -> !hasKey(text, line.substring(0, line.indexOf(':'))))
+            .collect(Collectors.joining("\n"));
+
+    assertShown(Example.AGENT, text + rest, marked, value, remedy);
+  }
+
+  @ParameterizedTest
+  @MethodSource("ofAccessKeys")
+  void ofAFileOfKeys_isShownWithItsRemedy(String marked, String value, String remedy) {
+    assertShown(Example.ACCESS_KEYS, unmarked(marked), marked, value, remedy);
+  }
+
+  private static void assertShown(
+      Example kind, String text, String marked, String value, String remedy) {
+    assertThat(kind.complaints(text))
+        .singleElement()
+        .satisfies(complaint -> {
+          assertThat(complaint.line() + ":" + complaint.column())
+              .as("place of %s", complaint)
+              .isEqualTo(place(marked));
+          assertThat(complaint.toString()).startsWith("f:").contains(value).contains(remedy);
+        });
+  }
+
+  private static boolean hasKey(String text, String key) {
+    return text.lines().anyMatch(line -> line.startsWith(key + ":"));
+  }
+
+  private static String unmarked(String marked) {
+    String text = marked.replace(MARK, "");
+    return text.endsWith("\n") ? text : text + "\n";
+  }
+
+  /** Where the mark stands, as {@code line:column}. */
+  private static String place(String marked) {
+    Place place = Place.after(marked, marked.indexOf(MARK));
+    return place.line() + ":" + place.column();
+  }
+
+  // ---- texts and files as a whole ----
+
+  static Stream<Arguments> wholes() {
+    return Stream.of(
+        Arguments.of("", "1:1", "is empty", "nothing to read"),
+        Arguments.of("routes.yaml", "1:1", "\"routes.yaml\"", "should be a mapping"),
+        Arguments.of(
+            "a: &a 1\nb: [" + "*a, ".repeat(101) + "]", "2:405", "100 aliases", "write out"),
+        Arguments.of("a: " + "[".repeat(40), "1:35", "32 levels", "no configuration is"),
+        Arguments.of(
+            "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nd: [*c, *c]\n" + POOLS + ROUTES,
+            "1:1",
+            "a",
+            "known here"),
+        Arguments.of("a\u0007: 1", "1:2", "U+0007", "remove it"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("wholes")
+  void ofAWholeText_isShownWithItsRemedy(String text, String place, String value, String remedy) {
+    assertThat(Example.ROUTING_TABLE.complaints(text).getFirst().toString())
+        .startsWith("f:" + place + ": ")
+        .contains(value)
+        .contains(remedy);
+  }
+
+  @TempDir Path folder;
+
+  @Test
+  void ofAFileThatIsNotThere_isShownWithItsRemedy() {
+    assertThat(read(Path.of("no/such.yaml")))
+        .isEqualTo(
+            "no/such.yaml:1:1: there is no such file; looked for "
+                + Path.of("no/such.yaml").toAbsolutePath());
+  }
+
+  @Test
+  void ofAFolder_isShownWithItsRemedy() {
+    assertThat(read(folder))
+        .isEqualTo(folder + ":1:1: is a folder and cannot be read; name a file in it");
+  }
+
+  @Test
+  void ofAnotherEncoding_isShownWithItsRemedy() throws IOException {
+    Path file = folder.resolve("latin1.yaml");
+    Files.write(file, "listen: {host: caf\u00e9}\n".getBytes(StandardCharsets.ISO_8859_1));
+
+    assertThat(read(file)).isEqualTo(file + ":1:19: is not UTF-8 from here on; save it as UTF-8");
+  }
+
+  private static String read(Path file) {
+    return RoutingTablesTest.lines(RoutingTables.read(file)).getFirst();
+  }
+}
