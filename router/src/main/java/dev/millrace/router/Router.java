@@ -336,6 +336,7 @@ public final class Router {
     private Future<HttpServer> openAdmin(House built) {
       AdminDoor door =
           new AdminDoor(
+              built::table,
               nanoClock,
               built::isClosing,
               built::workers,

@@ -90,9 +90,12 @@ final class ReloadTest {
     assertThat(ask()).isEqualTo(200);
     assertThat(before.requests()).hasSize(1);
     assertThat(after.requests()).hasSize(1);
-    assertThat(stage.get(stage.adminUrl("/pd/workers")).body())
-        .contains(after.url().toString())
-        .doesNotContain(before.url().toString());
+    for (String page : List.of("/pd/workers", "/pd/config")) {
+      assertThat(stage.get(stage.adminUrl(page)).body())
+          .as(page)
+          .contains(after.url().toString())
+          .doesNotContain(before.url().toString());
+    }
   }
 
   @Test

@@ -1,5 +1,7 @@
 package dev.millrace.router.admin;
 
+import dev.millrace.config.EffectiveTable;
+import dev.millrace.config.RoutingTable;
 import dev.millrace.router.agents.Agents;
 import dev.millrace.router.edges.RouteEdges;
 import dev.millrace.router.edges.Watch;
@@ -27,6 +29,7 @@ public final class AdminDoor {
   private static final String REQUESTS = "/pd/requests/";
   private static final String PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
 
+  private final Supplier<RoutingTable> table;
   private final LongSupplier nanoClock;
   private final BooleanSupplier closing;
   private final Supplier<Workers> workers;
@@ -48,6 +51,7 @@ public final class AdminDoor {
 
   /** Shows these. */
   public AdminDoor(
+      Supplier<RoutingTable> table,
       LongSupplier nanoClock,
       BooleanSupplier closing,
       Supplier<Workers> workers,
@@ -58,6 +62,7 @@ public final class AdminDoor {
       Supplier<String> metrics,
       RecentExchanges recent,
       Supplier<Future<Change>> reload) {
+    this.table = table;
     this.nanoClock = nanoClock;
     this.closing = closing;
     this.workers = workers;
@@ -87,6 +92,7 @@ public final class AdminDoor {
         case "/readyz" -> ready(request);
         case "/metrics" ->
             request.response().putHeader(HttpHeaders.CONTENT_TYPE, PROMETHEUS).end(metrics.get());
+        case "/pd/config" -> answer(request, new JsonObject(EffectiveTable.of(table.get())));
         case "/pd/workers" -> answer(request, WorkersPage.of(workers.get(), gauges, ledger));
         case "/pd/matrix" -> answer(request, MatrixPage.of(watch.get(), nanoClock.getAsLong()));
         case "/pd/agents" -> answer(request, AgentsPage.of(agents));

@@ -1,0 +1,113 @@
+package dev.millrace.config;
+
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * A routing table as it holds: its own keys in its own words, defaults filled in, secrets masked.
+ * It can be read as a table again. What has no default and was not said is not there.
+ */
+public final class EffectiveTable {
+  private EffectiveTable() {}
+
+  /** The table as maps, lists, strings, numbers and booleans. */
+  public static Map<String, Object> of(RoutingTable table) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    json.put("listen", listen(table.listen()));
+    json.put("admin", admin(table.admin()));
+    Map<String, Object> pools = new LinkedHashMap<>();
+    table.pools().forEach((name, pool) -> pools.put(name, pool(pool)));
+    json.put("pools", pools);
+    if (!table.agents().isEmpty()) {
+      json.put("agents", table.agents().stream().map(EffectiveTable::agent).toList());
+    }
+    json.put("routes", table.routes().stream().map(EffectiveTable::route).toList());
+    return json;
+  }
+
+  private static Map<String, Object> listen(Listen listen) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    json.put("host", listen.host());
+    json.put("port", listen.port());
+    json.put("max-body", Quantities.text(listen.maxBodyBytes()));
+    json.put("event-loops", listen.eventLoops());
+    json.put("shutdown-grace", Quantities.text(listen.shutdownGrace()));
+    listen.keysFile().ifPresent(file -> json.put("keys-file", shown(file)));
+    return json;
+  }
+
+  private static Map<String, Object> admin(Admin admin) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    json.put("host", admin.host());
+    json.put("port", admin.port());
+    return json;
+  }
+
+  private static Map<String, Object> pool(Pool pool) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    json.put("role", pool.role().keyword());
+    json.put("model", pool.model());
+    json.put("engine", pool.engine().keyword());
+    json.putAll(DeclaredValues.of(pool.declared()));
+    json.put("workers", pool.workers().stream().map(EffectiveTable::worker).toList());
+    return json;
+  }
+
+  private static Map<String, Object> worker(WorkerAddress worker) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    json.put("url", worker.url().toString());
+    worker.sideChannel().ifPresent(address -> json.put("side-channel", address.toString()));
+    json.put("data-parallel-size", worker.dataParallel());
+    json.putAll(DeclaredValues.of(worker.declared()));
+    return json;
+  }
+
+  private static Map<String, Object> agent(AgentAddress agent) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    json.put("url", agent.url().toString());
+    json.put("token-file", shown(agent.tokenFile()));
+    return json;
+  }
+
+  private static Map<String, Object> route(Route route) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    json.put("match", Map.of("model", route.model()));
+    route.prefill().ifPresent(stage -> json.put("prefill", stage(stage)));
+    json.put("decode", stage(route.decode()));
+    Pairing pairing = route.pairing();
+    json.put("transfer", pairing.transfer().keyword());
+    json.put("verify", pairing.verify().keyword());
+    json.put("canary", pairing.canary().keyword());
+    json.put("on-mismatch", pairing.onMismatch().keyword());
+    json.put("on-recompute", pairing.onRecompute().keyword());
+    Map<String, Object> deadlines = new LinkedHashMap<>();
+    deadlines.put("prefill", Quantities.text(route.deadlines().prefill()));
+    deadlines.put("first-token", Quantities.text(route.deadlines().firstToken()));
+    deadlines.put("stream-idle", Quantities.text(route.deadlines().streamIdle()));
+    deadlines.put("total", Quantities.text(route.deadlines().total()));
+    json.put("deadlines", deadlines);
+    Map<String, Object> retries = new LinkedHashMap<>();
+    retries.put("prefill", route.retries().prefill());
+    retries.put("decode", route.retries().decode());
+    json.put("retries", retries);
+    Map<String, Object> limits = new LinkedHashMap<>();
+    limits.put("concurrent", route.limits().concurrent());
+    limits.put("waiting", route.limits().waiting());
+    limits.put("wait", Quantities.text(route.limits().patience()));
+    json.put("limits", limits);
+    return json;
+  }
+
+  private static Map<String, Object> stage(Stage stage) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    json.put("pool", stage.pool());
+    json.put("policy", stage.policy().keyword());
+    return json;
+  }
+
+  /** A file that holds secrets: where it is, not what is in it. */
+  private static String shown(Path file) {
+    return file.toAbsolutePath().normalize().toString();
+  }
+}
