@@ -167,6 +167,7 @@ public final class ClientRequest implements Classified {
   private final boolean promptIsText;
   private final boolean aboutPrompt;
   private final PromptAnswer.Echo echo;
+  private final Prompt prompt;
 
   /** Which workers may compute a request. */
   public sealed interface Course {
@@ -209,6 +210,7 @@ public final class ClientRequest implements Classified {
     this.answer = scan.answer;
     this.echo = scan.echo;
     this.aboutPrompt = scan.aboutPrompt;
+    this.prompt = scan.prompt;
     // With return_token_ids there is no text in an echo (vLLM 0.32.0).
     this.promptIsText =
         api == Api.COMPLETIONS && scan.promptIsText && scan.echo == PromptAnswer.Echo.NO;
@@ -218,7 +220,7 @@ public final class ClientRequest implements Classified {
 
   /** Reads the bytes {@code [0, length)} of a body, which must not change afterwards. */
   public static Classified read(Api api, byte[] body, int length) {
-    Scan scan = new Scan(api);
+    Scan scan = new Scan(api, new Prompt(body));
     try {
       RootObject root = RootObject.open(body, 0, length);
       while (root.next()) {
@@ -256,12 +258,35 @@ public final class ClientRequest implements Classified {
 
   /** A body that is no JSON, of which only the model is known; empty if it names none. */
   public static ClientRequest opaque(Api api, byte[] body, int length, String model) {
-    return new ClientRequest(api, body, length, new Scan(api), model);
+    return new ClientRequest(api, body, length, new Scan(api, new Prompt(body)), model);
   }
 
   /** The model that was asked for; empty where an endpoint does not require one. */
   public String model() {
     return model;
+  }
+
+  /** Where its prompt stands; nowhere if nothing is generated. */
+  public Prompt prompt() {
+    return prompt;
+  }
+
+  /**
+   * A text among the members of the body's object, the last of its name as with most parsers. The
+   * body is walked once more.
+   */
+  public Optional<String> text(String name) {
+    String found = null;
+    try {
+      for (RootObject root = RootObject.open(body, 0, length); root.next(); ) {
+        if (root.name().equals(name)) {
+          found = root.kind() == JsonToken.VALUE_STRING ? root.string() : null;
+        }
+      }
+    } catch (IOException notAnObject) {
+      return Optional.empty();
+    }
+    return Optional.ofNullable(found);
   }
 
   /** The form of the answer that was asked for. */
@@ -548,6 +573,7 @@ public final class ClientRequest implements Classified {
   /** What one pass over the body has found so far. */
   private static final class Scan {
     final Api api;
+    final Prompt prompt;
     final List<Member> members = new ArrayList<>(8);
     final EnumSet<Field> seen = EnumSet.noneOf(Field.class);
     int memberCount;
@@ -563,12 +589,14 @@ public final class ClientRequest implements Classified {
     boolean promptIsText;
     @Nullable String alone;
 
-    Scan(Api api) {
+    Scan(Api api, Prompt prompt) {
       this.api = api;
+      this.prompt = prompt;
     }
 
     void member(RootObject root) throws IOException {
       String name = root.name();
+      prompt.see(name, root.valueStart(), root.valueEnd());
       Field field = Field.named(name);
       if (field == null) {
         return;
