@@ -3,6 +3,7 @@ package dev.millrace.config;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * A routing table as it holds: its own keys in its own words, defaults filled in, secrets masked.
@@ -60,6 +61,9 @@ public final class EffectiveTable {
     worker.sideChannel().ifPresent(address -> json.put("side-channel", address.toString()));
     json.put("data-parallel-size", worker.dataParallel());
     json.putAll(DeclaredValues.of(worker.declared()));
+    if (!worker.labels().isEmpty()) {
+      json.put("labels", new TreeMap<>(worker.labels()));
+    }
     return json;
   }
 
@@ -75,6 +79,11 @@ public final class EffectiveTable {
     json.put("match", Map.of("model", route.model()));
     route.prefill().ifPresent(stage -> json.put("prefill", stage(stage)));
     json.put("decode", stage(route.decode()));
+    if (route.bypass().promptBytesBelow() > 0) {
+      json.put(
+          "bypass",
+          Map.of("prompt-bytes-below", Quantities.text(route.bypass().promptBytesBelow())));
+    }
     Pairing pairing = route.pairing();
     json.put("transfer", pairing.transfer().keyword());
     json.put("verify", pairing.verify().keyword());
@@ -103,7 +112,19 @@ public final class EffectiveTable {
     Map<String, Object> json = new LinkedHashMap<>();
     json.put("pool", stage.pool());
     json.put("policy", stage.policy().keyword());
+    stage.session().ifPresent(key -> json.put("session", session(key)));
+    stage.preferSame().ifPresent(label -> json.put("prefer-same", label));
+    if (stage.bounds()) {
+      json.put("balance-percent", stage.balancePercent());
+    }
     return json;
+  }
+
+  private static Map<String, String> session(SessionKey key) {
+    return switch (key) {
+      case SessionKey.Header(String name) -> Map.of("header", name);
+      case SessionKey.BodyField(String name) -> Map.of("field", name);
+    };
   }
 
   /** A file that holds secrets: where it is, not what is in it. */

@@ -9,13 +9,15 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** The pools of a routing table, and whether a stage may name one of them. */
 final class PoolsReader {
-  /** Names of pools appear in metrics and in paths of the admin port. */
-  static final Pattern POOL_NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,62}");
+  /** Names of pools and labels appear in metrics and in paths of the admin port. */
+  static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,62}");
 
   private final Complaints complaints;
 
@@ -46,12 +48,7 @@ final class PoolsReader {
         .get()
         .entries()
         .forEach((name, field) -> {
-          if (!POOL_NAME.matcher(name).matches()) {
-            complaints.add(
-                section.get().key(name),
-                field.path(),
-                "is not a name for a pool; use up to 63 letters, digits, '.', '_' and '-'");
-          }
+          requireName(section.get(), name, field, "a pool");
           pools.put(name, pool(name, field));
         });
   }
@@ -69,6 +66,16 @@ final class PoolsReader {
     return !known || fits(field, name, role, model, disaggregated);
   }
 
+  /** The labels of a pool's workers; empty if the pool could not be read whole. */
+  Optional<Set<String>> labels(String name) {
+    return Optional.ofNullable(pools.get(name))
+        .flatMap(PoolDraft::pool)
+        .map(pool ->
+            pool.workers().stream()
+                .flatMap(worker -> worker.labels().keySet().stream())
+                .collect(Collectors.toCollection(TreeSet::new)));
+  }
+
   private PoolDraft pool(String name, Field field) {
     Optional<Section> section = field.section();
     if (section.isEmpty()) {
@@ -84,7 +91,7 @@ final class PoolsReader {
         pool.require("engine", "vllm or millrace-sim")
             .flatMap(value -> value.choice(EngineKind.values()));
     List<WorkerAddress> workers = new ArrayList<>();
-    pool.require("workers", "a list of {url, side-channel, data-parallel-size}")
+    pool.require("workers", "a list of {url, side-channel, data-parallel-size, labels}")
         .flatMap(Field::items)
         .orElse(List.of())
         .forEach(item -> worker(item, model).ifPresent(workers::add));
@@ -118,6 +125,7 @@ final class PoolsReader {
             .flatMap(size -> size.integer(1, WorkerAddress.MOST_DATA_PARALLEL))
             .orElse(1);
     Declared declared = DeclaredReader.read(worker);
+    Map<String, String> labels = labels(worker);
     worker.refuseOtherKeys();
     Optional<URI> address = url.flatMap(Field::workerUrl);
     Optional<HostPort> channel = sideChannel.flatMap(Field::hostPort);
@@ -133,7 +141,7 @@ final class PoolsReader {
                   + " choose a lower one");
       return Optional.empty();
     }
-    WorkerAddress read = new WorkerAddress(address.get(), channel, dataParallel, declared);
+    WorkerAddress read = new WorkerAddress(address.get(), channel, dataParallel, declared, labels);
     // Pools of different models may share workers, as those of LoRA adapters do.
     String scope = model.orElse("") + " ";
     boolean isNew = isFirst(scope + read.url(), url.get(), read.url().toString());
@@ -142,6 +150,28 @@ final class PoolsReader {
       isNew = isFirst(scope + ofRank, sideChannel.get(), ofRank.toString());
     }
     return isNew ? Optional.of(read) : Optional.empty();
+  }
+
+  private Map<String, String> labels(Section worker) {
+    Map<String, String> labels = new LinkedHashMap<>();
+    Optional<Section> section = worker.find("labels").flatMap(Field::section);
+    section.ifPresent(given ->
+        given
+            .entries()
+            .forEach((name, field) -> {
+              requireName(given, name, field, "a label");
+              field.text().ifPresent(value -> labels.put(name, value));
+            }));
+    return labels;
+  }
+
+  private void requireName(Section section, String name, Field field, String of) {
+    if (!NAME.matcher(name).matches()) {
+      complaints.add(
+          section.key(name),
+          field.path(),
+          "is not a name for %s; use up to 63 letters, digits, '.', '_' and '-'".formatted(of));
+    }
   }
 
   private boolean isFirst(String key, Field field, String shown) {

@@ -12,6 +12,7 @@ import java.util.Optional;
  * @param deadlines how long each part may take
  * @param retries how often a stage is tried again
  * @param limits how much is taken on at a time
+ * @param bypass which prompts a decode worker computes itself
  */
 public record Route(
     String model,
@@ -20,7 +21,8 @@ public record Route(
     Pairing pairing,
     Deadlines deadlines,
     Retries retries,
-    Limits limits) {
+    Limits limits,
+    Bypass bypass) {
   public Route {
     if (model.isBlank()) {
       throw new IllegalArgumentException("a route needs a model to match");
@@ -36,7 +38,8 @@ public record Route(
         Pairing.defaults(),
         Deadlines.defaults(),
         Retries.defaults(),
-        Limits.defaults());
+        Limits.defaults(),
+        Bypass.none());
   }
 
   /** A route on which one worker does everything, with everything else at its default. */
@@ -48,7 +51,8 @@ public record Route(
         Pairing.defaults(),
         Deadlines.defaults(),
         Retries.defaults(),
-        Limits.defaults());
+        Limits.defaults(),
+        Bypass.none());
   }
 
   /** Whether a pool of some role may run one of its stages. */
@@ -58,21 +62,26 @@ public record Route(
 
   /** The same with another pairing. */
   public Route withPairing(Pairing newPairing) {
-    return new Route(model, prefill, decode, newPairing, deadlines, retries, limits);
+    return new Route(model, prefill, decode, newPairing, deadlines, retries, limits, bypass);
   }
 
   /** The same with other deadlines. */
   public Route withDeadlines(Deadlines newDeadlines) {
-    return new Route(model, prefill, decode, pairing, newDeadlines, retries, limits);
+    return new Route(model, prefill, decode, pairing, newDeadlines, retries, limits, bypass);
   }
 
   /** The same with other retries. */
   public Route withRetries(Retries newRetries) {
-    return new Route(model, prefill, decode, pairing, deadlines, newRetries, limits);
+    return new Route(model, prefill, decode, pairing, deadlines, newRetries, limits, bypass);
   }
 
   /** The same with other limits. */
   public Route withLimits(Limits newLimits) {
-    return new Route(model, prefill, decode, pairing, deadlines, retries, newLimits);
+    return new Route(model, prefill, decode, pairing, deadlines, retries, newLimits, bypass);
+  }
+
+  /** The same with another rule for short prompts. */
+  public Route withBypass(Bypass newBypass) {
+    return new Route(model, prefill, decode, pairing, deadlines, retries, limits, newBypass);
   }
 }

@@ -11,7 +11,7 @@ import java.util.Optional;
 
 /** The routes of a routing table. */
 final class RoutesReader {
-  private final PoolsReader pools;
+  private final StageReader stages;
   private final boolean agentsListed;
   private final Map<String, Field> routedModels = new HashMap<>();
 
@@ -21,7 +21,7 @@ final class RoutesReader {
    * @param agentsListed whether the table has agents, of whatever kind
    */
   RoutesReader(PoolsReader pools, boolean agentsListed) {
-    this.pools = pools;
+    this.stages = new StageReader(pools);
     this.agentsListed = agentsListed;
   }
 
@@ -43,20 +43,21 @@ final class RoutesReader {
     Optional<String> model = model(route);
     Optional<Field> prefillField = route.find(Role.PREFILL.keyword());
     boolean disaggregated = prefillField.isPresent();
-    Optional<Stage> prefill =
-        prefillField.flatMap(field -> stage(field, Role.PREFILL, model, true));
+    Optional<Stage> prefill = prefillField.flatMap(field -> stages.prefill(field, model));
     Optional<Stage> decode =
         route
             .require(Role.DECODE.keyword(), "{pool: NAME}")
-            .flatMap(field -> stage(field, Role.DECODE, model, disaggregated));
+            .flatMap(field -> stages.decode(field, model, disaggregated, prefill));
     Pairing pairing = pairing(route);
     Deadlines deadlines = deadlines(route);
     Retries retries = retries(route);
     Limits limits = limits(route);
+    Bypass bypass = bypass(route, disaggregated);
     route.refuseOtherKeys();
     return model.isPresent() && prefill.isPresent() == disaggregated && decode.isPresent()
         ? Optional.of(
-            new Route(model.get(), prefill, decode.get(), pairing, deadlines, retries, limits))
+            new Route(
+                model.get(), prefill, decode.get(), pairing, deadlines, retries, limits, bypass))
         : Optional.empty();
   }
 
@@ -81,27 +82,6 @@ final class RoutesReader {
       }
     }
     return model;
-  }
-
-  private Optional<Stage> stage(
-      Field self, Role role, Optional<String> model, boolean disaggregated) {
-    Optional<Section> section = self.section();
-    if (section.isEmpty()) {
-      return Optional.empty();
-    }
-    Section stage = section.get();
-    Optional<Field> field = stage.require("pool", "the name of a " + role.keyword() + " pool");
-    Policy policy =
-        stage
-            .find("policy")
-            .flatMap(value -> value.choice(Policy.values()))
-            .orElse(Policy.ROUND_ROBIN);
-    stage.refuseOtherKeys();
-    Optional<String> pool = field.flatMap(Field::text);
-    if (pool.isPresent() && !pools.serves(field.get(), pool.get(), role, model, disaggregated)) {
-      return Optional.empty();
-    }
-    return pool.map(name -> new Stage(name, policy));
   }
 
   private Pairing pairing(Section route) {
@@ -186,5 +166,23 @@ final class RoutesReader {
 
   private static int count(Section section, String key, int otherwise) {
     return section.find(key).flatMap(value -> value.integer(0, Retries.MOST)).orElse(otherwise);
+  }
+
+  private static Bypass bypass(Section route, boolean disaggregated) {
+    Optional<Field> field = route.find("bypass");
+    if (field.isPresent() && !disaggregated) {
+      field.get().complain("bypasses prefill, which this route does not have");
+    }
+    Optional<Section> section = field.flatMap(Field::section);
+    if (section.isEmpty()) {
+      return Bypass.none();
+    }
+    Optional<Field> below =
+        section.get().require("prompt-bytes-below", "the size from which prompts are handed over");
+    section.get().refuseOtherKeys();
+    return below
+        .flatMap(size -> size.bytes(1, Bypass.MOST_BYTES))
+        .map(Bypass::new)
+        .orElse(Bypass.none());
   }
 }

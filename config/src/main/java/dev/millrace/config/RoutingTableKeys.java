@@ -12,6 +12,7 @@ import dev.millrace.config.Value.Named;
 import dev.millrace.config.Value.Whole;
 import dev.millrace.config.Value.Word;
 import java.util.List;
+import java.util.stream.Stream;
 
 /** The keys of a routing table. */
 final class RoutingTableKeys {
@@ -69,7 +70,12 @@ final class RoutingTableKeys {
               or(1),
               "engines behind the address (vLLM's `--data-parallel-size`); each is a worker of its"
                   + " own, named `url#dpN`, reached by `X-data-parallel-rank: N`, with its side"
-                  + " channel on the port of `side-channel` plus N"));
+                  + " channel on the port of `side-channel` plus N"),
+          new Key(
+              "labels",
+              new Named(PoolsReader.NAME, Word.TEXT),
+              otherwise("none"),
+              "names with texts, such as `{zone: a}`, for `prefer-same`"));
 
   static final List<Key> POOL =
       List.of(
@@ -105,6 +111,15 @@ final class RoutingTableKeys {
   private static final List<Key> MATCH =
       List.of(new Key("model", Word.TEXT, required(), "the model that requests name"));
 
+  private static final List<Key> SESSION =
+      List.of(
+          new Key("header", Word.TEXT, otherwise("none"), "a header, such as `x-session-id`"),
+          new Key(
+              "field",
+              Word.TEXT,
+              otherwise("none"),
+              "a text at the top of the body, such as `user`, `prompt_cache_key` or `session_id`"));
+
   private static final List<Key> STAGE =
       List.of(
           new Key("pool", Word.TEXT, required(), "a pool of that role and model"),
@@ -112,9 +127,35 @@ final class RoutingTableKeys {
               "policy",
               Choice.of(Policy.values()),
               or(Policy.ROUND_ROBIN.keyword()),
-              "how a worker of the pool is chosen: `round-robin`: one after the other;"
-                  + " `least-active`: the worker on which the fewest exchanges hold a place;"
-                  + " `power-of-two`: of two at random the less busy one; `random`: any"));
+              "how a worker of the pool is chosen, see [policies](#policies)"),
+          new Key(
+              "session",
+              Group.of(SESSION),
+              otherwise("none"),
+              "where requests name their session, one of the two; required with"
+                  + " `session-affinity`"),
+          new Key(
+              "balance-percent",
+              new Whole(Stage.LEAST_BALANCE_PERCENT, Stage.MOST_BALANCE_PERCENT),
+              or(Stage.BALANCE_PERCENT),
+              "how much of the average load a worker may have that is chosen for what it remembers"
+                  + " or where it is"));
+
+  private static final Key PREFER_SAME =
+      new Key(
+          "prefer-same",
+          Word.TEXT,
+          otherwise("none"),
+          "a label: workers that have the prefill worker's value are preferred while they have"
+              + " room");
+
+  private static final List<Key> BYPASS =
+      List.of(
+          new Key(
+              "prompt-bytes-below",
+              Form.size(1, Bypass.MOST_BYTES),
+              required(),
+              "shorter prompts are computed by a decode worker alone"));
 
   private static final List<Key> DEADLINES =
       List.of(
@@ -188,7 +229,16 @@ final class RoutingTableKeys {
               otherwise("none"),
               "where prompts are computed; without it the workers of `decode.pool`, which may have"
                   + " the role `both`, do everything"),
-          new Key("decode", Group.of(STAGE), required(), "where answers are generated"),
+          new Key(
+              "decode",
+              Group.of(Stream.concat(STAGE.stream(), Stream.of(PREFER_SAME)).toList()),
+              required(),
+              "where answers are generated"),
+          new Key(
+              "bypass",
+              Group.of(BYPASS),
+              otherwise("none"),
+              "which prompts are not worth a hand-off"),
           new Key(
               "transfer",
               Choice.of(Transfer.values()),
@@ -245,7 +295,7 @@ final class RoutingTableKeys {
           new Key(
               "pools",
               new Named(
-                  PoolsReader.POOL_NAME,
+                  PoolsReader.NAME,
                   Group.elsewhere(new Group(POOL, DeclaredKeys.DECLARED).all())),
               required(),
               "interchangeable workers, by name"),

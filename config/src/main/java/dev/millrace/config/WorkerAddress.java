@@ -2,6 +2,7 @@ package dev.millrace.config;
 
 import java.net.URI;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -13,9 +14,14 @@ import java.util.Optional;
  *     X-data-parallel-rank}; each has a side channel of its own, on the ports from {@link
  *     #sideChannel} on (vLLM, {@code --data-parallel-size})
  * @param declared what the operator says of this one; the rest is as in its pool
+ * @param labels where it is, or whatever else the operator tells workers apart by
  */
 public record WorkerAddress(
-    URI url, Optional<HostPort> sideChannel, int dataParallel, Declared declared) {
+    URI url,
+    Optional<HostPort> sideChannel,
+    int dataParallel,
+    Declared declared,
+    Map<String, String> labels) {
   /** Most engines behind one address. */
   public static final int MOST_DATA_PARALLEL = 1024;
 
@@ -31,21 +37,27 @@ public record WorkerAddress(
       throw new IllegalArgumentException("worker url: \"%s\" %s".formatted(url, fault.get()));
     }
     url = canonical(url);
+    labels = Map.copyOf(labels);
   }
 
   /** A worker whose side channel nobody needs to know. */
   public static WorkerAddress of(URI url) {
-    return new WorkerAddress(url, Optional.empty(), 1, Declared.nothing());
+    return new WorkerAddress(url, Optional.empty(), 1, Declared.nothing(), Map.of());
   }
 
   /** A worker with a side channel. */
   public static WorkerAddress of(URI url, HostPort sideChannel) {
-    return new WorkerAddress(url, Optional.of(sideChannel), 1, Declared.nothing());
+    return new WorkerAddress(url, Optional.of(sideChannel), 1, Declared.nothing(), Map.of());
   }
 
   /** One engine with what the operator says of it. */
   public static WorkerAddress of(URI url, Optional<HostPort> sideChannel, Declared declared) {
-    return new WorkerAddress(url, sideChannel, 1, declared);
+    return new WorkerAddress(url, sideChannel, 1, declared, Map.of());
+  }
+
+  /** The same with labels. */
+  public WorkerAddress withLabels(Map<String, String> newLabels) {
+    return new WorkerAddress(url, sideChannel, dataParallel, declared, newLabels);
   }
 
   /** The side channel of one of its data-parallel ranks. */

@@ -3,8 +3,10 @@ package dev.millrace.config;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** One mistake in an otherwise good table gives one complaint, at the right place. */
@@ -212,7 +214,85 @@ class ComplaintTest {
         mistake(
             "policy: round-robin",
             "policy: sticky",
-            "8:32: routes[0].prefill.policy: \"sticky\" is not round-robin, least-active, random or power-of-two"),
+            "8:32: routes[0].prefill.policy: \"sticky\" is not round-robin, least-active, random,"
+                + " power-of-two, session-affinity or prefix-affinity"),
+        mistake(
+            "policy: round-robin",
+            "policy: session-affinity",
+            "8:32: routes[0].prefill.policy: session-affinity needs \"session\": where requests name"
+                + " theirs, {header: NAME} or {field: NAME}"),
+        mistake(
+            "policy: round-robin",
+            "policy: random, session: {field: user}",
+            "8:49: routes[0].prefill.session: is for policy session-affinity, this stage has random"),
+        mistake(
+            "policy: round-robin",
+            "policy: session-affinity, session: {}",
+            "8:59: routes[0].prefill.session: needs either \"header\" or \"field\", with the name of"
+                + " one"),
+        mistake(
+            "policy: round-robin",
+            "policy: session-affinity, session: {header: x-id, field: user}",
+            "8:59: routes[0].prefill.session: needs either \"header\" or \"field\", with the name of"
+                + " one"),
+        mistake(
+            "policy: round-robin",
+            "policy: session-affinity, session: {header: x, cookie: id}",
+            "8:71: routes[0].prefill.session.cookie: is not a known key; known here: header, field"),
+        mistake(
+            "policy: round-robin",
+            "policy: session-affinity, session: {header: x session}",
+            "8:68: routes[0].prefill.session.header: \"x session\" is not the name of a header; such as"
+                + " x-session-id"),
+        mistake(
+            "policy: round-robin",
+            "policy: prefix-afinity",
+            "8:32: routes[0].prefill.policy: \"prefix-afinity\" is not round-robin, least-active,"
+                + " random, power-of-two, session-affinity or prefix-affinity; did you mean"
+                + " \"prefix-affinity\"?"),
+        mistake(
+            "policy: round-robin",
+            "policy: session, session: {field: user}, balance-percent: 150",
+            "8:32: routes[0].prefill.policy: \"session\" is not round-robin, least-active, random,"
+                + " power-of-two, session-affinity or prefix-affinity"),
+        mistake(
+            "policy: round-robin",
+            "policy: prefix-affinity, balance-percent: 99",
+            "8:66: routes[0].prefill.balance-percent: is 99, must be 100 to 1000"),
+        mistake(
+            "policy: round-robin",
+            "policy: random, balance-percent: 150",
+            "8:57: routes[0].prefill.balance-percent: bounds nothing here; it is for session-affinity,"
+                + " prefix-affinity and prefer-same"),
+        mistake(
+            "policy: round-robin",
+            "prefer-same: zone",
+            "8:37: routes[0].prefill.prefer-same: compares with the prefill worker; it is for decode"
+                + " beside prefill"),
+        mistake(
+            "side-channel: \"a:2\"",
+            "labels: {\"a zone\": b}",
+            "4:89: pools.p.workers[0].labels.\"a zone\": is not a name for a label; use up to 63"
+                + " letters, digits, '.', '_' and '-'"),
+        mistake(
+            "side-channel: \"a:2\"",
+            "labels: {zone: }",
+            "4:94: pools.p.workers[0].labels.zone: is empty, should be text"),
+        mistake(
+            "transfer: engine",
+            "bypass: {prompt-bytes-below: 100}",
+            "10:34: routes[0].bypass.prompt-bytes-below: \"100\" is not a size; write a whole number"
+                + " and B, KiB, MiB or GiB, such as 16MiB"),
+        mistake(
+            "transfer: engine",
+            "bypass: {prompt-bytes-below: 0B}",
+            "10:34: routes[0].bypass.prompt-bytes-below: \"0B\" is out of range, must be 1 to"
+                + " 1073741824 bytes"),
+        mistake(
+            "transfer: engine",
+            "bypass: {}",
+            "10:13: routes[0].bypass: \"prompt-bytes-below\" is missing: the size from which prompts"
+                + " are handed over"),
         mistake(
             "transfer: engine",
             "transfer: relay",
@@ -316,6 +396,47 @@ class ComplaintTest {
 
     assertThat(RoutingTablesTest.lines(RoutingTables.parse("f", text)))
         .containsExactly("f:" + complaint);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      textBlock =
+          """
+          zone | f:7:36: routes[0].decode.prefer-same: no worker of pool "d" has the label "zone"; none has any, see workers[].labels
+          zoen | f:7:36: routes[0].decode.prefer-same: no worker of pool "p" has the label "zoen"; known: zone; did you mean "zone"?
+          """)
+  void parse_labelThatNoWorkerHas_complains(String label, String complaint) {
+    String text =
+        """
+        pools:
+          p: {role: prefill, model: llama, engine: vllm, workers: [{url: "http://a:1", labels: {zone: a}}]}
+          d: {role: decode, model: llama, engine: vllm, workers: [{url: "http://b:1"}]}
+        routes:
+          - match: {model: llama}
+            prefill: {pool: p}
+            decode: {pool: d, prefer-same: %s}
+        """
+            .formatted(label);
+
+    assertThat(RoutingTablesTest.lines(RoutingTables.parse("f", text))).contains(complaint);
+  }
+
+  @Test
+  void parse_bypassWithoutPrefill_complains() {
+    String text =
+        """
+        pools:
+          d: {role: decode, model: llama, engine: vllm, workers: [{url: "http://b:1"}]}
+        routes:
+          - match: {model: llama}
+            decode: {pool: d}
+            bypass: {prompt-bytes-below: 1KiB}
+        """;
+
+    assertThat(RoutingTablesTest.lines(RoutingTables.parse("f", text)))
+        .containsExactly(
+            "f:6:13: routes[0].bypass: bypasses prefill, which this route does not have");
   }
 
   @ParameterizedTest

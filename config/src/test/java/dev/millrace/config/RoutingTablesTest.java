@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -66,6 +67,33 @@ class RoutingTablesTest {
 
     assertThat(table.routeFor("sim"))
         .contains(Route.of("sim", Stage.roundRobin("sim-p"), Stage.roundRobin("sim-d")));
+  }
+
+  @Test
+  void parse_whatPoliciesLookAt_isTheStages() {
+    String text =
+        """
+        pools:
+          p: {role: prefill, model: m, engine: vllm, workers: [{url: "http://a", labels: {zone: a, rack: 7}}]}
+          d: {role: decode, model: m, engine: vllm, workers: [{url: "http://b", labels: {zone: a}}]}
+        routes:
+          - match: {model: m}
+            prefill: {pool: p, policy: prefix-affinity, balance-percent: 150}
+            decode: {pool: d, policy: session-affinity, session: {field: user}, prefer-same: zone}
+            bypass: {prompt-bytes-below: 2KiB}
+        """;
+
+    RoutingTable table = valid(RoutingTables.parse("routes.yaml", text));
+
+    Route route = table.routes().getFirst();
+    assertThat(route.prefill())
+        .contains(new Stage("p", Policy.PREFIX_AFFINITY, Optional.empty(), Optional.empty(), 150));
+    assertThat(route.decode())
+        .isEqualTo(
+            Stage.sessionAffinity("d", new SessionKey.BodyField("user")).withPreferSame("zone"));
+    assertThat(route.bypass()).isEqualTo(new Bypass(2048));
+    assertThat(table.pool(route.prefill().orElseThrow()).workers().getFirst().labels())
+        .isEqualTo(Map.of("zone", "a", "rack", "7"));
   }
 
   @Test

@@ -12,6 +12,7 @@ import dev.millrace.router.choose.Blame;
 import dev.millrace.router.choose.Choice;
 import dev.millrace.router.choose.Chooser;
 import dev.millrace.router.choose.Reservation;
+import dev.millrace.router.choose.Traits;
 import dev.millrace.router.edges.Edge;
 import dev.millrace.router.edges.RouteEdges;
 import dev.millrace.router.handoff.HandOff;
@@ -81,7 +82,7 @@ final class Exchange {
   private boolean settled;
 
   /** What is known once the request is understood. */
-  private record Service(ClientRequest client, Chooser chooser, HeldBlocks blocks) {
+  private record Service(ClientRequest client, Traits traits, Chooser chooser, HeldBlocks blocks) {
     Route route() {
       return chooser.route();
     }
@@ -157,7 +158,11 @@ final class Exchange {
   private Service service(ClientRequest client, Chooser chooser) {
     HeldBlocks.Origin origin =
         new HeldBlocks.Origin(api, request.headers(), requestId, client.model());
-    return new Service(client, chooser, new HeldBlocks(lane, origin, chooser, places, blame));
+    return new Service(
+        client,
+        new Traits(client, request.headers()),
+        chooser,
+        new HeldBlocks(lane, origin, chooser, places, blame));
   }
 
   private Mono<Ending> withinTotal(Service understood) {
@@ -212,7 +217,7 @@ final class Exchange {
   // ---- choose: a prefill and a decode worker that fit, both with a place ----
 
   private Mono<Ending> choose(Service to) {
-    return go(to, to.chooser().choose(to.client().course(), blame));
+    return go(to, to.chooser().choose(to.traits(), blame));
   }
 
   private Mono<Ending> go(Service to, Choice choice) {
@@ -283,6 +288,7 @@ final class Exchange {
 
   private Mono<Ending> prefillLeg(Service to, Worker worker) {
     waterfall.prefillOn(worker.url());
+    to.chooser().prefillSent(worker, to.traits());
     waterfall.ended(Part.QUEUE, lane.now());
     Duration deadline = to.route().deadlines().prefill();
     return PrefillLeg.on(
@@ -336,7 +342,7 @@ final class Exchange {
     Worker decode = places.decodeWorker();
     if (fault.isWorkersOwn() && prefillRetries < to.route().retries().prefill() && decode != null) {
       blame.on(fault.worker());
-      Optional<Choice> another = to.chooser().anotherPrefill(blame, decode);
+      Optional<Choice> another = to.chooser().anotherPrefill(to.traits(), blame, decode);
       if (another.isPresent()) {
         prefillRetries++;
         waterfall.retried(lane.now());
@@ -458,6 +464,7 @@ final class Exchange {
   private Mono<Ending> decodeLeg(Service to, Buffer body) {
     Worker worker = Objects.requireNonNull(places.decodeWorker(), "no place on a decode worker");
     waterfall.decodeOn(worker.url());
+    to.chooser().decodeSent(worker, to.traits());
     waterfall.handsOver(to.blocks().handOff() != null);
     to.blocks().readBy(worker);
     Mono<DecodeLeg.Decoded> leg =
@@ -580,9 +587,9 @@ final class Exchange {
     HandOff blocks = to.blocks().handOff();
     if (blocks == null) {
       return to.chooser()
-          .anyDecode(blame)
+          .anyDecode(to.traits(), blame)
           .map(worker -> {
-            places.takeDecode(to.chooser().place(worker));
+            places.takeDecode(to.chooser().place(worker, to.traits()));
             return decodeLeg(to, to.client().decodeBody());
           });
     }
@@ -590,9 +597,9 @@ final class Exchange {
       return Optional.empty();
     }
     return to.chooser()
-        .anotherDecode(blame, blocks.holder())
+        .anotherDecode(to.traits(), blame, blocks.holder())
         .map(other -> {
-          places.takeDecode(to.chooser().place(other.decode()));
+          places.takeDecode(to.chooser().place(other.decode(), to.traits()));
           edge = other;
           return handOver(to, blocks.pinned());
         });
@@ -605,10 +612,10 @@ final class Exchange {
       blame.on(held.holder());
     }
     to.blocks().letGo(fault);
-    if (to.chooser().anyDecode(blame).isEmpty() && fault instanceof Fault.Unreachable) {
+    if (to.chooser().idlestDecode(blame).isEmpty() && fault instanceof Fault.Unreachable) {
       return Mono.just(new Ending.Failed(fault));
     }
-    Choice choice = to.chooser().choose(to.client().course(), blame);
+    Choice choice = to.chooser().choose(to.traits(), blame);
     if (choice instanceof Choice.Refuse) {
       return Mono.just(new Ending.Failed(fault));
     }

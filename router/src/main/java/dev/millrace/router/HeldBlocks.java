@@ -157,7 +157,7 @@ final class HeldBlocks {
     Optional<Worker> worker =
         decoding != null && !decoding.refusedSince(blocks.sinceNanos())
             ? Optional.of(decoding)
-            : chooser.anyDecode(blame);
+            : chooser.idlestDecode(blame);
     return worker
         .filter(each -> chooser.edges().between(blocks.holder(), each).way() == Way.ENGINE)
         .or(() -> lane.house.watch().twin(blocks.holder()));

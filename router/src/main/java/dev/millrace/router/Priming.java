@@ -6,6 +6,7 @@ import dev.millrace.router.agents.Carried;
 import dev.millrace.router.choose.Blame;
 import dev.millrace.router.choose.Chooser;
 import dev.millrace.router.choose.Reservation;
+import dev.millrace.router.choose.Traits;
 import dev.millrace.router.edges.Edge;
 import dev.millrace.router.handoff.Parameters.Found;
 import dev.millrace.router.handoff.Pinned;
@@ -51,14 +52,16 @@ final class Priming {
   }
 
   private Mono<Boolean> one(ClientRequest prompt, String requestId) {
-    Optional<Edge> edge = chooser.anotherPrompt(decode);
+    Traits traits = new Traits(prompt, origin.headers());
+    Optional<Edge> edge = chooser.anotherPrompt(traits, decode);
     if (edge.isEmpty()) {
       return Mono.just(false);
     }
     HeldBlocks.Origin named =
         new HeldBlocks.Origin(origin.api(), origin.headers(), requestId, origin.model());
     HeldBlocks blocks = new HeldBlocks(lane, named, chooser, places, new Blame());
-    Reservation place = chooser.place(edge.get().prefill());
+    Reservation place = chooser.place(edge.get().prefill(), traits);
+    chooser.prefillSent(edge.get().prefill(), traits);
     return prefill(prompt, edge.get(), named, blocks)
         .doFinally(end -> {
           place.release();

@@ -25,6 +25,7 @@ import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpResponse;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.function.UnaryOperator;
@@ -299,7 +300,7 @@ final class EdgesTest {
   }
 
   private static WorkerAddress twoRanks(SimulatedEngine engine) {
-    return new WorkerAddress(engine.uri(), Optional.empty(), 2, Declared.nothing());
+    return new WorkerAddress(engine.uri(), Optional.empty(), 2, Declared.nothing(), Map.of());
   }
 
   /** One rank of a prefill engine cannot be read from; the other one behind its URL can. */

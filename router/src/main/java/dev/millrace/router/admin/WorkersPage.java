@@ -45,6 +45,7 @@ final class WorkersPage {
         .put("drained", worker.isDrained())
         .put("open_legs", worker.openLegs())
         .put("reserved", worker.reserved())
+        .put("load", worker.load())
         .put("hand_offs", worker.held())
         .put("legs", worker.totalLegs())
         .put("failed_legs", worker.totalFailedLegs());

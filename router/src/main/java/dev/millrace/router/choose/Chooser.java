@@ -1,8 +1,6 @@
 package dev.millrace.router.choose;
 
-import dev.millrace.config.Policy;
 import dev.millrace.config.Route;
-import dev.millrace.config.Stage;
 import dev.millrace.router.edges.Edge;
 import dev.millrace.router.edges.EdgeState;
 import dev.millrace.router.edges.RouteEdges;
@@ -10,11 +8,13 @@ import dev.millrace.router.http.ClientRequest.Course;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
+import java.util.stream.Stream;
 
 /**
  * Picks the workers of a route's exchanges. Shared by all event loops.
@@ -30,6 +30,7 @@ public final class Chooser {
   private final List<Worker> decodeWorkers;
   private final WorkerPolicy prefillPolicy;
   private final WorkerPolicy decodePolicy;
+  private final PreferSame preferSame;
   private final AtomicInteger reservations;
 
   /**
@@ -44,8 +45,9 @@ public final class Chooser {
     this.edges = edges;
     this.decodeWorkers = workers.ofPool(route.decode().pool());
     this.prefillPolicy =
-        WorkerPolicy.of(route.prefill().map(Stage::policy).orElse(Policy.ROUND_ROBIN), random);
-    this.decodePolicy = WorkerPolicy.of(route.decode().policy(), random);
+        route.prefill().map(stage -> WorkerPolicy.of(stage, random)).orElseGet(RoundRobin::new);
+    this.decodePolicy = WorkerPolicy.of(route.decode(), random);
+    this.preferSame = new PreferSame(route.decode());
     this.reservations = reservations;
   }
 
@@ -60,28 +62,42 @@ public final class Chooser {
   }
 
   /** Picks the workers for a request. */
-  public Choice choose(Course course, Blame blame) {
-    return switch (course) {
-      case Course.Alone(String why) -> decodeOnly(blame, why);
-      case Course.Disaggregated(), Course.Primed(_, _) ->
-          route.prefill().isPresent()
-              ? pair(blame)
-              : decodeOnly(blame, "its route has no prefill stage");
+  public Choice choose(Traits traits, Blame blame) {
+    return switch (traits.course()) {
+      case Course.Alone(String why) -> decodeOnly(traits, blame, why);
+      case Course.Disaggregated(), Course.Primed(_, _) -> {
+        if (route.prefill().isEmpty()) {
+          yield decodeOnly(traits, blame, "its route has no prefill stage");
+        }
+        yield route.bypass().takes(traits.promptBytes())
+            ? decodeOnly(traits, blame, tooShort(traits))
+            : pair(traits, blame);
+      }
     };
   }
 
-  private Choice pair(Blame blame) {
+  private String tooShort(Traits traits) {
+    return "its prompt has %d bytes, and its route hands over those from %d bytes on"
+        .formatted(traits.promptBytes(), route.bypass().promptBytesBelow());
+  }
+
+  private Choice pair(Traits traits, Blame blame) {
     RouteEdges.Usable usable = edges.usable();
     if (usable.prefill().isEmpty()) {
-      return nothingFits(blame);
+      return nothingFits(traits, blame);
     }
     if (blame.isNobodys()) {
-      Worker prefill = prefillPolicy.pick(usable.prefill());
-      return reserved(prefill, decodePolicy.pick(partners(usable, prefill)));
+      Worker prefill = prefillPolicy.pick(usable.prefill(), traits);
+      return reserved(traits, prefill, partner(traits, prefill, partners(usable, prefill)));
     }
-    return among(blame, edge -> !blame.has(edge.prefill()) && !blame.has(edge.decode()))
-        .or(() -> among(blame, edge -> !blame.has(edge.prefill()) || !blame.has(edge.decode())))
+    return among(traits, blame, edge -> !blame.has(edge.prefill()) && !blame.has(edge.decode()))
+        .or(() ->
+            among(traits, blame, edge -> !blame.has(edge.prefill()) || !blame.has(edge.decode())))
         .orElseGet(() -> new Choice.Refuse(exhausted()));
+  }
+
+  private Worker partner(Traits traits, Worker prefill, List<Worker> able) {
+    return decodePolicy.pick(preferSame.preferred(prefill, able, traits), traits);
   }
 
   private static List<Worker> partners(RouteEdges.Usable usable, Worker prefill) {
@@ -89,15 +105,16 @@ public final class Chooser {
   }
 
   /** A pair whose edge is usable, was not blamed, and passes. */
-  private Optional<Choice> among(Blame blame, Predicate<Edge> passes) {
+  private Optional<Choice> among(Traits traits, Blame blame, Predicate<Edge> passes) {
     List<Edge> left = left(blame, passes.and(edge -> !edge.prefill().isDraining()));
     if (left.isEmpty()) {
       return Optional.empty();
     }
-    Worker prefill = prefillPolicy.pick(left.stream().map(Edge::prefill).distinct().toList());
+    Worker prefill =
+        prefillPolicy.pick(left.stream().map(Edge::prefill).distinct().toList(), traits);
     List<Worker> partners =
         left.stream().filter(edge -> edge.prefill().equals(prefill)).map(Edge::decode).toList();
-    return Optional.of(reserved(prefill, decodePolicy.pick(partners)));
+    return Optional.of(reserved(traits, prefill, partner(traits, prefill, partners)));
   }
 
   private List<Edge> left(Blame blame, Predicate<Edge> passes) {
@@ -107,23 +124,24 @@ public final class Chooser {
         .toList();
   }
 
-  private Choice reserved(Worker prefill, Worker decode) {
-    return new Choice.Disaggregate(edges.between(prefill, decode), place(prefill), place(decode));
+  private Choice reserved(Traits traits, Worker prefill, Worker decode) {
+    return new Choice.Disaggregate(
+        edges.between(prefill, decode), place(prefill, traits), place(decode, traits));
   }
 
-  private Choice nothingFits(Blame blame) {
+  private Choice nothingFits(Traits traits, Blame blame) {
     if (edges.isPending()) {
       return new Choice.NotYet();
     }
     return switch (route.pairing().onMismatch()) {
-      case RECOMPUTE -> decodeOnly(blame, "no pair of workers fits");
+      case RECOMPUTE -> decodeOnly(traits, blame, "no pair of workers fits");
       case REFUSE -> new Choice.Refuse(mismatch());
     };
   }
 
-  private Choice decodeOnly(Blame blame, String why) {
-    return anyDecode(blame)
-        .<Choice>map(worker -> new Choice.DecodeOnly(place(worker), why))
+  private Choice decodeOnly(Traits traits, Blame blame, String why) {
+    return anyDecode(traits, blame)
+        .<Choice>map(worker -> new Choice.DecodeOnly(place(worker, traits), why))
         .orElseGet(() -> new Choice.Refuse(exhausted()));
   }
 
@@ -131,13 +149,13 @@ public final class Chooser {
    * A pair with another prefill worker, for a prompt whose prefill has failed. The decode worker
    * stays if blocks can get to it from there.
    */
-  public Optional<Choice> anotherPrefill(Blame blame, Worker decode) {
-    return among(blame, edge -> !blame.has(edge.prefill()) && edge.decode().equals(decode))
-        .or(() -> among(blame, edge -> !blame.has(edge.prefill())));
+  public Optional<Choice> anotherPrefill(Traits traits, Blame blame, Worker decode) {
+    return among(traits, blame, edge -> !blame.has(edge.prefill()) && edge.decode().equals(decode))
+        .or(() -> among(traits, blame, edge -> !blame.has(edge.prefill())));
   }
 
   /** An edge from a prefill worker by its policy to a decode worker that is settled. */
-  public Optional<Edge> anotherPrompt(Worker decode) {
+  public Optional<Edge> anotherPrompt(Traits traits, Worker decode) {
     List<Worker> able =
         left(new Blame(), edge -> edge.decode().equals(decode) && !edge.prefill().isDraining())
             .stream()
@@ -145,32 +163,48 @@ public final class Chooser {
             .toList();
     return able.isEmpty()
         ? Optional.empty()
-        : Optional.of(edges.between(prefillPolicy.pick(able), decode));
+        : Optional.of(edges.between(prefillPolicy.pick(able, traits), decode));
   }
 
   /** An edge from a worker that holds blocks to another decode worker. */
-  public Optional<Edge> anotherDecode(Blame blame, Worker holder) {
+  public Optional<Edge> anotherDecode(Traits traits, Blame blame, Worker holder) {
     List<Edge> left =
         left(blame, edge -> edge.prefill().equals(holder) && !blame.has(edge.decode()));
     if (left.isEmpty()) {
       return Optional.empty();
     }
-    Worker decode = decodePolicy.pick(left.stream().map(Edge::decode).toList());
+    Worker decode = partner(traits, holder, left.stream().map(Edge::decode).toList());
     return Optional.of(edges.between(holder, decode));
   }
 
   /** A place on a worker. */
-  public Reservation place(Worker worker) {
-    return new Reservation(worker, reservations);
+  public Reservation place(Worker worker, Traits traits) {
+    return new Reservation(worker, traits.promptBytes(), reservations);
   }
 
-  /** A decode worker for something that needs no blocks. */
-  public Optional<Worker> anyDecode(Blame blame) {
-    List<Worker> left =
-        decodeWorkers.stream()
-            .filter(worker -> !blame.has(worker) && !worker.isDraining())
-            .toList();
-    return left.isEmpty() ? Optional.empty() : Optional.of(decodePolicy.pick(left));
+  /** A prompt goes to a prefill worker. */
+  public void prefillSent(Worker worker, Traits traits) {
+    prefillPolicy.sent(worker, traits);
+  }
+
+  /** A request goes to a decode worker. */
+  public void decodeSent(Worker worker, Traits traits) {
+    decodePolicy.sent(worker, traits);
+  }
+
+  /** A decode worker for a request that needs no blocks. */
+  public Optional<Worker> anyDecode(Traits traits, Blame blame) {
+    List<Worker> left = decoding(blame).toList();
+    return left.isEmpty() ? Optional.empty() : Optional.of(decodePolicy.pick(left, traits));
+  }
+
+  /** The decode worker with the least to do, for a message that is no request of a client. */
+  public Optional<Worker> idlestDecode(Blame blame) {
+    return decoding(blame).min(Comparator.comparingLong(Worker::load));
+  }
+
+  private Stream<Worker> decoding(Blame blame) {
+    return decodeWorkers.stream().filter(worker -> !blame.has(worker) && !worker.isDraining());
   }
 
   private Problem exhausted() {

@@ -7,11 +7,12 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * The worker on which the fewest exchanges hold a place.
+ * The worker with the least {@linkplain Worker#load load}: bytes of prompts under way on prefill
+ * workers, else exchanges.
  *
- * <p>{@code pick = argmin over w of (reserved(w), lastPicked(w))}. Of several the one goes first
- * that was picked longest ago, so that idle workers share the load of a quiet hour. To take turns
- * by a count of picks would not do: it falls into step with whoever else takes turns, such as round
+ * <p>{@code pick = argmin over w of (load(w), lastPicked(w))}. Of several the one goes first that
+ * was picked longest ago, so that idle workers share the load of a quiet hour. To take turns by a
+ * count of picks would not do: it falls into step with whoever else takes turns, such as round
  * robin among prefill workers, when an edge of theirs is not used. Two event loops that pick at the
  * same moment may pick the same worker; the next picks make up for it.
  */
@@ -20,15 +21,15 @@ final class LeastActive implements WorkerPolicy {
   private final Map<Worker, Long> lastPicked = new ConcurrentHashMap<>();
 
   @Override
-  public Worker pick(List<Worker> workers) {
+  public Worker pick(List<Worker> workers, Traits traits) {
     Worker best = workers.getFirst();
-    int least = best.reserved();
+    long least = best.load();
     for (int i = 1; i < workers.size(); i++) {
       Worker worker = workers.get(i);
-      int reserved = worker.reserved();
-      if (reserved < least || (reserved == least && lastPicked(worker) < lastPicked(best))) {
+      long load = worker.load();
+      if (load < least || (load == least && lastPicked(worker) < lastPicked(best))) {
         best = worker;
-        least = reserved;
+        least = load;
       }
     }
     lastPicked.put(best, picks.incrementAndGet());

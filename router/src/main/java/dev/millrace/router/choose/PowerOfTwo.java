@@ -7,9 +7,10 @@ import java.util.random.RandomGenerator;
 /**
  * The less busy one of two workers at random.
  *
- * <p>{@code pick = argmin over {workers[a], workers[b]} of reserved}, {@code a} and {@code b}
- * uniform and not the same; the first of equals. The busiest worker gets nothing unless another is
- * as busy, and routers that know nothing of one another do not all rush to the idlest.
+ * <p>{@code pick = argmin over {workers[a], workers[b]} of load}, {@code a} and {@code b} uniform
+ * and not the same; the first of equals. The busiest worker gets nothing unless another is as busy,
+ * and routers that know nothing of one another do not all rush to the idlest. Load is {@link
+ * Worker#load}.
  */
 final class PowerOfTwo implements WorkerPolicy {
   private final RandomGenerator random;
@@ -19,7 +20,7 @@ final class PowerOfTwo implements WorkerPolicy {
   }
 
   @Override
-  public Worker pick(List<Worker> workers) {
+  public Worker pick(List<Worker> workers, Traits traits) {
     int count = workers.size();
     int first = random.nextInt(count);
     if (count == 1) {
@@ -28,6 +29,6 @@ final class PowerOfTwo implements WorkerPolicy {
     int other = random.nextInt(count - 1);
     Worker a = workers.get(first);
     Worker b = workers.get(other < first ? other : other + 1);
-    return b.reserved() < a.reserved() ? b : a;
+    return b.load() < a.load() ? b : a;
   }
 }

@@ -18,7 +18,7 @@ final class RandomPick implements WorkerPolicy {
   }
 
   @Override
-  public Worker pick(List<Worker> workers) {
+  public Worker pick(List<Worker> workers, Traits traits) {
     return workers.get(random.nextInt(workers.size()));
   }
 }

@@ -6,13 +6,15 @@ import java.util.concurrent.atomic.AtomicInteger;
 /** A place on a worker. Owned by the event loop of its exchange; released once. */
 public final class Reservation {
   private final Worker worker;
+  private final long promptBytes;
   private final AtomicInteger gauge;
   private boolean held = true;
 
-  Reservation(Worker worker, AtomicInteger gauge) {
+  Reservation(Worker worker, long promptBytes, AtomicInteger gauge) {
     this.worker = worker;
+    this.promptBytes = promptBytes;
     this.gauge = gauge;
-    worker.reserve();
+    worker.reserve(promptBytes);
     gauge.incrementAndGet();
   }
 
@@ -25,7 +27,7 @@ public final class Reservation {
   public void release() {
     if (held) {
       held = false;
-      worker.unreserve();
+      worker.unreserve(promptBytes);
       gauge.decrementAndGet();
     }
   }

@@ -13,7 +13,7 @@ final class RoundRobin implements WorkerPolicy {
   private final AtomicInteger picks = new AtomicInteger();
 
   @Override
-  public Worker pick(List<Worker> workers) {
+  public Worker pick(List<Worker> workers, Traits traits) {
     return workers.get(Integer.remainderUnsigned(picks.getAndIncrement(), workers.size()));
   }
 }

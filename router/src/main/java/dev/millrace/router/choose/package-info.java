@@ -5,7 +5,8 @@
  * begins and {@linkplain dev.millrace.router.choose.Reservation reserves} their places, so that a
  * prompt is not computed for a decode worker that has no room. Its answer is a {@link
  * dev.millrace.router.choose.Choice}, which may be a refusal with its reason. Each {@link
- * dev.millrace.router.choose.WorkerPolicy} has its formula in its header.
+ * dev.millrace.router.choose.WorkerPolicy} has its formula in its header; what it may look at of
+ * the request are its {@link dev.millrace.router.choose.Traits}.
  */
 @NullMarked
 package dev.millrace.router.choose;

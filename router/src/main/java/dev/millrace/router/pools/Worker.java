@@ -40,6 +40,7 @@ public final class Worker {
 
   private final AtomicInteger openLegs = new AtomicInteger();
   private final AtomicInteger reserved = new AtomicInteger();
+  private final AtomicLong load = new AtomicLong();
   private final AtomicInteger held = new AtomicInteger();
   private final AtomicLong refusedAtNanos = new AtomicLong(Long.MIN_VALUE);
   private final LongAdder legs = new LongAdder();
@@ -104,6 +105,11 @@ public final class Worker {
   /** Where the table says that its connector answers handshakes. */
   public Optional<HostPort> sideChannel() {
     return address.sideChannel(rank);
+  }
+
+  /** One of the labels that the table gives it. */
+  public Optional<String> label(String name) {
+    return Optional.ofNullable(address.labels().get(name));
   }
 
   /** Number of engines behind its address. */
@@ -187,14 +193,30 @@ public final class Worker {
     return at != Long.MIN_VALUE && at - thenNanos >= 0;
   }
 
-  /** Holds a place for an exchange. */
-  public void reserve() {
+  /** Holds a place for an exchange with a prompt of that many bytes. */
+  public void reserve(long promptBytes) {
     reserved.incrementAndGet();
+    load.addAndGet(loadOf(promptBytes));
   }
 
-  /** Gives a place back. */
-  public void unreserve() {
+  /** Gives the place back. */
+  public void unreserve(long promptBytes) {
     reserved.decrementAndGet();
+    load.addAndGet(-loadOf(promptBytes));
+  }
+
+  /**
+   * What the policies balance: on a prefill worker the bytes of the prompts that are under way, for
+   * one may take as long as a hundred others; elsewhere the exchanges that hold a place, for each
+   * is one more sequence in every step.
+   */
+  public long load() {
+    return load.get();
+  }
+
+  /** What an exchange with a prompt of that many bytes adds to the load. */
+  public long loadOf(long promptBytes) {
+    return role() == Role.PREFILL ? promptBytes : 1;
   }
 
   /** Legs that are open now. */
@@ -245,7 +267,7 @@ public final class Worker {
     return held.get();
   }
 
-  /** Exchanges that hold a place here; what the policies balance. */
+  /** Exchanges that hold a place here. */
   public int reserved() {
     return reserved.get();
   }

@@ -2,13 +2,11 @@ package dev.millrace.router.choose;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.millrace.config.EngineKind;
 import dev.millrace.config.Policy;
-import dev.millrace.config.Pool;
 import dev.millrace.config.Role;
-import dev.millrace.config.WorkerAddress;
+import dev.millrace.config.SessionKey;
+import dev.millrace.config.Stage;
 import dev.millrace.router.pools.Worker;
-import java.net.URI;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.IntStream;
@@ -20,27 +18,22 @@ import org.junit.jupiter.api.Test;
 
 /** What each policy promises, and how evenly it spreads what is not over yet. */
 final class WorkerPolicyTest {
+  private static final Traits ANY = Samples.anonymous();
+
   private static List<Worker> workers(int count) {
-    List<WorkerAddress> addresses =
-        IntStream.range(0, count)
-            .mapToObj(i -> WorkerAddress.of(URI.create("http://10.0.0.1:" + (8000 + i))))
-            .toList();
-    Pool pool = Pool.of("p", Role.DECODE, "m", EngineKind.VLLM, addresses);
-    return addresses.stream().map(address -> new Worker(pool, address, 0)).toList();
+    return Samples.workers(Role.DECODE, count);
   }
 
   private static List<Worker> busy(List<Integer> reserved) {
-    List<Worker> workers = workers(reserved.size());
-    for (int i = 0; i < reserved.size(); i++) {
-      for (int n = 0; n < reserved.get(i); n++) {
-        workers.get(i).reserve();
-      }
-    }
-    return workers;
+    return Samples.busy(reserved);
   }
 
   private static WorkerPolicy policy(Policy policy, long seed) {
-    return WorkerPolicy.of(policy, new Random(seed));
+    Stage stage =
+        policy == Policy.SESSION_AFFINITY
+            ? Stage.sessionAffinity("p", new SessionKey.Header("x-session-id"))
+            : Stage.of("p", policy);
+    return WorkerPolicy.of(stage, new Random(seed));
   }
 
   @Property(tries = 200)
@@ -50,7 +43,7 @@ final class WorkerPolicyTest {
       @ForAll long seed) {
     List<Worker> workers = busy(reserved);
 
-    assertThat(workers).contains(policy(policy, seed).pick(workers));
+    assertThat(workers).contains(policy(policy, seed).pick(workers, ANY));
   }
 
   @Property(tries = 200)
@@ -58,7 +51,7 @@ final class WorkerPolicyTest {
       @ForAll @Size(min = 1, max = 9) List<@IntRange(max = 5) Integer> reserved) {
     List<Worker> workers = busy(reserved);
 
-    int picked = policy(Policy.LEAST_ACTIVE, 0).pick(workers).reserved();
+    int picked = policy(Policy.LEAST_ACTIVE, 0).pick(workers, ANY).reserved();
 
     assertThat(workers).allMatch(worker -> worker.reserved() >= picked);
   }
@@ -69,7 +62,7 @@ final class WorkerPolicyTest {
       @ForAll long seed) {
     List<Worker> workers = busy(reserved);
 
-    Worker picked = policy(Policy.POWER_OF_TWO, seed).pick(workers);
+    Worker picked = policy(Policy.POWER_OF_TWO, seed).pick(workers, ANY);
 
     assertThat(workers)
         .anyMatch(worker -> !worker.equals(picked) && worker.reserved() >= picked.reserved());
@@ -80,8 +73,38 @@ final class WorkerPolicyTest {
     List<Worker> workers = workers(count);
     WorkerPolicy policy = policy(Policy.ROUND_ROBIN, 0);
 
-    assertThat(IntStream.range(0, count).mapToObj(i -> policy.pick(workers)))
+    assertThat(IntStream.range(0, count).mapToObj(i -> policy.pick(workers, ANY)))
         .containsExactlyInAnyOrderElementsOf(workers);
+  }
+
+  /** A long prompt keeps a prefill worker as busy as many short ones. */
+  @Test
+  void leastActive_countsBytesOnPrefillWorkersAndExchangesElsewhere() {
+    for (Role role : List.of(Role.PREFILL, Role.DECODE)) {
+      List<Worker> workers = Samples.workers(role, 2);
+      workers.getFirst().reserve(100_000);
+      workers.getLast().reserve(1000);
+      workers.getLast().reserve(1000);
+
+      Worker picked = policy(Policy.LEAST_ACTIVE, 0).pick(workers, ANY);
+
+      assertThat(picked)
+          .as(role.name())
+          .isEqualTo(role == Role.PREFILL ? workers.getLast() : workers.getFirst());
+    }
+  }
+
+  @Test
+  void places_thatAreGivenBackLeaveNoLoad() {
+    for (Role role : Role.values()) {
+      Worker worker = Samples.workers(role, 1).getFirst();
+      worker.reserve(700);
+      worker.reserve(30);
+      worker.unreserve(700);
+      worker.unreserve(30);
+
+      assertThat(worker.load()).as(role.name()).isZero();
+    }
   }
 
   /** Exchanges that do not end, over workers that start idle: how many the busiest one has. */
@@ -89,7 +112,7 @@ final class WorkerPolicyTest {
     List<Worker> workers = workers(count);
     WorkerPolicy chosen = policy(policy, 42);
     for (int i = 0; i < exchanges; i++) {
-      chosen.pick(workers).reserve();
+      chosen.pick(workers, ANY).reserve(1);
     }
     return workers.stream().mapToInt(Worker::reserved).max().orElseThrow();
   }
@@ -108,9 +131,9 @@ final class WorkerPolicyTest {
     List<Worker> workers = workers(4);
     WorkerPolicy chosen = policy(policy, 7);
     for (int i = 0; i < 400; i++) {
-      Worker picked = chosen.pick(workers);
+      Worker picked = chosen.pick(workers, ANY);
       if (picked.equals(workers.getFirst())) {
-        picked.reserve();
+        picked.reserve(1);
       }
     }
     return workers.getFirst().reserved();

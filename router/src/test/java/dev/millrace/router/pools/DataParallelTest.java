@@ -18,6 +18,7 @@ import dev.millrace.router.http.MetricsText;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
@@ -28,7 +29,11 @@ class DataParallelTest {
   private final List<Worker> ranks =
       workers(
           new WorkerAddress(
-              SHARED, Optional.of(new HostPort("127.0.0.1", 5600)), 2, Declared.nothing()));
+              SHARED,
+              Optional.of(new HostPort("127.0.0.1", 5600)),
+              2,
+              Declared.nothing(),
+              Map.of()));
 
   private static List<Worker> workers(WorkerAddress prefill) {
     Pool p = Pool.of("p", Role.PREFILL, "m", EngineKind.VLLM, List.of(prefill));
