@@ -6,6 +6,7 @@ import dev.millrace.config.RoutingTables;
 import dev.millrace.router.choose.Blame;
 import dev.millrace.router.choose.Choice;
 import dev.millrace.router.choose.Chooser;
+import dev.millrace.router.choose.Traits;
 import dev.millrace.router.edges.Canary;
 import dev.millrace.router.edges.ProfileJudge;
 import dev.millrace.router.edges.RouteEdges;
@@ -15,6 +16,7 @@ import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.handoff.Outcome;
 import dev.millrace.router.handoff.Parameters;
 import dev.millrace.router.handoff.Pinned;
+import dev.millrace.router.http.Api;
 import dev.millrace.router.http.ClientRequest;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
@@ -22,6 +24,7 @@ import dev.millrace.router.probe.EngineCalls;
 import dev.millrace.router.probe.Prober;
 import dev.millrace.transfer.sidechannel.SideChannelClient;
 import io.vertx.core.Future;
+import io.vertx.core.MultiMap;
 import io.vertx.core.Vertx;
 import java.nio.charset.StandardCharsets;
 import java.util.Objects;
@@ -59,12 +62,15 @@ public class ChoiceBenchmark {
   public int workers;
 
   /** Of both stages. */
-  @Param({"round-robin", "least-active"})
+  @Param({"round-robin", "least-active", "prefix-affinity"})
   public String policy = "";
+
+  private static final int PROMPT_BYTES = 8 << 10;
 
   private final Ledger ledger = new Ledger();
   private @Nullable Vertx vertx;
   private @Nullable Chooser chooser;
+  private @Nullable ClientRequest request;
   private @Nullable Worker holder;
   private @Nullable Pinned pinned;
 
@@ -78,6 +84,14 @@ public class ChoiceBenchmark {
     RouteEdges edges = watch(started).edges(table.routes().getFirst(), all);
     chooser = new Chooser(edges, all, new AtomicInteger(), new Random(7));
     holder = all.ofPool("p").getFirst();
+    byte[] asked =
+        "{\"model\":\"m\",\"prompt\":\"%s\"}"
+            .formatted("What a prompt says. ".repeat(PROMPT_BYTES / 20))
+            .getBytes(StandardCharsets.UTF_8);
+    if (ClientRequest.read(Api.COMPLETIONS, asked, asked.length) instanceof ClientRequest read) {
+      request = read;
+      chooser.prefillSent(holder, new Traits(read, MultiMap.caseInsensitiveMultiMap()));
+    }
     byte[] answer =
         ("{\"kv_transfer_params\":{\"do_remote_prefill\":true,\"remote_block_ids\":[[1]],\"remote_engine_id\":\"e\","
                 + "\"remote_request_id\":\"r\",\"remote_host\":\"h\",\"remote_port\":1}}")
@@ -123,7 +137,9 @@ public class ChoiceBenchmark {
   public Object choosePair() {
     Choice choice =
         Objects.requireNonNull(chooser)
-            .choose(new ClientRequest.Course.Disaggregated(), new Blame());
+            .choose(
+                new Traits(Objects.requireNonNull(request), MultiMap.caseInsensitiveMultiMap()),
+                new Blame());
     if (choice instanceof Choice.Disaggregate(_, var prefill, var decode)) {
       prefill.release();
       decode.release();
