@@ -46,7 +46,13 @@ record Floor(
       Gate known = before == null ? null : before.gates.get(route.model());
       gates.put(route.model(), known == null ? new Gate(route.limits()) : known);
       choosers.put(
-          route.model(), new Chooser(watch.edges(route, workers), workers, reservations, random));
+          route.model(),
+          new Chooser(
+              watch.edges(route, workers),
+              workers,
+              reservations,
+              random,
+              before == null ? null : before.models.chooser(route.model())));
     }
     return new Floor(table, workers, watch, new Models(workers, watch, choosers), gates, keys);
   }

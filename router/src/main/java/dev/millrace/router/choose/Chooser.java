@@ -15,6 +15,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Picks the workers of a route's exchanges. Shared by all event loops.
@@ -38,15 +39,30 @@ public final class Chooser {
    *
    * @param reservations gauge of all places that are held
    * @param random may be used by several threads
+   * @param before the route's by an earlier table, if it had the route: what its policies remember
+   *     is kept for stages that are as they were
    */
   public Chooser(
-      RouteEdges edges, Workers workers, AtomicInteger reservations, RandomGenerator random) {
+      RouteEdges edges,
+      Workers workers,
+      AtomicInteger reservations,
+      RandomGenerator random,
+      @Nullable Chooser before) {
     this.route = edges.route();
     this.edges = edges;
     this.decodeWorkers = workers.ofPool(route.decode().pool());
     this.prefillPolicy =
-        route.prefill().map(stage -> WorkerPolicy.of(stage, random)).orElseGet(RoundRobin::new);
-    this.decodePolicy = WorkerPolicy.of(route.decode(), random);
+        route
+            .prefill()
+            .map(stage ->
+                before != null && before.route.prefill().equals(route.prefill())
+                    ? before.prefillPolicy
+                    : WorkerPolicy.of(stage, random))
+            .orElseGet(RoundRobin::new);
+    this.decodePolicy =
+        before != null && before.route.decode().equals(route.decode())
+            ? before.decodePolicy
+            : WorkerPolicy.of(route.decode(), random);
     this.preferSame = new PreferSame(route.decode());
     this.reservations = reservations;
   }

@@ -23,6 +23,7 @@ import java.util.Random;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -32,6 +33,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 final class ChooserTest {
   private final Vertx vertx = Vertx.vertx();
   private final SideChannelClient sideChannels = new SideChannelClient();
+  private @Nullable Workers known;
 
   @AfterEach
   void close() throws Exception {
@@ -40,6 +42,11 @@ final class ChooserTest {
   }
 
   private Chooser chooser(String route) {
+    return chooser(route, null);
+  }
+
+  /** After another one, whose workers it has. */
+  private Chooser chooser(String route, @Nullable Chooser before) {
     String text =
         """
         pools:
@@ -58,7 +65,8 @@ final class ChooserTest {
         RoutingTables.parse("test", text) instanceof Loaded.Valid valid
             ? valid.table()
             : fail(text);
-    Workers workers = new Workers(table);
+    Workers workers = known == null ? new Workers(table) : new Workers(table, known);
+    known = workers;
     EngineCalls calls = new EngineCalls(vertx.createHttpClient());
     Prober prober = new Prober(vertx, calls, sideChannels, (worker, blocks) -> {});
     Watch watch =
@@ -69,7 +77,7 @@ final class ChooserTest {
             flight -> Future.succeededFuture(),
             System::nanoTime);
     RouteEdges edges = watch.edges(table.routes().getFirst(), workers);
-    return new Chooser(edges, workers, new AtomicInteger(), new Random(1));
+    return new Chooser(edges, workers, new AtomicInteger(), new Random(1), before);
   }
 
   private static RoutingTable fail(String text) {
@@ -176,6 +184,22 @@ final class ChooserTest {
       assertThat(why)
           .isEqualTo("its prompt has 99 bytes, and its route hands over those from 100 bytes on");
     }
+  }
+
+  /** A table is read anew for whatever reason; engines forget nothing by it. */
+  @ParameterizedTest
+  @CsvSource({"125, true", "150, false"})
+  void nextTablesChooser_knowsWherePromptsWent_ifTheStageIsTheSame(int percent, boolean knows) {
+    String route =
+        "prefill: {pool: p, policy: prefix-affinity, balance-percent: %d}, decode: {pool: d}";
+    Traits prompt = Samples.prompt("x".repeat(3000));
+    Chooser first = chooser(route.formatted(125));
+    Worker third = first.edges().edges().getLast().prefill();
+    first.prefillSent(third, prompt);
+
+    Chooser next = chooser(route.formatted(percent), first);
+
+    assertThat(pair(next, prompt).prefill().worker().equals(third)).isEqualTo(knows);
   }
 
   @Test
