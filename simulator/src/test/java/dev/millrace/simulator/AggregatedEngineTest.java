@@ -66,6 +66,19 @@ class AggregatedEngineTest {
         .isNotEqualTo(text(engine, "{\"prompt\":\"b\",\"max_tokens\":3}"));
   }
 
+  /** Newer clients of OpenAI require {@code cache_write_tokens}, and vLLM 0.32.0 has it. */
+  @Test
+  void response_usage_hasTheMembersOfVllms() {
+    SimulatedEngine engine = engines.start(config -> config);
+    String body = "{\"model\":\"tiny\",\"input\":\"a\",\"max_output_tokens\":2}";
+    assertThat(Caller.post(engine, "/v1/responses", body).body())
+        .contains(
+            "\"input_tokens_details\":{\"cached_tokens\":0,\"cache_write_tokens\":0,"
+                + "\"input_tokens_per_turn\":[],\"cached_tokens_per_turn\":[]}",
+            "\"output_tokens_details\":{\"reasoning_tokens\":0,\"tool_output_tokens\":0,"
+                + "\"output_tokens_per_turn\":[],\"tool_output_tokens_per_turn\":[]}");
+  }
+
   private static HttpResponse<String> chat(SimulatedEngine engine, String body) {
     return Caller.post(engine, "/v1/chat/completions", body);
   }

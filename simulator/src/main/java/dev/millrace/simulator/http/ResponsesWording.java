@@ -220,13 +220,25 @@ final class ResponsesWording extends Wording {
     json.writeNumberField("input_tokens", usage.promptTokens());
     json.writeObjectFieldStart("input_tokens_details");
     json.writeNumberField("cached_tokens", 0);
+    json.writeNumberField("cache_write_tokens", 0);
+    writeNoTurns(json, "input_tokens_per_turn");
+    writeNoTurns(json, "cached_tokens_per_turn");
     json.writeEndObject();
     json.writeNumberField("output_tokens", usage.completionTokens());
     json.writeObjectFieldStart("output_tokens_details");
     json.writeNumberField("reasoning_tokens", 0);
+    json.writeNumberField("tool_output_tokens", 0);
+    writeNoTurns(json, "output_tokens_per_turn");
+    writeNoTurns(json, "tool_output_tokens_per_turn");
     json.writeEndObject();
     json.writeNumberField("total_tokens", usage.promptTokens() + usage.completionTokens());
     json.writeEndObject();
+  }
+
+  /** Turns are counted where the engine uses tools by itself (vLLM 0.32.0, {@code context.py}). */
+  private static void writeNoTurns(JsonGenerator json, String key) throws IOException {
+    json.writeArrayFieldStart(key);
+    json.writeEndArray();
   }
 
   @Override
