@@ -7,10 +7,13 @@ import dev.millrace.router.http.ErrorForm;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.RequestId;
 import io.netty.handler.codec.http.QueryStringDecoder;
+import io.netty.handler.codec.http.TooLongHttpHeaderException;
+import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
+import io.vertx.core.http.HttpVersion;
 
 /** The public port's paths. */
 final class FrontDoor {
@@ -25,6 +28,13 @@ final class FrontDoor {
   }
 
   void handle(HttpServerRequest request) {
+    if (!namesOneHost(request)) {
+      refuse(
+          request,
+          Problem.badRequest(
+              "host_invalid", "An HTTP/1.1 request has one Host, and one alone (RFC 9112, 3.2)"));
+      return;
+    }
     String path = request.path();
     Api api = path == null ? null : Api.at(path);
     if (api != null) {
@@ -39,6 +49,37 @@ final class FrontDoor {
       case "/health" -> get(request, Buffer.buffer("{\"status\":\"ok\"}"));
       default -> other(request, String.valueOf(path));
     }
+  }
+
+  /**
+   * Answers what is no HTTP as far as it can be read. Where a request ends is not known then, so
+   * Vert.x reads nothing behind it, and closes the connection after the answer.
+   */
+  void handleMalformed(HttpServerRequest request) {
+    Throwable cause = request.decoderResult().cause();
+    refuse(
+        request,
+        switch (cause) {
+          case TooLongHttpLineException _ ->
+              Problem.ofClient(414, "target_too_long", "The request's first line is too long");
+          case TooLongHttpHeaderException _ ->
+              Problem.ofClient(
+                  431,
+                  "headers_too_large",
+                  "The headers are larger than the %d bytes that are accepted"
+                      .formatted(Lane.MOST_HEADER_BYTES));
+          default ->
+              Problem.badRequest(
+                  "malformed_request",
+                  "The request is not HTTP (RFC 9112): "
+                      + shortened(String.valueOf(cause.getMessage())));
+        });
+  }
+
+  /** Where it is missing or ambiguous, others on the way may have taken another one (3.2). */
+  private static boolean namesOneHost(HttpServerRequest request) {
+    int hosts = request.headers().getAll(HttpHeaders.HOST).size();
+    return hosts == 1 || (hosts == 0 && request.version() == HttpVersion.HTTP_1_0);
   }
 
   private void other(HttpServerRequest request, String path) {

@@ -123,7 +123,9 @@ final class Reply {
     request.handler(b -> {});
     request.endHandler(v -> {
       cut.dispose();
-      closeAfterWhatIsWritten();
+      // Unlike a close, this also drops requests that have been read behind this one already: who
+      // answers "connection: close" must not process them (RFC 9112, 9.6).
+      request.connection().shutdown(LINGER.toMillis(), TimeUnit.MILLISECONDS);
     });
     response.headers().set(HttpHeaders.CONNECTION, CLOSE);
     response.end(body);

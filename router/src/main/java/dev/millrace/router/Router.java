@@ -245,7 +245,8 @@ public final class Router {
                 connections.incrementAndGet();
                 connection.closeHandler(v -> connections.decrementAndGet());
               })
-              .requestHandler(door::handle);
+              .requestHandler(door::handle)
+              .invalidRequestHandler(door::handleMalformed);
       int wanted = house.table().listen().port();
       server.set(opened);
       // All instances share a port only if it is given; -1 is "any, but the same for all of us".
