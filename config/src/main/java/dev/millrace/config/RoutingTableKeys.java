@@ -127,7 +127,8 @@ final class RoutingTableKeys {
               "policy",
               Choice.of(Policy.values()),
               or(Policy.ROUND_ROBIN.keyword()),
-              "how a worker of the pool is chosen, see [policies](#policies)"),
+              "how a worker of the pool is chosen, see [policies](#policies): `round-robin`, `random`,"
+                  + " `least-active`, `power-of-two`, `session-affinity` or `prefix-affinity`"),
           new Key(
               "session",
               Group.of(SESSION),
@@ -137,7 +138,7 @@ final class RoutingTableKeys {
           new Key(
               "balance-percent",
               new Whole(Stage.LEAST_BALANCE_PERCENT, Stage.MOST_BALANCE_PERCENT),
-              or(Stage.BALANCE_PERCENT),
+              otherwise("" + Stage.BALANCE_PERCENT),
               "how much of the average load a worker may have that is chosen for what it remembers"
                   + " or where it is"));
 
@@ -295,8 +296,7 @@ final class RoutingTableKeys {
           new Key(
               "pools",
               new Named(
-                  PoolsReader.NAME,
-                  Group.elsewhere(new Group(POOL, DeclaredKeys.DECLARED).all())),
+                  PoolsReader.NAME, Group.elsewhere(new Group(POOL, DeclaredKeys.DECLARED).all())),
               required(),
               "interchangeable workers, by name"),
           new Key(

@@ -49,7 +49,7 @@ final class StageReader {
         named.isPresent() ? named.get().choice(Policy.values()) : Optional.of(Policy.ROUND_ROBIN);
     Optional<Field> ofSession = stage.find("session");
     Optional<SessionKey> session = policy.flatMap(given -> session(given, named, ofSession));
-    Optional<Field> same = stage.find("prefer-same");
+    Optional<Field> same = role == Role.DECODE ? stage.find("prefer-same") : Optional.empty();
     int percent =
         balance(stage, policy.map(StageReader::hasAffinity).orElse(true) || same.isPresent());
     stage.refuseOtherKeys();
@@ -58,7 +58,7 @@ final class StageReader {
       return Optional.empty();
     }
     Optional<String> label =
-        role == Role.DECODE && disaggregated
+        disaggregated
             ? same.flatMap(Field::text)
             : same.flatMap(given ->
                 given.refuse("compares with the prefill worker; it is for decode beside prefill"));

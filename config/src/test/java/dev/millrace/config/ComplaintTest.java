@@ -267,8 +267,8 @@ class ComplaintTest {
         mistake(
             "policy: round-robin",
             "prefer-same: zone",
-            "8:37: routes[0].prefill.prefer-same: compares with the prefill worker; it is for decode"
-                + " beside prefill"),
+            "8:24: routes[0].prefill.prefer-same: is not a known key; known here: pool, policy,"
+                + " session, balance-percent"),
         mistake(
             "side-channel: \"a:2\"",
             "labels: {\"a zone\": b}",
@@ -286,8 +286,8 @@ class ComplaintTest {
         mistake(
             "transfer: engine",
             "bypass: {prompt-bytes-below: 0B}",
-            "10:34: routes[0].bypass.prompt-bytes-below: \"0B\" is out of range, must be 1 to"
-                + " 1073741824 bytes"),
+            "10:34: routes[0].bypass.prompt-bytes-below: \"0B\" is out of range, must be 1B to"
+                + " 1GiB"),
         mistake(
             "transfer: engine",
             "bypass: {}",

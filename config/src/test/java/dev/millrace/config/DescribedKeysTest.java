@@ -91,7 +91,10 @@ class DescribedKeysTest {
   private static List<Object> general(List<Object> path) {
     List<Object> general = new ArrayList<>();
     for (Object step : path) {
-      boolean named = general.equals(List.of("pools")) || general.equals(List.of("models"));
+      boolean named =
+          general.equals(List.of("pools"))
+              || general.equals(List.of("models"))
+              || (!general.isEmpty() && general.getLast().equals("labels"));
       general.add(step instanceof Integer || named ? "*" : step);
     }
     return general;
