@@ -29,8 +29,9 @@ final class MalformedRequestTest {
   }
 
   private static void assertRefused(String answer, int status, String slug) {
+    // What has no first line that can be read has no version either: the answer is in the oldest.
     assertThat(answer)
-        .startsWith("HTTP/1.1 " + status + " ")
+        .matches("(?s)HTTP/1\\.[01] %d .*".formatted(status))
         .containsIgnoringCase("content-type: application/json\r\n")
         .containsIgnoringCase("x-request-id: ")
         .contains("{\"error\":{\"message\":\"")
