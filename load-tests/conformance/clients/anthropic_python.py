@@ -105,8 +105,7 @@ def too_many(plan, case):
 
 
 def gone(plan, case):
-    status(lambda: call(plan.router, case), (anthropic.InternalServerError, anthropic.ServiceUnavailableError)[1]
-           if hasattr(anthropic, "ServiceUnavailableError") else anthropic.InternalServerError, 503, "decode_unreachable", case)
+    status(lambda: call(plan.router, case), anthropic.ServiceUnavailableError, 503, "decode_unreachable", case)
 
 
 def dies(plan, case):
