@@ -51,7 +51,8 @@ final class ServeCommand implements Callable<Integer> {
           Startup.started(
               what, Router.start(vertx, table, () -> RoutingTables.read(file), System::nanoTime));
       PrintWriter out = spec.commandLine().getOut();
-      out.println("listening on http://" + new HostPort(listen.host(), router.port()));
+      out.println(
+          "listening on " + listen.scheme() + "://" + new HostPort(listen.host(), router.port()));
       out.println("admin on http://" + new HostPort(admin.host(), router.adminPort()));
       out.flush();
       var _ =

@@ -35,6 +35,11 @@ public final class EffectiveTable {
     json.put("event-loops", listen.eventLoops());
     json.put("shutdown-grace", Quantities.text(listen.shutdownGrace()));
     listen.keysFile().ifPresent(file -> json.put("keys-file", shown(file)));
+    listen
+        .tls()
+        .ifPresent(tls ->
+            json.put(
+                "tls", Map.of("certificate", shown(tls.certificate()), "key", shown(tls.key()))));
     return json;
   }
 

@@ -13,6 +13,7 @@ import java.util.Optional;
  * @param eventLoops threads that move bytes, {@code 1..1024}
  * @param shutdownGrace how long answers under way may take to end once the router was asked to stop
  * @param keysFile the keys by which clients may ask; empty: nobody is asked for one
+ * @param tls empty: clients connect in the clear
  */
 public record Listen(
     String host,
@@ -20,7 +21,8 @@ public record Listen(
     long maxBodyBytes,
     int eventLoops,
     Duration shutdownGrace,
-    Optional<Path> keysFile) {
+    Optional<Path> keysFile,
+    Optional<Tls> tls) {
   static final String DEFAULT_HOST = "127.0.0.1";
   static final int DEFAULT_PORT = 8080;
   static final long DEFAULT_MAX_BODY_BYTES = 16L << 20;
@@ -54,28 +56,40 @@ public record Listen(
         DEFAULT_MAX_BODY_BYTES,
         defaultEventLoops(),
         DEFAULT_SHUTDOWN_GRACE,
+        Optional.empty(),
         Optional.empty());
   }
 
   /** The same on another port; 0 lets the system choose. */
   public Listen withPort(int newPort) {
-    return new Listen(host, newPort, maxBodyBytes, eventLoops, shutdownGrace, keysFile);
+    return new Listen(host, newPort, maxBodyBytes, eventLoops, shutdownGrace, keysFile, tls);
   }
 
   /** The same with another bound on request bodies. */
   public Listen withMaxBodyBytes(long newMaxBodyBytes) {
-    return new Listen(host, port, newMaxBodyBytes, eventLoops, shutdownGrace, keysFile);
+    return new Listen(host, port, newMaxBodyBytes, eventLoops, shutdownGrace, keysFile, tls);
   }
 
   /** The same with another number of event loops. */
   public Listen withEventLoops(int newEventLoops) {
-    return new Listen(host, port, maxBodyBytes, newEventLoops, shutdownGrace, keysFile);
+    return new Listen(host, port, maxBodyBytes, newEventLoops, shutdownGrace, keysFile, tls);
   }
 
   /** The same for those that have a key of this file. */
   public Listen withKeysFile(Path newKeysFile) {
     return new Listen(
-        host, port, maxBodyBytes, eventLoops, shutdownGrace, Optional.of(newKeysFile));
+        host, port, maxBodyBytes, eventLoops, shutdownGrace, Optional.of(newKeysFile), tls);
+  }
+
+  /** The same by TLS. */
+  public Listen withTls(Tls newTls) {
+    return new Listen(
+        host, port, maxBodyBytes, eventLoops, shutdownGrace, keysFile, Optional.of(newTls));
+  }
+
+  /** {@code http} or {@code https}. */
+  public String scheme() {
+    return tls.isPresent() ? "https" : "http";
   }
 
   static int defaultEventLoops() {

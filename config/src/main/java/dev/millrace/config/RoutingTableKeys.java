@@ -16,6 +16,15 @@ import java.util.stream.Stream;
 
 /** The keys of a routing table. */
 final class RoutingTableKeys {
+  private static final List<Key> TLS =
+      List.of(
+          new Key(
+              "certificate",
+              Word.PATH,
+              required(),
+              "a file with the certificate and those that vouch for it, in PEM"),
+          new Key("key", Word.PATH, required(), "a file with its private key, in PEM"));
+
   static final List<Key> LISTEN =
       List.of(
           new Key(
@@ -40,6 +49,11 @@ final class RoutingTableKeys {
               otherwise("none"),
               "the keys by which clients may ask, see [keys](#keys-who-may-ask); without it nobody"
                   + " is asked for one"),
+          new Key(
+              "tls",
+              Group.of(TLS),
+              otherwise("none"),
+              "clients connect by TLS 1.2 or 1.3 and speak HTTP/1.1; without it in the clear"),
           new Key(
               "shutdown-grace",
               Form.TIME,

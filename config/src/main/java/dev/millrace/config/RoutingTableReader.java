@@ -58,9 +58,28 @@ final class RoutingTableReader {
                 .flatMap(loops -> loops.integer(1, Listen.MOST_EVENT_LOOPS))
                 .orElse(defaults.eventLoops()),
             listen.find("shutdown-grace").flatMap(Field::duration).orElse(defaults.shutdownGrace()),
-            listen.find("keys-file").flatMap(field -> field.path(file)));
+            listen.find("keys-file").flatMap(field -> field.path(file)),
+            listen.find("tls").flatMap(this::tls));
     listen.refuseOtherKeys();
     return read;
+  }
+
+  private Optional<Tls> tls(Field field) {
+    Optional<Section> section = field.section();
+    if (section.isEmpty()) {
+      return Optional.empty();
+    }
+    Section tls = section.get();
+    Optional<Path> certificate =
+        tls.require("certificate", "the file with the certificate and its chain, in PEM")
+            .flatMap(value -> value.path(file));
+    Optional<Path> key =
+        tls.require("key", "the file with the private key, in PEM")
+            .flatMap(value -> value.path(file));
+    tls.refuseOtherKeys();
+    return certificate.isPresent() && key.isPresent()
+        ? Optional.of(new Tls(certificate.get(), key.get()))
+        : Optional.empty();
   }
 
   private static Admin admin(Section top) {

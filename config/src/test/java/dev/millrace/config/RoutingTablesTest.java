@@ -26,7 +26,14 @@ class RoutingTablesTest {
 
     assertThat(table.listen())
         .isEqualTo(
-            new Listen("0.0.0.0", 8080, 32L << 20, 4, Duration.ofSeconds(25), Optional.empty()));
+            new Listen(
+                "0.0.0.0",
+                8080,
+                32L << 20,
+                4,
+                Duration.ofSeconds(25),
+                Optional.empty(),
+                Optional.empty()));
     assertThat(table.admin()).isEqualTo(Admin.defaults());
     assertThat(table.pools().keySet()).containsExactly("llama-p", "llama-d", "sim-p", "sim-d");
     Route route = table.routeFor("llama").orElseThrow();

@@ -132,9 +132,10 @@ final class Reload {
     List<String> fixed = new ArrayList<>();
     if (!next.host().equals(now.host())
         || next.port() != now.port()
-        || next.eventLoops() != now.eventLoops()) {
+        || next.eventLoops() != now.eventLoops()
+        || !next.tls().equals(now.tls())) {
       fixed.add(
-          "listen: host, port and event-loops are those of the start; restart to change them");
+          "listen: host, port, event-loops and tls are those of the start; restart to change them");
     }
     if (!table.admin().equals(house.table().admin())) {
       fixed.add("admin: is that of the start; restart to change it");

@@ -2,6 +2,7 @@ package dev.millrace.router;
 
 import dev.millrace.config.Loaded;
 import dev.millrace.config.RoutingTable;
+import dev.millrace.config.Tls;
 import dev.millrace.layout.compatibility.Way;
 import dev.millrace.router.access.Keys;
 import dev.millrace.router.admin.AdminDoor;
@@ -27,12 +28,14 @@ import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
+import io.vertx.core.net.PemKeyCertOptions;
 import io.vertx.core.transport.Transport;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
@@ -273,11 +276,22 @@ public final class Router {
       options.setPerFrameWebSocketCompressionSupported(false);
       options.setPerMessageWebSocketCompressionSupported(false);
       options.setStrictThreadMode(true);
+      table.listen().tls().ifPresent(tls -> secure(options, tls));
       // Of reading alone: what is written needs no watch of its own, see idleLimit.
       options.setReadIdleTimeout(Math.toIntExact(idleLimit(table).toSeconds()));
       options.setIdleTimeoutUnit(TimeUnit.SECONDS);
       return options;
     }
+  }
+
+  private static void secure(HttpServerOptions options, Tls tls) {
+    options.setSsl(true);
+    options.setUseAlpn(false);
+    options.setEnabledSecureTransportProtocols(Set.of("TLSv1.2", "TLSv1.3"));
+    options.setKeyCertOptions(
+        new PemKeyCertOptions()
+            .addCertPath(tls.certificate().toString())
+            .addKeyPath(tls.key().toString()));
   }
 
   /**

@@ -63,6 +63,10 @@ public final class Watch {
   private final Canary canary;
   private final LongSupplier nanoClock;
   private final Map<Worker, Watched> watched = new LinkedHashMap<>();
+
+  /** What the watch before this one had learnt of workers that only exchanges under way know. */
+  private final Map<Worker, Sighting> retired = new HashMap<>();
+
   private final Map<Edge, Integer> repairs = new HashMap<>();
   private final Set<Edge> flying = new HashSet<>();
   private final Map<Edge, RouteEdges> routes = new LinkedHashMap<>();
@@ -146,6 +150,11 @@ public final class Watch {
               one.trouble = "";
               one.askedNanos = before.askedNanos(worker);
             }));
+    before.watched.forEach((worker, one) -> {
+      if (!watched.containsKey(worker)) {
+        one.sighting.ifPresent(seen -> retired.put(worker, seen));
+      }
+    });
     Map<Pair, Edge> judged = new HashMap<>();
     before.routes.forEach((edge, theirs) ->
         judged.put(new Pair(edge.prefill(), edge.decode(), theirs.route().pairing()), edge));
@@ -225,7 +234,7 @@ public final class Watch {
   /** What was last learnt of a worker. */
   public Optional<Sighting> sighting(Worker worker) {
     Watched one = watched.get(worker);
-    return one == null ? Optional.empty() : one.sighting;
+    return one == null ? Optional.ofNullable(retired.get(worker)) : one.sighting;
   }
 
   /**
