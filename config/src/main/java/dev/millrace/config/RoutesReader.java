@@ -49,9 +49,9 @@ final class RoutesReader {
             .require(Role.DECODE.keyword(), "{pool: NAME}")
             .flatMap(field -> stages.decode(field, model, disaggregated, prefill));
     Pairing pairing = pairing(route);
-    Deadlines deadlines = deadlines(route);
-    Retries retries = retries(route);
-    Limits limits = limits(route);
+    Deadlines deadlines = route.part("deadlines", Deadlines.defaults(), RoutesReader::deadlines);
+    Retries retries = route.part("retries", Retries.defaults(), RoutesReader::retries);
+    Limits limits = route.part("limits", Limits.defaults(), RoutesReader::limits);
     Bypass bypass = bypass(route, disaggregated);
     route.refuseOtherKeys();
     return model.isPresent() && prefill.isPresent() == disaggregated && decode.isPresent()
@@ -106,66 +106,36 @@ final class RoutesReader {
     return field.flatMap(found -> found.choice(values)).orElse(otherwise);
   }
 
-  private static Deadlines deadlines(Section route) {
+  private static Deadlines deadlines(Section deadlines) {
     Deadlines defaults = Deadlines.defaults();
-    Optional<Section> section = route.find("deadlines").flatMap(Field::section);
-    if (section.isEmpty()) {
-      return defaults;
-    }
-    Section deadlines = section.get();
-    Deadlines read =
-        new Deadlines(
-            duration(deadlines, "prefill", defaults.prefill()),
-            duration(deadlines, "first-token", defaults.firstToken()),
-            duration(deadlines, "stream-idle", defaults.streamIdle()),
-            duration(deadlines, "total", defaults.total()));
-    deadlines.refuseOtherKeys();
-    return read;
+    return new Deadlines(
+        duration(deadlines, "prefill", defaults.prefill()),
+        duration(deadlines, "first-token", defaults.firstToken()),
+        duration(deadlines, "stream-idle", defaults.streamIdle()),
+        duration(deadlines, "total", defaults.total()));
   }
 
   private static Duration duration(Section section, String key, Duration otherwise) {
     return section.find(key).flatMap(Field::duration).orElse(otherwise);
   }
 
-  private static Retries retries(Section route) {
+  private static Retries retries(Section retries) {
     Retries defaults = Retries.defaults();
-    Optional<Section> section = route.find("retries").flatMap(Field::section);
-    if (section.isEmpty()) {
-      return defaults;
-    }
-    Section retries = section.get();
-    Retries read =
-        new Retries(
-            count(retries, "prefill", defaults.prefill()),
-            count(retries, "decode", defaults.decode()));
-    retries.refuseOtherKeys();
-    return read;
+    return new Retries(
+        count(retries, "prefill", 0, Retries.MOST, defaults.prefill()),
+        count(retries, "decode", 0, Retries.MOST, defaults.decode()));
   }
 
-  private static Limits limits(Section route) {
+  private static Limits limits(Section limits) {
     Limits defaults = Limits.defaults();
-    Optional<Section> section = route.find("limits").flatMap(Field::section);
-    if (section.isEmpty()) {
-      return defaults;
-    }
-    Section limits = section.get();
-    Limits read =
-        new Limits(
-            limits
-                .find("concurrent")
-                .flatMap(value -> value.integer(1, Limits.MOST))
-                .orElse(defaults.concurrent()),
-            limits
-                .find("waiting")
-                .flatMap(value -> value.integer(0, Limits.MOST))
-                .orElse(defaults.waiting()),
-            duration(limits, "wait", defaults.patience()));
-    limits.refuseOtherKeys();
-    return read;
+    return new Limits(
+        count(limits, "concurrent", 1, Limits.MOST, defaults.concurrent()),
+        count(limits, "waiting", 0, Limits.MOST, defaults.waiting()),
+        duration(limits, "wait", defaults.patience()));
   }
 
-  private static int count(Section section, String key, int otherwise) {
-    return section.find(key).flatMap(value -> value.integer(0, Retries.MOST)).orElse(otherwise);
+  private static int count(Section section, String key, int least, int most, int otherwise) {
+    return section.find(key).flatMap(value -> value.integer(least, most)).orElse(otherwise);
   }
 
   private static Bypass bypass(Section route, boolean disaggregated) {
@@ -173,14 +143,12 @@ final class RoutesReader {
     if (field.isPresent() && !disaggregated) {
       field.get().complain("bypasses prefill, which this route does not have");
     }
-    Optional<Section> section = field.flatMap(Field::section);
-    if (section.isEmpty()) {
-      return Bypass.none();
-    }
-    Optional<Field> below =
-        section.get().require("prompt-bytes-below", "the size from which prompts are handed over");
-    section.get().refuseOtherKeys();
-    return below
+    return route.part("bypass", Bypass.none(), RoutesReader::bypass);
+  }
+
+  private static Bypass bypass(Section bypass) {
+    return bypass
+        .require("prompt-bytes-below", "the size from which prompts are handed over")
         .flatMap(size -> size.bytes(1, Bypass.MOST_BYTES))
         .map(Bypass::new)
         .orElse(Bypass.none());

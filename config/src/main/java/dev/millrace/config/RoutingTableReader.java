@@ -22,8 +22,8 @@ final class RoutingTableReader {
     if (top.isEmpty()) {
       return complaints.invalid();
     }
-    Listen listen = listen(top.get());
-    Admin admin = admin(top.get());
+    Listen listen = top.get().part("listen", Listen.defaults(), this::listen);
+    Admin admin = top.get().part("admin", Admin.defaults(), RoutingTableReader::admin);
     refuseSameAddress(top.get(), listen, admin);
     PoolsReader pools = new PoolsReader(complaints);
     pools.read(top.get());
@@ -37,64 +37,39 @@ final class RoutingTableReader {
         : complaints.invalid();
   }
 
-  private Listen listen(Section top) {
+  private Listen listen(Section listen) {
     Listen defaults = Listen.defaults();
-    Optional<Section> section = top.find("listen").flatMap(Field::section);
-    if (section.isEmpty()) {
-      return defaults;
-    }
-    Section listen = section.get();
-    Listen read =
-        new Listen(
-            listen.find("host").flatMap(Field::host).orElse(defaults.host()),
-            listen.find("port").flatMap(port -> port.integer(0, 65535)).orElse(defaults.port()),
-            listen
-                .find("max-body")
-                .flatMap(
-                    size -> size.bytes(Listen.LEAST_MAX_BODY_BYTES, Listen.MOST_MAX_BODY_BYTES))
-                .orElse(defaults.maxBodyBytes()),
-            listen
-                .find("event-loops")
-                .flatMap(loops -> loops.integer(1, Listen.MOST_EVENT_LOOPS))
-                .orElse(defaults.eventLoops()),
-            listen.find("shutdown-grace").flatMap(Field::duration).orElse(defaults.shutdownGrace()),
-            listen.find("keys-file").flatMap(field -> field.path(file)),
-            listen.find("tls").flatMap(this::tls));
-    listen.refuseOtherKeys();
-    return read;
+    return new Listen(
+        listen.find("host").flatMap(Field::host).orElse(defaults.host()),
+        listen.find("port").flatMap(port -> port.integer(0, 65535)).orElse(defaults.port()),
+        listen
+            .find("max-body")
+            .flatMap(size -> size.bytes(Listen.LEAST_MAX_BODY_BYTES, Listen.MOST_MAX_BODY_BYTES))
+            .orElse(defaults.maxBodyBytes()),
+        listen
+            .find("event-loops")
+            .flatMap(loops -> loops.integer(1, Listen.MOST_EVENT_LOOPS))
+            .orElse(defaults.eventLoops()),
+        listen.find("shutdown-grace").flatMap(Field::duration).orElse(defaults.shutdownGrace()),
+        listen.find("keys-file").flatMap(field -> field.path(file)),
+        listen.part("tls", Optional.empty(), this::tls));
   }
 
-  private Optional<Tls> tls(Field field) {
-    Optional<Section> section = field.section();
-    if (section.isEmpty()) {
-      return Optional.empty();
-    }
-    Section tls = section.get();
+  private Optional<Tls> tls(Section tls) {
     Optional<Path> certificate =
         tls.require("certificate", "the file with the certificate and its chain, in PEM")
             .flatMap(value -> value.path(file));
     Optional<Path> key =
         tls.require("key", "the file with the private key, in PEM")
             .flatMap(value -> value.path(file));
-    tls.refuseOtherKeys();
-    return certificate.isPresent() && key.isPresent()
-        ? Optional.of(new Tls(certificate.get(), key.get()))
-        : Optional.empty();
+    return certificate.flatMap(shown -> key.map(kept -> new Tls(shown, kept)));
   }
 
-  private static Admin admin(Section top) {
+  private static Admin admin(Section admin) {
     Admin defaults = Admin.defaults();
-    Optional<Section> section = top.find("admin").flatMap(Field::section);
-    if (section.isEmpty()) {
-      return defaults;
-    }
-    Section admin = section.get();
-    Admin read =
-        new Admin(
-            admin.find("host").flatMap(Field::host).orElse(defaults.host()),
-            admin.find("port").flatMap(port -> port.integer(0, 65535)).orElse(defaults.port()));
-    admin.refuseOtherKeys();
-    return read;
+    return new Admin(
+        admin.find("host").flatMap(Field::host).orElse(defaults.host()),
+        admin.find("port").flatMap(port -> port.integer(0, 65535)).orElse(defaults.port()));
   }
 
   private static void refuseSameAddress(Section top, Listen listen, Admin admin) {

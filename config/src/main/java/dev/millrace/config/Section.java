@@ -7,6 +7,7 @@ import java.util.LinkedHashSet;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.regex.Pattern;
 import org.snakeyaml.engine.v2.nodes.MappingNode;
 import org.snakeyaml.engine.v2.nodes.Node;
@@ -75,6 +76,21 @@ final class Section {
       self.complain("%s is missing: %s".formatted(quote(key), meaning));
     }
     return found;
+  }
+
+  /**
+   * What an optional mapping says, whose keys are those that are asked for and no others.
+   *
+   * @param otherwise what holds where there is none
+   */
+  <T> T part(String key, T otherwise, Function<Section, T> read) {
+    Optional<Section> found = find(key).flatMap(Field::section);
+    if (found.isEmpty()) {
+      return otherwise;
+    }
+    T said = read.apply(found.get());
+    found.get().refuseOtherKeys();
+    return said;
   }
 
   /** Complains of the mapping as a whole. */
