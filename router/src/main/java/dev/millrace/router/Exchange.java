@@ -70,7 +70,6 @@ final class Exchange {
   private final Places places = new Places();
   private final Blame blame = new Blame();
 
-  private @Nullable Caller caller;
   private @Nullable Service service;
   private @Nullable Edge edge;
   private @Nullable PromptAnswer promptAnswer;
@@ -82,7 +81,13 @@ final class Exchange {
   private boolean settled;
 
   /** What is known once the request is understood. */
-  private record Service(ClientRequest client, Traits traits, Chooser chooser, HeldBlocks blocks) {
+  private record Service(
+      Caller caller,
+      ClientRequest client,
+      Traits traits,
+      Chooser chooser,
+      Gate gate,
+      HeldBlocks blocks) {
     Route route() {
       return chooser.route();
     }
@@ -115,13 +120,12 @@ final class Exchange {
     return switch (lane.house.keys().of(request.headers())) {
       case Keys.Identity.Stranger(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case Keys.Identity.Known(Caller known) -> {
-        caller = known;
         waterfall.askedBy(known.name());
         yield switch (known.next(lane.now())) {
           case Caller.Turn.Denied(Problem problem) -> Mono.just(new Ending.Refused(problem));
           case Caller.Turn.Granted(Optional<Gate.Place> place) -> {
             place.ifPresent(places::admitted);
-            yield receive();
+            yield receive(known);
           }
         };
       }
@@ -130,38 +134,37 @@ final class Exchange {
 
   // ---- receive and classify: which model, which form of answer, where the members stand ----
 
-  private Mono<Ending> receive() {
+  private Mono<Ending> receive(Caller caller) {
     return Intake.of(lane, api, request, () -> waterfall.ended(Part.RECEIVE, lane.now()))
-        .flatMap(this::route);
+        .flatMap(classified -> route(caller, classified));
   }
 
-  private Mono<Ending> route(Classified classified) {
+  private Mono<Ending> route(Caller caller, Classified classified) {
     return switch (classified) {
       case Classified.Refused(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case ClientRequest client -> {
         waterfall.model(shortened(client.model()));
+        Floor floor = lane.house.floor();
         Chooser chooser =
             client.model().isEmpty()
-                ? lane.house.models().onlyChooser()
-                : lane.house.models().chooser(client.model());
-        yield chooser == null || !caller().mayUse(client.model())
+                ? floor.models().onlyChooser()
+                : floor.models().chooser(client.model());
+        yield chooser == null || !caller.mayUse(client.model())
             ? Mono.just(new Ending.Refused(unknown(client.model())))
-            : withinTotal(service(client, chooser));
+            : withinTotal(service(caller, client, chooser, floor.gate(chooser.route())));
       }
     };
   }
 
-  private Caller caller() {
-    return Objects.requireNonNull(caller, "nobody has asked yet");
-  }
-
-  private Service service(ClientRequest client, Chooser chooser) {
+  private Service service(Caller caller, ClientRequest client, Chooser chooser, Gate gate) {
     HeldBlocks.Origin origin =
         new HeldBlocks.Origin(api, request.headers(), requestId, client.model());
     return new Service(
+        caller,
         client,
         new Traits(client, request.headers()),
         chooser,
+        gate,
         new HeldBlocks(lane, origin, chooser, places, blame));
   }
 
@@ -202,7 +205,7 @@ final class Exchange {
   // ---- admit: a place on the route, if need be after those that came before ----
 
   private Mono<Ending> admit(Service to) {
-    return Admission.to(lane.house.gate(to.route()), caller().priority(), lane.scheduler)
+    return Admission.to(to.gate(), to.caller().priority(), lane.scheduler)
         .flatMap(verdict ->
             switch (verdict) {
               case Admission.Verdict.Refused(Problem problem) ->

@@ -9,6 +9,7 @@ import dev.millrace.router.edges.Watch;
 import dev.millrace.router.pools.Workers;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -62,9 +63,8 @@ record Floor(
     table.routes().forEach(route -> gate(route).setLimits(route.limits()));
   }
 
-  /** What lets exchanges of a route in. */
+  /** What lets exchanges of one of the table's routes in. */
   Gate gate(Route route) {
-    Gate gate = gates.get(route.model());
-    return gate == null ? new Gate(route.limits()) : gate;
+    return Objects.requireNonNull(gates.get(route.model()), "a route of another table");
   }
 }

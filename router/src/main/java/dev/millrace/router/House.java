@@ -1,9 +1,7 @@
 package dev.millrace.router;
 
-import dev.millrace.config.Route;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.router.access.Keys;
-import dev.millrace.router.admit.Gate;
 import dev.millrace.router.admit.GatesText;
 import dev.millrace.router.agents.Agents;
 import dev.millrace.router.edges.Watch;
@@ -80,11 +78,6 @@ final class House {
 
   Keys keys() {
     return floor.keys();
-  }
-
-  /** What lets exchanges of a route in. */
-  Gate gate(Route route) {
-    return floor.gate(route);
   }
 
   /** All that is counted, in Prometheus' text format. */

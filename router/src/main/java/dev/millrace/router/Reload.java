@@ -6,7 +6,6 @@ import dev.millrace.config.Complaint;
 import dev.millrace.config.Listen;
 import dev.millrace.config.Loaded;
 import dev.millrace.config.LoadedKeys;
-import dev.millrace.config.Route;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.router.access.Keys;
 import dev.millrace.router.edges.Watch;
@@ -154,7 +153,7 @@ final class Reload {
   /** How long any exchange may take. */
   static Duration longestTotal(RoutingTable table) {
     return table.routes().stream()
-        .map((Route route) -> route.deadlines().total())
+        .map(route -> route.deadlines().total())
         .max(Comparator.naturalOrder())
         .orElse(Duration.ZERO);
   }
