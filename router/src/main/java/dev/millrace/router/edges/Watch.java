@@ -30,6 +30,7 @@ import java.util.Set;
 import java.util.function.LongSupplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -54,6 +55,8 @@ public final class Watch {
 
   private static final int MOST_REPAIR_DOUBLINGS = 5;
 
+  private static final int UNKNOWN = -1;
+
   private static final Pattern VERSION = Pattern.compile("(\\d{1,4})\\.(\\d{1,4})");
 
   private final Vertx vertx;
@@ -65,7 +68,7 @@ public final class Watch {
   private final Map<Worker, Watched> watched = new LinkedHashMap<>();
 
   /** What the watch before this one had learnt of workers that only exchanges under way know. */
-  private final Map<Worker, Sighting> retired = new HashMap<>();
+  private final Map<Worker, Watched> retired = new HashMap<>();
 
   private final Map<Edge, Integer> repairs = new HashMap<>();
   private final Set<Edge> flying = new HashSet<>();
@@ -79,6 +82,7 @@ public final class Watch {
     final Worker worker;
     final List<Edge> edges = new ArrayList<>();
     volatile Optional<Sighting> sighting = Optional.empty();
+    volatile int release = UNKNOWN;
     volatile String trouble = "it has not been asked yet";
     long askedNanos;
     boolean asking;
@@ -86,6 +90,12 @@ public final class Watch {
 
     Watched(Worker worker) {
       this.worker = worker;
+    }
+
+    /** Every request asks for the release, so it is read here, once. */
+    void learnt(Optional<Sighting> now) {
+      sighting = now;
+      release = now.flatMap(Sighting::version).map(Watch::release).orElse(UNKNOWN);
     }
   }
 
@@ -146,13 +156,16 @@ public final class Watch {
         before
             .sighting(worker)
             .ifPresent(seen -> {
-              one.sighting = Optional.of(seen);
+              one.learnt(Optional.of(seen));
               one.trouble = "";
               one.askedNanos = before.askedNanos(worker);
             }));
     before.watched.forEach((worker, one) -> {
       if (!watched.containsKey(worker)) {
-        one.sighting.ifPresent(seen -> retired.put(worker, seen));
+        // Not that one itself: its edges know the watch before, and so all before that.
+        Watched kept = new Watched(worker);
+        kept.learnt(one.sighting);
+        retired.put(worker, kept);
       }
     });
     Map<Pair, Edge> judged = new HashMap<>();
@@ -233,8 +246,8 @@ public final class Watch {
 
   /** What was last learnt of a worker. */
   public Optional<Sighting> sighting(Worker worker) {
-    Watched one = watched.get(worker);
-    return one == null ? Optional.ofNullable(retired.get(worker)) : one.sighting;
+    Watched one = known(worker);
+    return one == null ? Optional.empty() : one.sighting;
   }
 
   /**
@@ -242,9 +255,8 @@ public final class Watch {
    * 0.21). One that has not said what it runs is taken for a newer one.
    */
   public AtStop atStop(Worker worker) {
-    return minor(worker).filter(minor -> minor < 21).isPresent()
-        ? AtStop.KEEPS_NOTHING
-        : AtStop.HANDS_OVER;
+    int release = releaseOf(worker);
+    return release != UNKNOWN && release < 21 ? AtStop.KEEPS_NOTHING : AtStop.HANDS_OVER;
   }
 
   /**
@@ -252,19 +264,26 @@ public final class Watch {
    * what it runs is taken for an older one, which would compute the prompt all the same.
    */
   public TokenReuse tokenReuse(Worker worker) {
-    return minor(worker).filter(minor -> minor >= 32).isPresent()
-        ? TokenReuse.CHATS_TOO
-        : TokenReuse.TEXTS;
+    return releaseOf(worker) >= 32 ? TokenReuse.CHATS_TOO : TokenReuse.TEXTS;
+  }
+
+  private int releaseOf(Worker worker) {
+    Watched one = known(worker);
+    return one == null ? UNKNOWN : one.release;
   }
 
   /** The second number of a version, where the first one is 0; the largest there is after 0. */
-  private Optional<Integer> minor(Worker worker) {
-    return sighting(worker)
-        .flatMap(Sighting::version)
-        .map(VERSION::matcher)
-        .filter(Matcher::lookingAt)
-        .map(numbers ->
-            numbers.group(1).equals("0") ? Integer.parseInt(numbers.group(2)) : Integer.MAX_VALUE);
+  private static int release(String version) {
+    Matcher numbers = VERSION.matcher(version);
+    if (!numbers.lookingAt()) {
+      return UNKNOWN;
+    }
+    return numbers.group(1).equals("0") ? Integer.parseInt(numbers.group(2)) : Integer.MAX_VALUE;
+  }
+
+  private @Nullable Watched known(Worker worker) {
+    Watched one = watched.get(worker);
+    return one == null ? retired.get(worker) : one;
   }
 
   /** Whether a worker keeps prompts' blocks for later prompts, as far as is known. */
@@ -376,7 +395,7 @@ public final class Watch {
       LOG.warn("{} does not answer: {}", one.worker, why);
     }
     one.trouble = why;
-    one.sighting = Optional.empty();
+    one.learnt(Optional.empty());
     EdgeState state =
         new EdgeState.Broken(
             EdgeState.Cause.WORKER_GONE,
@@ -391,7 +410,7 @@ public final class Watch {
     Sighting sighting = one.sighting.map(now::or).orElse(now);
     boolean same = one.sighting.filter(sighting::saysTheSame).isPresent();
     one.trouble = "";
-    one.sighting = Optional.of(sighting);
+    one.learnt(Optional.of(sighting));
     if (!same) {
       LOG.info("{} is {}", one.worker, sighting.words());
     }
