@@ -63,15 +63,12 @@ final class AbandonedCopy {
                 .drop(copy)
                 .onSuccess(done -> sink.success(true))
                 .onFailure(failure -> sink.success()));
-    dropped
-        .repeatWhenEmpty(
-            LOOKS_AT_AGENT,
-            tries ->
-                tries.concatMap(tried ->
-                    Mono.delay(LOOK, lane.scheduler)
-                        .filter(look -> copy.agent().answers())
-                        .repeat(LOOKS_AT_AGENT)
-                        .next()))
-        .subscribe(done -> {}, failure -> {});
+    Mono<Boolean> droppedOnceItAnswers =
+        Mono.delay(LOOK, lane.scheduler)
+            .filter(look -> copy.agent().answers())
+            .flatMap(look -> dropped)
+            .repeat(LOOKS_AT_AGENT)
+            .next();
+    dropped.switchIfEmpty(droppedOnceItAnswers).subscribe();
   }
 }
