@@ -41,7 +41,12 @@ class RelaySurvivalTest {
 
   private static final int LONGEST_PATIENCE_MILLIS = 200;
 
-  /** After so many of all exchanges the agent's heap and code have their size. */
+  private static final int SOAK = 4000;
+
+  /**
+   * After so many of all exchanges the agent has touched all of its young generation and compiled
+   * what is hot: about 2000 of them.
+   */
   private static final double WARM = 0.5;
 
   private static final double FLAT = 0.05;
@@ -156,12 +161,12 @@ class RelaySurvivalTest {
 
   @Test
   @Tag("soak")
-  void twoThousandRelayedExchanges_areRightAndLeaveNothing() throws Exception {
+  void thousandsOfRelayedExchanges_areRightAndLeaveNothing() throws Exception {
     try (RelayScene scene = scene()) {
       long pid = scene.pid(RelayScene.Who.AGENT);
       Instant start = Instant.now();
 
-      Tally tally = exchanges(scene, 2000);
+      Tally tally = exchanges(scene, SOAK);
 
       Duration took = Duration.between(start, Instant.now());
       Duration nothing = scene.awaitNothingHeld();

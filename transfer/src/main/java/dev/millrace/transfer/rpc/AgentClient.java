@@ -167,7 +167,7 @@ public final class AgentClient {
         .onSuccess(call -> {
           transfer.call.set(call);
           if (transfer.cancelled) {
-            call.cancel();
+            abandon(call);
             return;
           }
           call.send(request)
@@ -221,18 +221,30 @@ public final class AgentClient {
   private <Q extends Message, A extends Message> Future<GrpcClientRequest<Q, A>> start(
       Methods<Q, A> method, Duration deadline) {
     long millis = Math.max(1, deadline.toMillis());
-    Future<GrpcClientRequest<Q, A>> begun = client.request(address, method.called());
+    Future<GrpcClientRequest<Q, A>> begun =
+        client
+            .request(address, method.called())
+            .map(call -> {
+              call.headers().set("authorization", token.header());
+              call.timeout(millis, TimeUnit.MILLISECONDS);
+              return call;
+            });
     Future<GrpcClientRequest<Q, A>> inTime = begun.timeout(millis, TimeUnit.MILLISECONDS);
     begun.onSuccess(late -> {
       if (inTime.failed()) {
-        late.cancel();
+        abandon(late);
       }
     });
-    return inTime.map(call -> {
-      call.headers().set("authorization", token.header());
-      call.timeout(millis, TimeUnit.MILLISECONDS);
-      return call;
-    });
+    return inTime;
+  }
+
+  /**
+   * Gives a call up of which nothing was sent. It has a place on its connection, which Vert.x
+   * (5.0.10) gives to another call when its stream closes; so the stream has to be opened first.
+   */
+  private static void abandon(GrpcClientRequest<?, ?> call) {
+    Future<Void> _ = call.end();
+    call.cancel();
   }
 
   private static void onEnd(GrpcClientResponse<?, ?> response, Promise<?> over) {

@@ -31,6 +31,7 @@ import io.vertx.grpc.server.Service;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Consumer;
 import java.util.function.Function;
@@ -50,6 +51,14 @@ public final class AgentServer {
   /** What a read leaves of its caller's time, so that its failure still gets there. */
   private static final Duration ANSWERING = Duration.ofMillis(250);
 
+  /**
+   * Cancelled calls, of a connection, within {@link #CANCELLED_WITHIN}: a busy router has many
+   * clients that leave. From so many on it is an attack, and the connection is cut.
+   */
+  private static final int MOST_CANCELLED = 10_000;
+
+  private static final Duration CANCELLED_WITHIN = Duration.ofSeconds(1);
+
   private static final String HEALTH_PATH = "/grpc.health.v1.Health/";
 
   private final Vertx vertx;
@@ -66,7 +75,12 @@ public final class AgentServer {
     this.server =
         vertx
             .createHttpServer(
-                new HttpServerOptions().setHost(options.host()).setPort(options.port()))
+                new HttpServerOptions()
+                    .setHost(options.host())
+                    .setPort(options.port())
+                    .setHttp2RstFloodMaxRstFramePerWindow(MOST_CANCELLED)
+                    .setHttp2RstFloodWindowDuration((int) CANCELLED_WITHIN.toSeconds())
+                    .setHttp2RstFloodWindowDurationTimeUnit(TimeUnit.SECONDS))
             .requestHandler(this::admit);
     HealthService health = HealthService.create(vertx);
     health.register("", () -> Future.succeededFuture(true));

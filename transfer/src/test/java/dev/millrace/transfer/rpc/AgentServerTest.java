@@ -330,6 +330,35 @@ class AgentServerTest {
     }
   }
 
+  /** More of them than a connection has places for, and than a server takes for harmless. */
+  @Test
+  void callsGivenUpBeforeTheyWereSent_leaveTheirPlacesToOthers() {
+    LocalEngine engine = engine();
+    AgentClient client = client(agent(engine.listing()));
+    DescribeReply _ = done(client.describe(LONG));
+
+    for (int i = 0; i < 1000; i++) {
+      client.read(readOf(engine), reply -> {}, LONG).cancel();
+    }
+
+    assertThat(done(client.describe(LONG)).getVersion()).isEqualTo("1.2.3");
+  }
+
+  @Test
+  void callsWhoseTimeIsUpBeforeTheyWereSent_leaveTheirPlacesToOthers() {
+    LocalEngine engine = engine();
+    AgentClient client = client(agent(engine.listing()));
+    DescribeReply _ = done(client.describe(LONG));
+    List<Future<DescribeReply>> hasty = new ArrayList<>();
+
+    for (int i = 0; i < 1000; i++) {
+      hasty.add(client.describe(Duration.ofMillis(1)));
+    }
+    Future<?> _ = done(Future.join(hasty).otherwiseEmpty().map(all -> Future.succeededFuture()));
+
+    assertThat(done(client.describe(LONG)).getVersion()).isEqualTo("1.2.3");
+  }
+
   @Test
   void read_whoseCallerVanishes_endsAtTheAgent() throws Exception {
     try (StalledPeer stalled = new StalledPeer()) {
