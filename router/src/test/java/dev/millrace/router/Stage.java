@@ -54,12 +54,20 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
 
   @Override
   public void beforeEach(ExtensionContext context) {
-    vertx.close();
-    vertx = Router.vertx();
+    begin();
   }
 
   @Override
   public void afterEach(ExtensionContext context) throws Exception {
+    end();
+  }
+
+  void begin() {
+    vertx.close();
+    vertx = Router.vertx();
+  }
+
+  void end() throws Exception {
     client.close();
     if (router != null) {
       await("everything the router counts is zero", () -> router.occupancy().isIdle());
