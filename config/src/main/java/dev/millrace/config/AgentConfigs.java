@@ -28,6 +28,7 @@ public final class AgentConfigs {
   public static LoadedAgent parse(Path file, String text) {
     Complaints complaints = new Complaints(file.toString());
     return YamlText.compose(text, complaints)
+        .map(new Variables(System::getenv, complaints)::in)
         .map(root -> new AgentReader(file, complaints).read(new Field("", root, complaints)))
         .orElseGet(() -> new LoadedAgent.Invalid(complaints.ordered()));
   }

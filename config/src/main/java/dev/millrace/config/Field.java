@@ -254,6 +254,9 @@ record Field(String path, Node node, Complaints complaints) {
 
   private <T> Optional<T> refuseAsOther(String expected) {
     Tag tag = node.getTag();
+    if (tag.equals(Variables.UNKNOWN)) {
+      return Optional.empty();
+    }
     if (tag.equals(Tag.NULL)) {
       return refuse("is empty, should be %s".formatted(expected));
     }

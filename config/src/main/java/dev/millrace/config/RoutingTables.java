@@ -3,6 +3,8 @@ package dev.millrace.config;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
 
 /** Reads routing tables from YAML. Whatever the input, the answer is a table or complaints. */
 public final class RoutingTables {
@@ -26,8 +28,18 @@ public final class RoutingTables {
    * @param text YAML 1.2
    */
   public static Loaded parse(String name, String text) {
+    return parse(name, text, System::getenv);
+  }
+
+  /**
+   * Reads a text in another environment.
+   *
+   * @param environment gives a variable's value by its name, or null
+   */
+  static Loaded parse(String name, String text, UnaryOperator<@Nullable String> environment) {
     Complaints complaints = new Complaints(name);
     return YamlText.compose(text, complaints)
+        .map(new Variables(environment, complaints)::in)
         .map(root ->
             new RoutingTableReader(Path.of(name), complaints).read(new Field("", root, complaints)))
         .orElseGet(complaints::invalid);

@@ -133,7 +133,12 @@ final class Section {
   }
 
   private String pathOf(String name) {
-    String step = BARE_KEY.matcher(name).matches() ? name : quote(name);
-    return self.path().isEmpty() ? step : self.path() + "." + step;
+    return path(self.path(), name);
+  }
+
+  /** How complaints write a key of a mapping. */
+  static String path(String mapping, String key) {
+    String step = BARE_KEY.matcher(key).matches() ? key : quote(key);
+    return mapping.isEmpty() ? step : mapping + "." + step;
   }
 }

@@ -46,8 +46,8 @@ class ComplaintTest {
                 + " their own"),
         mistake(
             "admin: {port: 9090}",
-            "admin:\n  port: ${PORT}",
-            "3:9: admin.port: \"${PORT}\": environment variables are not substituted here; write the value"),
+            "admin:\n  port: ${NO_SUCH_PORT}",
+            "3:9: admin.port: \"${NO_SUCH_PORT}\": the environment has no NO_SUCH_PORT; set it, or write ${NO_SUCH_PORT:-otherwise}"),
         mistake(
             "host: 127.0.0.1",
             "host: !secret abc",

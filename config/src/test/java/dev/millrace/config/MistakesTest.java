@@ -73,10 +73,10 @@ class MistakesTest {
         mistake(
             """
             admin:
-              port: ^${ADMIN_PORT}
+              port: ^${NO_SUCH_PORT}
             """,
-            "${ADMIN_PORT}",
-            "write the value"),
+            "${NO_SUCH_PORT}",
+            "write ${NO_SUCH_PORT:-otherwise}"),
         // ---- keys ----
         mistake("listen: {^prot: 8080}", "listen.prot", "did you mean \"port\"?"),
         mistake(
