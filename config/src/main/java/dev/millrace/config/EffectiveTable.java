@@ -35,11 +35,7 @@ public final class EffectiveTable {
     json.put("event-loops", listen.eventLoops());
     json.put("shutdown-grace", Quantities.text(listen.shutdownGrace()));
     listen.keysFile().ifPresent(file -> json.put("keys-file", shown(file)));
-    listen
-        .tls()
-        .ifPresent(tls ->
-            json.put(
-                "tls", Map.of("certificate", shown(tls.certificate()), "key", shown(tls.key()))));
+    listen.tls().ifPresent(tls -> json.put("tls", tls(tls)));
     return json;
   }
 
@@ -56,8 +52,27 @@ public final class EffectiveTable {
     json.put("model", pool.model());
     json.put("engine", pool.engine().keyword());
     json.putAll(DeclaredValues.of(pool.declared()));
+    if (!pool.upstream().equals(Upstream.defaults())) {
+      json.put("upstream", upstream(pool.upstream()));
+    }
     json.put("workers", pool.workers().stream().map(EffectiveTable::worker).toList());
     return json;
+  }
+
+  private static Map<String, Object> upstream(Upstream upstream) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    upstream.tokenFile().ifPresent(file -> json.put("token-file", shown(file)));
+    Map<String, Object> tls = new LinkedHashMap<>();
+    upstream.authorities().ifPresent(file -> tls.put("authorities", shown(file)));
+    upstream.own().ifPresent(own -> tls.putAll(tls(own)));
+    if (!tls.isEmpty()) {
+      json.put("tls", tls);
+    }
+    return json;
+  }
+
+  private static Map<String, Object> tls(Tls tls) {
+    return Map.of("certificate", shown(tls.certificate()), "key", shown(tls.key()));
   }
 
   private static Map<String, Object> worker(WorkerAddress worker) {

@@ -10,6 +10,7 @@ import java.util.List;
  * @param model the model they serve, by the name that clients use
  * @param engine what they run
  * @param declared what the operator says of all its engines
+ * @param upstream what the router shows to them
  * @param workers at least one, no URL twice
  */
 public record Pool(
@@ -18,6 +19,7 @@ public record Pool(
     String model,
     EngineKind engine,
     Declared declared,
+    Upstream upstream,
     List<WorkerAddress> workers) {
   public Pool {
     workers = List.copyOf(workers);
@@ -33,7 +35,12 @@ public record Pool(
   /** A pool of whose engines nothing is declared. */
   public static Pool of(
       String name, Role role, String model, EngineKind engine, List<WorkerAddress> workers) {
-    return new Pool(name, role, model, engine, Declared.nothing(), workers);
+    return new Pool(name, role, model, engine, Declared.nothing(), Upstream.defaults(), workers);
+  }
+
+  /** The same whose workers are shown something else. */
+  public Pool withUpstream(Upstream newUpstream) {
+    return new Pool(name, role, model, engine, declared, newUpstream, workers);
   }
 
   /** What is declared of a worker, by itself or with its pool. */

@@ -3,6 +3,7 @@ package dev.millrace.config;
 import static dev.millrace.config.Complaints.quote;
 
 import java.net.URI;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -19,6 +20,7 @@ final class PoolsReader {
   /** Names of pools and labels appear in metrics and in paths of the admin port. */
   static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,62}");
 
+  private final Path file;
   private final Complaints complaints;
 
   /** What of each pool could be read; routes are checked against it. */
@@ -30,7 +32,8 @@ final class PoolsReader {
   /** Whether there is a mapping of pools at all, so that unknown names are the routes' mistake. */
   private boolean known;
 
-  PoolsReader(Complaints complaints) {
+  PoolsReader(Path file, Complaints complaints) {
+    this.file = file;
     this.complaints = complaints;
   }
 
@@ -96,6 +99,7 @@ final class PoolsReader {
         .orElse(List.of())
         .forEach(item -> worker(item, model).ifPresent(workers::add));
     Declared declared = DeclaredReader.read(pool);
+    Upstream upstream = pool.part("upstream", Upstream.defaults(), this::upstream);
     pool.refuseOtherKeys();
     boolean complete =
         !name.isBlank()
@@ -105,9 +109,26 @@ final class PoolsReader {
             && !workers.isEmpty();
     Optional<Pool> read =
         complete
-            ? Optional.of(new Pool(name, role.get(), model.get(), engine.get(), declared, workers))
+            ? Optional.of(
+                new Pool(name, role.get(), model.get(), engine.get(), declared, upstream, workers))
             : Optional.empty();
     return new PoolDraft(role, model, read);
+  }
+
+  private Upstream upstream(Section upstream) {
+    Optional<Path> token = upstream.find("token-file").flatMap(field -> field.path(file));
+    Optional<Section> section = upstream.find("tls").flatMap(Field::section);
+    if (section.isEmpty()) {
+      return new Upstream(token, Optional.empty(), Optional.empty());
+    }
+    Section tls = section.get();
+    Optional<Path> authorities = tls.find("authorities").flatMap(field -> field.path(file));
+    Optional<Tls> own =
+        tls.find("certificate").isPresent() || tls.find("key").isPresent()
+            ? TlsReader.read(tls, file)
+            : Optional.empty();
+    tls.refuseOtherKeys();
+    return new Upstream(token, authorities, own);
   }
 
   /** A worker of a pool; empty if it cannot be read or its address is listed already. */

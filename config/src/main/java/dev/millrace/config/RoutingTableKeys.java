@@ -25,6 +25,30 @@ final class RoutingTableKeys {
               "a file with the certificate and those that vouch for it, in PEM"),
           new Key("key", Word.PATH, required(), "a file with its private key, in PEM"));
 
+  private static final List<Key> UPSTREAM_TLS =
+      List.of(
+          new Key(
+              "authorities",
+              Word.PATH,
+              otherwise("those of the Java runtime"),
+              "a file with the certificates of those who vouch for the workers, in PEM"),
+          new Key(
+              "certificate",
+              Word.PATH,
+              otherwise("none"),
+              "a file with the certificate that workers are shown that ask for one (mTLS), in PEM"),
+          new Key("key", Word.PATH, otherwise("none"), "a file with its private key, in PEM"));
+
+  private static final List<Key> UPSTREAM =
+      List.of(
+          new Key(
+              "token-file",
+              Word.PATH,
+              otherwise("none"),
+              "holds the token that workers are shown (vLLM's `--api-key`), instead of what clients"
+                  + " show; paths count from the table's folder"),
+          new Key("tls", Group.of(UPSTREAM_TLS), otherwise("none"), "for workers at `https://`"));
+
   static final List<Key> LISTEN =
       List.of(
           new Key(
@@ -53,7 +77,8 @@ final class RoutingTableKeys {
               "tls",
               Group.of(TLS),
               otherwise("none"),
-              "clients connect by TLS 1.2 or 1.3 and speak HTTP/1.1; without it in the clear"),
+              "clients connect by TLS 1.2 or 1.3 and speak HTTP/2 or HTTP/1.1; without it in the clear"
+                  + " and HTTP/1.1; the files are read again with the table"),
           new Key(
               "shutdown-grace",
               Form.TIME,
@@ -107,6 +132,11 @@ final class RoutingTableKeys {
               required(),
               "`vllm`, or `millrace-sim` for simulated engines; chooses the rules by which pairs"
                   + " are judged"),
+          new Key(
+              "upstream",
+              Group.of(UPSTREAM),
+              otherwise("nothing"),
+              "what the router shows to the workers; the files are read again with the table"),
           new Key(
               "workers",
               new ListOf(new Group(WORKER, DeclaredKeys.DECLARED)),

@@ -25,7 +25,7 @@ final class RoutingTableReader {
     Listen listen = top.get().part("listen", Listen.defaults(), this::listen);
     Admin admin = top.get().part("admin", Admin.defaults(), RoutingTableReader::admin);
     refuseSameAddress(top.get(), listen, admin);
-    PoolsReader pools = new PoolsReader(complaints);
+    PoolsReader pools = new PoolsReader(file, complaints);
     pools.read(top.get());
     AgentsReader agents = new AgentsReader(file);
     agents.read(top.get());
@@ -52,17 +52,7 @@ final class RoutingTableReader {
             .orElse(defaults.eventLoops()),
         listen.find("shutdown-grace").flatMap(Field::duration).orElse(defaults.shutdownGrace()),
         listen.find("keys-file").flatMap(field -> field.path(file)),
-        listen.part("tls", Optional.empty(), this::tls));
-  }
-
-  private Optional<Tls> tls(Section tls) {
-    Optional<Path> certificate =
-        tls.require("certificate", "the file with the certificate and its chain, in PEM")
-            .flatMap(value -> value.path(file));
-    Optional<Path> key =
-        tls.require("key", "the file with the private key, in PEM")
-            .flatMap(value -> value.path(file));
-    return certificate.flatMap(shown -> key.map(kept -> new Tls(shown, kept)));
+        listen.part("tls", Optional.empty(), tls -> TlsReader.read(tls, file)));
   }
 
   private static Admin admin(Section admin) {

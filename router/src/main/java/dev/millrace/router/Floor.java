@@ -27,7 +27,8 @@ record Floor(
     Watch watch,
     Models models,
     Map<String, Gate> gates,
-    Keys keys) {
+    Keys keys,
+    Credentials credentials) {
 
   /**
    * What a table makes, after another one if there was one: workers that are in both are the same,
@@ -37,9 +38,11 @@ record Floor(
       RoutingTable table,
       Watch watch,
       Keys keys,
+      Credentials credentials,
       AtomicInteger reservations,
       @Nullable Floor before) {
     Workers workers = before == null ? new Workers(table) : new Workers(table, before.workers);
+    workers.all().forEach(worker -> worker.show(credentials.to(worker)));
     Random random = new Random();
     Map<String, Chooser> choosers = new LinkedHashMap<>();
     Map<String, Gate> gates = new LinkedHashMap<>();
@@ -55,7 +58,8 @@ record Floor(
               random,
               before == null ? null : before.models.chooser(route.model())));
     }
-    return new Floor(table, workers, watch, new Models(workers, watch, choosers), gates, keys);
+    return new Floor(
+        table, workers, watch, new Models(workers, watch, choosers), gates, keys, credentials);
   }
 
   /** Takes the place of another one. */

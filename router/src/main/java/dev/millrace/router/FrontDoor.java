@@ -13,7 +13,7 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
-import io.vertx.core.http.HttpVersion;
+import java.util.List;
 
 /** The public port's paths. */
 final class FrontDoor {
@@ -32,7 +32,7 @@ final class FrontDoor {
       refuse(
           request,
           Problem.badRequest(
-              "host_invalid", "An HTTP/1.1 request has one Host, and one alone (RFC 9112, 3.2)"));
+              "host_invalid", "A request names its host once (RFC 9112, 3.2; RFC 9113, 8.3.1)"));
       return;
     }
     String path = request.path();
@@ -78,8 +78,13 @@ final class FrontDoor {
 
   /** Where it is missing or ambiguous, others on the way may have taken another one (3.2). */
   private static boolean namesOneHost(HttpServerRequest request) {
-    int hosts = request.headers().getAll(HttpHeaders.HOST).size();
-    return hosts == 1 || (hosts == 0 && request.version() == HttpVersion.HTTP_1_0);
+    List<String> hosts = request.headers().getAll(HttpHeaders.HOST);
+    return switch (request.version()) {
+      case HTTP_1_0 -> hosts.size() <= 1;
+      case HTTP_1_1 -> hosts.size() == 1;
+      // Streams whose Host is not their :authority (RFC 9113, 8.3.1) are reset by Vert.x.
+      case HTTP_2 -> request.authority() != null;
+    };
   }
 
   private void other(HttpServerRequest request, String path) {

@@ -11,6 +11,9 @@ import dev.millrace.router.pools.Workers;
 import dev.millrace.router.telemetry.Carriages;
 import dev.millrace.router.telemetry.Gauges;
 import dev.millrace.router.telemetry.RecentExchanges;
+import java.util.Collection;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 
 /**
@@ -27,6 +30,7 @@ final class House {
   final RecentExchanges recent = new RecentExchanges(KEPT_EXCHANGES);
   final Agents agents;
   final EvidenceCollector evidence;
+  private final Collection<Consumer<Floor>> onChange = new CopyOnWriteArrayList<>();
   private volatile Floor floor;
   private volatile boolean closing;
 
@@ -57,7 +61,13 @@ final class House {
     next.takeOver();
     floor = next;
     before.watch().end();
+    onChange.forEach(told -> told.accept(next));
     next.workers().decoding().forEach(evidence::legEnded);
+  }
+
+  /** Tells somebody of each floor that takes another one's place. */
+  void whenChanged(Consumer<Floor> told) {
+    onChange.add(told);
   }
 
   RoutingTable table() {

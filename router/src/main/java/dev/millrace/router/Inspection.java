@@ -71,11 +71,14 @@ public record Inspection(List<Found> workers, List<Pair> pairs) {
   /** By asking every worker, all at once and each for a few seconds at most. */
   public static Future<Inspection> probing(
       Vertx vertx, RoutingTable table, LongSupplier nanoClock) {
-    return Agents.watch(vertx, table.agents())
-        .compose(agents -> {
+    return Future.all(Agents.watch(vertx, table.agents()), Credentials.read(vertx, table))
+        .compose(read -> {
+          Agents agents = read.resultAt(0);
+          Credentials credentials = read.resultAt(1);
           HttpClient client = vertx.createHttpClient(Lane.clientOptions());
           EngineCalls calls = new EngineCalls(client);
           Workers workers = new Workers(table);
+          workers.all().forEach(worker -> worker.show(credentials.to(worker)));
           Leftovers leftovers =
               new Leftovers(() -> workers, new Ledger(), agents, calls, nanoClock);
           SideChannelClient sideChannels = new SideChannelClient();

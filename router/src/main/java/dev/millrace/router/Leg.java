@@ -83,6 +83,10 @@ final class Leg {
     MultiMap headers = request.headers();
     HeaderRules.copyToEngine(clientHeaders, headers);
     lane.house.keys().strip(headers);
+    String authorization = worker.authorization();
+    if (authorization != null) {
+      headers.set(HttpHeaders.AUTHORIZATION, authorization);
+    }
     if (api.generates() || !headers.contains(HttpHeaders.CONTENT_TYPE)) {
       headers.set(HttpHeaders.CONTENT_TYPE, JSON);
     }

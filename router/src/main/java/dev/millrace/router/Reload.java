@@ -99,8 +99,10 @@ final class Reload {
       case Loaded.Valid(RoutingTable table) -> {
         List<String> fixed = onlyByAStart(table);
         yield fixed.isEmpty()
-            ? keys(vertx, table.listen(), house.keys(), house.nanoClock.getAsLong())
-                .compose(keys -> changeTo(table, keys))
+            ? Future.all(
+                    keys(vertx, table.listen(), house.keys(), house.nanoClock.getAsLong()),
+                    Credentials.read(vertx, table))
+                .compose(read -> changeTo(table, read.resultAt(0), read.resultAt(1)))
             : Future.succeededFuture(new Reloaded.Refused(fixed));
       }
     };
@@ -132,9 +134,9 @@ final class Reload {
     if (!next.host().equals(now.host())
         || next.port() != now.port()
         || next.eventLoops() != now.eventLoops()
-        || !next.tls().equals(now.tls())) {
+        || next.tls().isPresent() != now.tls().isPresent()) {
       fixed.add(
-          "listen: host, port, event-loops and tls are those of the start; restart to change them");
+          "listen: host, port, event-loops and whether there is tls are those of the start; restart to change them");
     }
     if (!table.admin().equals(house.table().admin())) {
       fixed.add("admin: is that of the start; restart to change it");
@@ -158,12 +160,15 @@ final class Reload {
         .orElse(Duration.ZERO);
   }
 
-  private Future<Reloaded> changeTo(RoutingTable table, Keys keys) {
-    if (table.equals(house.table()) && keys.isSameAs(house.keys())) {
+  private Future<Reloaded> changeTo(RoutingTable table, Keys keys, Credentials credentials) {
+    if (table.equals(house.table())
+        && keys.isSameAs(house.keys())
+        && credentials.equals(house.floor().credentials())) {
       return Future.succeededFuture(new Reloaded.Unchanged());
     }
     Watch watch = watches.get();
-    Floor next = Floor.of(table, watch, keys, house.gauges.reservations, house.floor());
+    Floor next =
+        Floor.of(table, watch, keys, credentials, house.gauges.reservations, house.floor());
     watch.inherit(house.watch());
     watch.begin();
     return watch

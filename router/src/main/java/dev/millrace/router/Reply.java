@@ -24,6 +24,11 @@ final class Reply {
   /** How long a refused client may go on sending before it is cut off. */
   private static final Duration LINGER = Duration.ofSeconds(2);
 
+  /** Of HTTP/2 (RFC 9113, 7). */
+  private static final long NO_ERROR = 0;
+
+  private static final long INTERNAL_ERROR = 2;
+
   private final Lane lane;
   private final HttpServerRequest request;
   private final HttpServerResponse response;
@@ -115,6 +120,18 @@ final class Reply {
       response.end(body);
       return;
     }
+    if (isOneOfMany()) {
+      // Its stream ends by itself or with this; others on the connection have nothing to do with
+      // it.
+      Disposable cut =
+          lane.scheduler.schedule(
+              () -> response.reset(NO_ERROR), LINGER.toMillis(), TimeUnit.MILLISECONDS);
+      request.exceptionHandler(e -> cut.dispose());
+      request.handler(b -> {});
+      request.endHandler(v -> cut.dispose());
+      response.end(body);
+      return;
+    }
     // The rest of the request is read and dropped, so that a reset does not overtake the answer;
     // but not for ever. Vert.x itself closes only where the request asked for it.
     Disposable cut =
@@ -135,8 +152,17 @@ final class Reply {
     lane.scheduler.schedule(this::hangUp);
   }
 
-  /** Closes the connection, after what was written to it. */
+  /** Closes the connection or, of HTTP/2, the stream, after what was written to it. */
   void hangUp() {
-    request.connection().close();
+    if (isOneOfMany()) {
+      response.reset(INTERNAL_ERROR);
+    } else {
+      request.connection().close();
+    }
+  }
+
+  /** Whether other exchanges share its connection. */
+  private boolean isOneOfMany() {
+    return request.version() == HttpVersion.HTTP_2;
   }
 }

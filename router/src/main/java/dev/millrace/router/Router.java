@@ -2,7 +2,6 @@ package dev.millrace.router;
 
 import dev.millrace.config.Loaded;
 import dev.millrace.config.RoutingTable;
-import dev.millrace.config.Tls;
 import dev.millrace.layout.compatibility.Way;
 import dev.millrace.router.access.Keys;
 import dev.millrace.router.admin.AdminDoor;
@@ -26,16 +25,16 @@ import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpClient;
 import io.vertx.core.http.HttpServer;
 import io.vertx.core.http.HttpServerOptions;
+import io.vertx.core.http.HttpVersion;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
-import io.vertx.core.net.PemKeyCertOptions;
+import io.vertx.core.net.ServerSSLOptions;
 import io.vertx.core.transport.Transport;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
 import java.util.Objects;
-import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
@@ -46,12 +45,24 @@ import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** The HTTP endpoint: a public port served by several event loops, and one for operators. */
 public final class Router {
+  private static final Logger LOG = LoggerFactory.getLogger(Router.class);
+
   /** A refused request takes a prefill engine a moment to hear of; an agent less. */
   private static final Duration RELEASE_WITHIN = Duration.ofSeconds(3);
 
+  /**
+   * Streams that a client may give up on one HTTP/2 connection within {@link #RESET_WITHIN}: a
+   * gateway before the router does so for many clients that leave. More is an attack
+   * (CVE-2023-44487), and the connection is cut.
+   */
+  private static final int MOST_RESET_STREAMS = 1000;
+
+  private static final Duration RESET_WITHIN = Duration.ofSeconds(10);
   private static final Duration LOOK_AGAIN = Duration.ofMillis(20);
   private static final Duration COUNTERS_WITHIN = Duration.ofSeconds(2);
 
@@ -243,7 +254,7 @@ public final class Router {
       AtomicInteger connections = house.gauges.connections;
       HttpServer opened =
           vertx
-              .createHttpServer(options(house.table()))
+              .createHttpServer(options(house.table(), house.floor().credentials()))
               .connectionHandler(connection -> {
                 connections.incrementAndGet();
                 connection.closeHandler(v -> connections.decrementAndGet());
@@ -252,10 +263,19 @@ public final class Router {
               .invalidRequestHandler(door::handleMalformed);
       int wanted = house.table().listen().port();
       server.set(opened);
+      house.whenChanged(floor -> floor.credentials().server().ifPresent(tls -> show(opened, tls)));
       // All instances share a port only if it is given; -1 is "any, but the same for all of us".
       return opened
           .listen(wanted == 0 ? -1 : wanted, house.table().listen().host())
           .onSuccess(listening -> port.set(listening.actualPort()));
+    }
+
+    /** Shows another certificate to clients that connect from now on. */
+    private static void show(HttpServer opened, ServerSSLOptions tls) {
+      Future<Boolean> _ =
+          opened
+              .updateSSLOptions(tls)
+              .onFailure(failure -> LOG.error("the new certificate is not in use", failure));
     }
 
     /** Accepts nobody any more, and closes each connection once its exchange is over. */
@@ -266,7 +286,7 @@ public final class Router {
           : opened.shutdown(grace.toMillis(), TimeUnit.MILLISECONDS);
     }
 
-    private static HttpServerOptions options(RoutingTable table) {
+    private static HttpServerOptions options(RoutingTable table, Credentials credentials) {
       HttpServerOptions options = new HttpServerOptions();
       options.setMaxChunkSize(Lane.CHUNK_BYTES);
       options.setMaxHeaderSize(Lane.MOST_HEADER_BYTES);
@@ -276,7 +296,7 @@ public final class Router {
       options.setPerFrameWebSocketCompressionSupported(false);
       options.setPerMessageWebSocketCompressionSupported(false);
       options.setStrictThreadMode(true);
-      table.listen().tls().ifPresent(tls -> secure(options, tls));
+      credentials.server().ifPresent(tls -> secure(options, tls));
       // Of reading alone: what is written needs no watch of its own, see idleLimit.
       options.setReadIdleTimeout(Math.toIntExact(idleLimit(table).toSeconds()));
       options.setIdleTimeoutUnit(TimeUnit.SECONDS);
@@ -284,14 +304,15 @@ public final class Router {
     }
   }
 
-  private static void secure(HttpServerOptions options, Tls tls) {
+  private static void secure(HttpServerOptions options, ServerSSLOptions tls) {
     options.setSsl(true);
-    options.setUseAlpn(false);
-    options.setEnabledSecureTransportProtocols(Set.of("TLSv1.2", "TLSv1.3"));
-    options.setKeyCertOptions(
-        new PemKeyCertOptions()
-            .addCertPath(tls.certificate().toString())
-            .addKeyPath(tls.key().toString()));
+    options.setKeyCertOptions(tls.getKeyCertOptions());
+    options.setEnabledSecureTransportProtocols(tls.getEnabledSecureTransportProtocols());
+    options.setUseAlpn(true);
+    options.setAlpnVersions(List.of(HttpVersion.HTTP_2, HttpVersion.HTTP_1_1));
+    options.setHttp2RstFloodMaxRstFramePerWindow(MOST_RESET_STREAMS);
+    options.setHttp2RstFloodWindowDuration(Math.toIntExact(RESET_WITHIN.toSeconds()));
+    options.setHttp2RstFloodWindowDurationTimeUnit(TimeUnit.SECONDS);
   }
 
   /**
@@ -322,11 +343,11 @@ public final class Router {
     public Future<?> start() {
       Future<Keys> keys =
           Reload.keys(vertx, table.listen(), Keys.notAsked(), nanoClock.getAsLong());
-      return Future.all(Agents.watch(vertx, table.agents()), keys)
-          .compose(known -> open(known.resultAt(0), known.resultAt(1)));
+      return Future.all(Agents.watch(vertx, table.agents()), keys, Credentials.read(vertx, table))
+          .compose(known -> open(known.resultAt(0), known.resultAt(1), known.resultAt(2)));
     }
 
-    private Future<HttpServer> open(Agents agents, Keys keys) {
+    private Future<HttpServer> open(Agents agents, Keys keys, Credentials credentials) {
       HttpClient client = vertx.createHttpClient(Lane.clientOptions());
       EngineCalls calls = new EngineCalls(client);
       Ledger ledger = new Ledger();
@@ -339,7 +360,7 @@ public final class Router {
       ProfileJudge judge = new ProfileJudge(!table.agents().isEmpty());
       Supplier<Watch> watches = () -> new Watch(vertx, prober, judge, canaries, nanoClock);
       Gauges gauges = new Gauges();
-      Floor first = Floor.of(table, watches.get(), keys, gauges.reservations, null);
+      Floor first = Floor.of(table, watches.get(), keys, credentials, gauges.reservations, null);
       House built = new House(nanoClock, gauges, ledger, agents, evidence, first);
       house.set(built);
       reload.set(new Reload(vertx, built, source, watches, idleLimit(table)));

@@ -148,7 +148,7 @@ final class ReloadTest {
             .replace("verify: trust", "verify: trust, deadlines: {total: 2h}"));
 
     assertThat(reload(409).getJsonArray("why").encode())
-        .contains("listen: host, port, event-loops and tls")
+        .contains("listen: host, port, event-loops and whether there is tls")
         .contains("deadlines.total: 7200 s is longer");
   }
 

@@ -8,6 +8,7 @@ import dev.millrace.config.Role;
 import dev.millrace.config.WorkerAddress;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.http.MetricsText;
+import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.RequestOptions;
 import io.vertx.core.net.SocketAddress;
@@ -18,6 +19,7 @@ import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One engine of a pool, with what is open on it. Shared by all event loops.
@@ -35,7 +37,6 @@ public final class Worker {
   private final WorkerAddress address;
   private final int rank;
   private final String url;
-  private final Map<Api, RequestOptions> byApi = new EnumMap<>(Api.class);
   private final Lease lease;
 
   private final AtomicInteger openLegs = new AtomicInteger();
@@ -47,6 +48,8 @@ public final class Worker {
   private final LongAdder failedLegs = new LongAdder();
   private final TransferEvidence evidence = new TransferEvidence();
   private volatile boolean draining;
+  private volatile Shown shown = Shown.NOTHING;
+  private volatile Map<Api, RequestOptions> byApi;
 
   /** A worker of a pool: one of the data-parallel ranks behind an address, from 0 on. */
   public Worker(Pool pool, WorkerAddress address, int rank) {
@@ -56,9 +59,30 @@ public final class Worker {
     this.address = address;
     this.rank = rank;
     this.url = address.url() + (address.dataParallel() == 1 ? "" : "#dp" + rank);
-    for (Api api : Api.values()) {
-      byApi.put(api, options(HttpMethod.POST, api.path()));
+    this.byApi = byApi(Shown.NOTHING);
+  }
+
+  /** From now on it is shown this. */
+  public void show(Shown other) {
+    if (!other.equals(shown)) {
+      shown = other;
+      byApi = byApi(other);
     }
+  }
+
+  private Map<Api, RequestOptions> byApi(Shown toBeShown) {
+    Map<Api, RequestOptions> options = new EnumMap<>(Api.class);
+    for (Api api : Api.values()) {
+      options.put(api, options(HttpMethod.POST, api.path(), toBeShown));
+    }
+    return options;
+  }
+
+  /**
+   * Value of the header that is shown to it instead of what clients show; null: what these show.
+   */
+  public @Nullable String authorization() {
+    return shown.authorization().orElse(null);
   }
 
   /** Whether two tables name the same worker by these, with all that they say of it. */
@@ -142,6 +166,10 @@ public final class Worker {
 
   /** A request for another path of this worker. */
   public RequestOptions options(HttpMethod method, String path) {
+    return options(method, path, shown);
+  }
+
+  private RequestOptions options(HttpMethod method, String path, Shown toBeShown) {
     String host = host();
     RequestOptions options =
         new RequestOptions()
@@ -151,6 +179,10 @@ public final class Worker {
             .setPort(address.port())
             .setSsl("https".equals(address.url().getScheme()))
             .setURI(path);
+    toBeShown.tls().ifPresent(options::setSslOptions);
+    toBeShown
+        .authorization()
+        .ifPresent(value -> options.putHeader(HttpHeaders.AUTHORIZATION, value));
     return address.dataParallel() == 1
         ? options
         : options.putHeader(RANK_HEADER, String.valueOf(rank));
