@@ -119,6 +119,7 @@ public final class EffectiveTable {
     Map<String, Object> retries = new LinkedHashMap<>();
     retries.put("prefill", route.retries().prefill());
     retries.put("decode", route.retries().decode());
+    retries.put("budget-percent", route.retries().budgetPercent());
     json.put("retries", retries);
     Map<String, Object> limits = new LinkedHashMap<>();
     limits.put("concurrent", route.limits().concurrent());

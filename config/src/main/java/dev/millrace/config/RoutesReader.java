@@ -123,7 +123,8 @@ final class RoutesReader {
     Retries defaults = Retries.defaults();
     return new Retries(
         count(retries, "prefill", 0, Retries.MOST, defaults.prefill()),
-        count(retries, "decode", 0, Retries.MOST, defaults.decode()));
+        count(retries, "decode", 0, Retries.MOST, defaults.decode()),
+        count(retries, "budget-percent", 0, Retries.MOST_BUDGET_PERCENT, defaults.budgetPercent()));
   }
 
   private static Limits limits(Section limits) {

@@ -238,7 +238,14 @@ final class RoutingTableKeys {
               new Whole(0, Retries.MOST),
               or(Retries.defaults().decode()),
               "further decode legs, each after a new prefill unless the worker could"
-                  + " not be reached"));
+                  + " not be reached"),
+          new Key(
+              "budget-percent",
+              new Whole(0, Retries.MOST_BUDGET_PERCENT),
+              or(Retries.defaults().budgetPercent()),
+              "retries of both stages that the route may add to a hundred requests, so that workers"
+                  + " that all fail are not asked several times as much; ten in ten seconds are"
+                  + " always allowed"));
 
   private static final List<Key> LIMITS =
       List.of(

@@ -228,6 +228,10 @@ class MistakesTest {
         mistake(routeWith("deadlines: {total: ^0s}"), "\"0s\"", "must be 1ms to 24h"),
         mistake(routeWith("deadlines: {prefill: ^2d}"), "\"2d\"", "ms, s, m or h"),
         mistake(routeWith("retries: {prefill: ^11}"), "is 11", "must be 0 to 10"),
+        mistake(routeWith("retries: {budget-percent: ^101}"), "is 101", "must be 0 to 100"),
+        mistake(
+            routeWith("retries: {budget-percent: ^10%}"), "\"10%\"", "whole number from 0 to 100"),
+        mistake(routeWith("retries: {^budget: 10}"), "budget", "known here: prefill, decode, budget-percent"),
         mistake(routeWith("limits: {concurrent: ^0}"), "is 0", "must be 1 to 1000000"),
         mistake(routeWith("limits: {^wiating: 8}"), "wiating", "did you mean \"waiting\"?"),
         mistake(routeWith("limits: {wait: ^10}"), "\"10\"", "ms, s, m or h"),

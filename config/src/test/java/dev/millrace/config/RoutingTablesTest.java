@@ -38,7 +38,7 @@ class RoutingTablesTest {
     assertThat(table.pools().keySet()).containsExactly("llama-p", "llama-d", "sim-p", "sim-d");
     Route route = table.routeFor("llama").orElseThrow();
     assertThat(route.prefill()).contains(Stage.leastActive("llama-p"));
-    assertThat(route.retries()).isEqualTo(new Retries(3, 0));
+    assertThat(route.retries()).isEqualTo(new Retries(3, 0, 10));
     assertThat(route.pairing())
         .isEqualTo(
             new Pairing(

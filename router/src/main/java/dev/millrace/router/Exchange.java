@@ -77,6 +77,7 @@ final class Exchange {
   private int prefillRetries;
   private int decodeRetries;
   private int staleConnections;
+  private long retryNanos;
   private @Nullable Disposable running;
   private boolean settled;
 
@@ -212,6 +213,7 @@ final class Exchange {
                   Mono.just(new Ending.Refused(problem));
               case Admission.Verdict.Admitted(Gate.Place place) -> {
                 places.admitted(place);
+                to.chooser().retries().asked(lane.now());
                 yield choose(to);
               }
             });
@@ -337,21 +339,42 @@ final class Exchange {
   }
 
   private Mono<Ending> prefillFailed(Service to, Fault fault) {
-    if (fault.isStaleConnection() && staleConnections++ == 0) {
+    if (mayReconnect(fault)) {
       waterfall.retried(lane.now());
       return prefillLeg(to, fault.worker());
     }
     suspect(fault);
     Worker decode = places.decodeWorker();
-    if (fault.isWorkersOwn() && prefillRetries < to.route().retries().prefill() && decode != null) {
-      blame.on(fault.worker());
-      Optional<Choice> another = to.chooser().anotherPrefill(to.traits(), blame, decode);
-      if (another.isPresent()) {
-        prefillRetries++;
-        waterfall.retried(lane.now());
-        return go(to, another.get());
-      }
+    boolean mayRetry = fault.isWorkersOwn() && prefillRetries < to.route().retries().prefill();
+    if (decode == null || !mayRetry || !budgetAllows(to)) {
+      return Mono.just(new Ending.Failed(fault));
     }
+    blame.on(fault.worker());
+    Optional<Choice> another = to.chooser().anotherPrefill(to.traits(), blame, decode);
+    if (another.isEmpty()) {
+      return nobodyIsLeft(to, fault);
+    }
+    prefillRetries++;
+    waterfall.retried(lane.now());
+    return go(to, another.get());
+  }
+
+  /** Once, and at no charge to the route's budget, which says why. */
+  private boolean mayReconnect(Fault fault) {
+    return fault.isStaleConnection() && staleConnections++ == 0;
+  }
+
+  private boolean budgetAllows(Service to) {
+    retryNanos = lane.now();
+    boolean allowed = to.chooser().retries().spend(retryNanos);
+    if (!allowed) {
+      waterfall.retryRefused();
+    }
+    return allowed;
+  }
+
+  private Mono<Ending> nobodyIsLeft(Service to, Fault fault) {
+    to.chooser().retries().unspend(retryNanos);
     return Mono.just(new Ending.Failed(fault));
   }
 
@@ -372,7 +395,7 @@ final class Exchange {
         }
         yield lane.house.watch().isStill(holder, pinned.engineId())
             ? handOver(to, pinned)
-            : anotherEngine(to);
+            : anotherEngine(to, holder);
       }
       case Found.Unfit(String why) -> unfit(to, holder, why);
       case Found.Nothing(), Found.Garbage() -> decodeLeg(to, to.client().decodeBody());
@@ -387,10 +410,22 @@ final class Exchange {
   }
 
   /** The prefill worker was restarted: what was found out about it and its edges does not hold. */
-  private Mono<Ending> anotherEngine(Service to) {
+  private Mono<Ending> anotherEngine(Service to, Worker holder) {
     to.blocks().letGo(null);
+    if (!budgetAllows(to)) {
+      return Mono.just(new Ending.Refused(restarted(holder)));
+    }
     waterfall.retried(lane.now());
     return choose(to);
+  }
+
+  private static Problem restarted(Worker holder) {
+    return new Problem(
+        Problem.Side.PREFILL,
+        503,
+        "prefill_restarted",
+        "The prefill worker " + holder.url() + " is another engine than the one that was judged",
+        Problem.Retry.SOON);
   }
 
   // ---- hand over: the blocks get to where the decode worker can read them ----
@@ -454,7 +489,7 @@ final class Exchange {
       }
       blame.on(edge);
     }
-    if (decodeRetries < to.route().retries().decode()) {
+    if (decodeRetries < to.route().retries().decode() && budgetAllows(to)) {
       decodeRetries++;
       return fromTheStart(to, fault);
     }
@@ -551,12 +586,18 @@ final class Exchange {
 
   private Mono<Ending> decodeFailed(Service to, Fault fault) {
     waterfall.ended(Part.D_BEFORE_FIRST_TOKEN, lane.now());
+    // Blocks may have been read, so with them it is a new prompt computation and not a reconnect.
+    if (to.blocks().handOff() == null && mayReconnect(fault)) {
+      waterfall.retried(lane.now());
+      return decodeLeg(to, to.client().decodeBody());
+    }
     suspect(fault);
     countAgainstEdge(to, fault);
     boolean mayRetry =
         fault.isWorkersOwn()
             && !(fault instanceof Fault.Late)
-            && decodeRetries < to.route().retries().decode();
+            && decodeRetries < to.route().retries().decode()
+            && budgetAllows(to);
     if (!mayRetry) {
       to.blocks().letGo(fault);
       return Mono.just(new Ending.Failed(fault));
@@ -616,11 +657,11 @@ final class Exchange {
     }
     to.blocks().letGo(fault);
     if (to.chooser().idlestDecode(blame).isEmpty() && fault instanceof Fault.Unreachable) {
-      return Mono.just(new Ending.Failed(fault));
+      return nobodyIsLeft(to, fault);
     }
     Choice choice = to.chooser().choose(to.traits(), blame);
     if (choice instanceof Choice.Refuse) {
-      return Mono.just(new Ending.Failed(fault));
+      return nobodyIsLeft(to, fault);
     }
     waterfall.retried(lane.now());
     return go(to, choice);

@@ -4,6 +4,7 @@ import dev.millrace.config.RoutingTable;
 import dev.millrace.router.access.Keys;
 import dev.millrace.router.admit.GatesText;
 import dev.millrace.router.agents.Agents;
+import dev.millrace.router.choose.RetriesText;
 import dev.millrace.router.edges.Watch;
 import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.pools.EvidenceCollector;
@@ -92,7 +93,10 @@ final class House {
 
   /** All that is counted, in Prometheus' text format. */
   String metrics() {
-    return carriages.text() + GatesText.of(floor.gates());
+    Floor now = floor;
+    return carriages.text()
+        + GatesText.of(now.gates())
+        + RetriesText.of(now.models().choosers());
   }
 
   /** Takes no more requests from now on. */

@@ -11,6 +11,7 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
 import io.vertx.core.http.HttpHeaders;
+import java.time.Duration;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -40,11 +41,18 @@ final class Leg {
   private static final CharSequence JSON = HttpHeaders.createOptimized("application/json");
   private static final CharSequence REQUEST_ID = HttpHeaders.createOptimized(RequestId.HEADER);
 
+  /**
+   * When a connection that had been idle is closed, and no byte of an answer has come, later than
+   * this after the request was sent, then its worker was not just closing it: it had the request.
+   */
+  private static final Duration CROSSES_WITHIN = Duration.ofSeconds(1);
+
   private final Lane lane;
   private final Worker worker;
   private final Events events;
   private @Nullable HttpClientRequest request;
   private Fault.Connection connection = Fault.Connection.FRESH;
+  private long sentNanos;
   private boolean open = true;
 
   Leg(Lane lane, Worker worker, Events events) {
@@ -91,15 +99,22 @@ final class Leg {
       headers.set(HttpHeaders.CONTENT_TYPE, JSON);
     }
     headers.set(REQUEST_ID, requestId);
+    sentNanos = lane.now();
     request
         .send(body)
         .onComplete(response -> {
           if (response.succeeded()) {
             answered(response.result());
           } else {
-            fail(new Fault.Broken(worker, reason(response.cause()), connection));
+            fail(new Fault.Broken(worker, reason(response.cause()), unanswered()));
           }
         });
+  }
+
+  /** What a connection counts as that is closed without a byte of an answer. */
+  private Fault.Connection unanswered() {
+    boolean crossed = lane.now() - sentNanos < CROSSES_WITHIN.toNanos();
+    return crossed ? connection : Fault.Connection.FRESH;
   }
 
   private void answered(HttpClientResponse response) {

@@ -8,6 +8,7 @@ import dev.millrace.router.pools.Workers;
 import dev.millrace.router.probe.Sighting.ServedModel;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -39,6 +40,11 @@ final class Models {
   @Nullable Chooser chooser(String model) {
     Chooser listed = byModel.get(model);
     return listed != null ? listed : ofAdapter(model);
+  }
+
+  /** Who chooses the workers, one for each route. */
+  Collection<Chooser> choosers() {
+    return byModel.values();
   }
 
   /** Who chooses the workers where there is no choice of a model. */

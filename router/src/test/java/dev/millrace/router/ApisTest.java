@@ -139,7 +139,7 @@ final class ApisTest {
     stage.open(
         List.of(p.uri()),
         List.of(d.uri()),
-        route -> route.withRetries(new dev.millrace.config.Retries(0, 0)));
+        route -> route.withRetries(new dev.millrace.config.Retries(0, 0, 10)));
 
     HttpResponse<String> answer = stage.post(form.path, form.body(true));
 

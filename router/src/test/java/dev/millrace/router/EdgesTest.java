@@ -189,7 +189,7 @@ final class EdgesTest {
     stage.open(
         List.of(p.uri()),
         List.of(d.uri()),
-        route -> probing().apply(route).withRetries(new dev.millrace.config.Retries(0, 0)));
+        route -> probing().apply(route).withRetries(new dev.millrace.config.Retries(0, 0, 10)));
     awaitSettled();
     d.misbehave(new Misbehaviour.ResetBeforeHead());
     for (int i = 0; i < 3; i++) {
@@ -264,7 +264,7 @@ final class EdgesTest {
     stage.open(
         List.of(p1.uri(), p2.uri()),
         List.of(d1.uri(), d2.uri()),
-        route -> probing().apply(route).withRetries(new dev.millrace.config.Retries(0, 0)));
+        route -> probing().apply(route).withRetries(new dev.millrace.config.Retries(0, 0, 10)));
     awaitSettled();
     d1.misbehave(new Misbehaviour.CannotReadFrom(p1.engineId()));
 
@@ -311,7 +311,7 @@ final class EdgesTest {
     stage.open(
         twoRanks(p),
         twoRanks(d),
-        route -> probing().apply(route).withRetries(new dev.millrace.config.Retries(0, 0)));
+        route -> probing().apply(route).withRetries(new dev.millrace.config.Retries(0, 0, 10)));
     awaitSettled();
     for (int i = 0; i < 12; i++) {
       assertThat(ask().statusCode()).isEqualTo(200);

@@ -149,7 +149,7 @@ final class PrefillFaultTest {
     stage.open(
         List.of(one.url(), two.url(), three.url()),
         List.of(stage.engine(Scripts.decode()).url()),
-        route -> route.withRetries(new Retries(1, 1)));
+        route -> route.withRetries(new Retries(1, 1, 10)));
 
     HttpResponse<String> answer = stage.post("/v1/completions", Scripts.whole());
 

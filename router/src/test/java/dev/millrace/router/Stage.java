@@ -30,6 +30,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
+import java.util.function.LongSupplier;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.extension.AfterEachCallback;
 import org.junit.jupiter.api.extension.BeforeEachCallback;
@@ -48,6 +49,7 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
   private Vertx vertx = Vertx.vertx();
   private Router router;
   private HttpClient client = HttpClient.newHttpClient();
+  private LongSupplier clock = System::nanoTime;
 
   @SuppressWarnings("NullAway.Init") // the router is there once a test has opened it
   Stage() {}
@@ -120,6 +122,11 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
         Listen.defaults().withPort(0).withEventLoops(eventLoops));
   }
 
+  /** Routers go by another clock, if they are opened after that. */
+  void goBy(LongSupplier nanoClock) {
+    clock = nanoClock;
+  }
+
   Router open(List<URI> prefill, List<URI> decode, UnaryOperator<Route> tuned) {
     return open(prefill, decode, tuned, Listen.defaults().withPort(0).withEventLoops(2));
   }
@@ -174,7 +181,7 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
         RoutingTable.of(
             listen, Admin.defaults().withPort(0), List.of(p, d), agents, List.of(route));
     try {
-      router = Router.start(vertx, table, System::nanoTime).await(10, TimeUnit.SECONDS);
+      router = Router.start(vertx, table, clock).await(10, TimeUnit.SECONDS);
     } catch (java.util.concurrent.TimeoutException e) {
       throw new AssertionError(e);
     }

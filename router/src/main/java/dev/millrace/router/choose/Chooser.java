@@ -33,6 +33,7 @@ public final class Chooser {
   private final WorkerPolicy decodePolicy;
   private final PreferSame preferSame;
   private final AtomicInteger reservations;
+  private final RetryBudget retries;
 
   /**
    * A chooser for a route.
@@ -40,7 +41,7 @@ public final class Chooser {
    * @param reservations gauge of all places that are held
    * @param random may be used by several threads
    * @param before the route's by an earlier table, if it had the route: what its policies remember
-   *     is kept for stages that are as they were
+   *     is kept for stages that are as they were, and what was spent on retries
    */
   public Chooser(
       RouteEdges edges,
@@ -65,11 +66,19 @@ public final class Chooser {
             : WorkerPolicy.of(route.decode(), random);
     this.preferSame = new PreferSame(route.decode());
     this.reservations = reservations;
+    int percent = route.retries().budgetPercent();
+    this.retries =
+        before == null ? new RetryBudget(percent) : before.retries.withPercent(percent);
   }
 
   /** What the operator wrote. */
   public Route route() {
     return route;
+  }
+
+  /** What its exchanges may spend on other workers after failures. */
+  public RetryBudget retries() {
+    return retries;
   }
 
   /** The pairs among which it chooses. */

@@ -72,6 +72,7 @@ public final class Waterfall {
   private int prompts;
   private long promptsAcross;
   private int retries;
+  private boolean retryRefused;
   private boolean handedOver;
   private String askedBy = "";
   private String carriedBy = "none";
@@ -113,6 +114,11 @@ public final class Waterfall {
       partNanos[Part.RETRIES.index] += partNanos[i];
       partNanos[i] = 0;
     }
+  }
+
+  /** Notes that a failure was answered as it was, although its stage had retries left. */
+  public void retryRefused() {
+    retryRefused = true;
   }
 
   /** Notes what the request asked for. */
@@ -229,6 +235,7 @@ public final class Waterfall {
                 ? null
                 : new JsonObject().put("prompts", prompts).put("across", promptsAcross))
         .put("retries", retries)
+        .put("not_retried", retryRefused ? "the route's retry budget is spent" : null)
         .put("parts_ms", parts)
         .put("first_token_ms", firstTokenNanos < 0 ? null : millis(firstTokenNanos))
         .put("total_ms", millis(totalNanos))
