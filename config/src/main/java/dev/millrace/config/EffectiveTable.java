@@ -51,11 +51,23 @@ public final class EffectiveTable {
     json.put("role", pool.role().keyword());
     json.put("model", pool.model());
     json.put("engine", pool.engine().keyword());
+    json.put("health", health(pool.health()));
     json.putAll(DeclaredValues.of(pool.declared()));
     if (!pool.upstream().equals(Upstream.defaults())) {
       json.put("upstream", upstream(pool.upstream()));
     }
     json.put("workers", pool.workers().stream().map(EffectiveTable::worker).toList());
+    return json;
+  }
+
+  private static Map<String, Object> health(Health health) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    json.put("consecutive-failures", health.consecutiveFailures());
+    json.put("failure-percent", health.failurePercent());
+    json.put("failure-legs", health.failureLegs());
+    json.put("ejection-time", Quantities.text(health.ejectionTime()));
+    json.put("max-ejection-time", Quantities.text(health.maxEjectionTime()));
+    json.put("max-ejection-percent", health.maxEjectionPercent());
     return json;
   }
 

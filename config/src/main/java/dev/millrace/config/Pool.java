@@ -11,6 +11,7 @@ import java.util.List;
  * @param engine what they run
  * @param declared what the operator says of all its engines
  * @param upstream what the router shows to them
+ * @param health when one of them is taken out of use
  * @param workers at least one, no URL twice
  */
 public record Pool(
@@ -20,6 +21,7 @@ public record Pool(
     EngineKind engine,
     Declared declared,
     Upstream upstream,
+    Health health,
     List<WorkerAddress> workers) {
   public Pool {
     workers = List.copyOf(workers);
@@ -32,15 +34,28 @@ public record Pool(
     }
   }
 
-  /** A pool of whose engines nothing is declared. */
+  /** A pool of whose engines nothing is declared, with everything else at its default. */
   public static Pool of(
       String name, Role role, String model, EngineKind engine, List<WorkerAddress> workers) {
-    return new Pool(name, role, model, engine, Declared.nothing(), Upstream.defaults(), workers);
+    return new Pool(
+        name,
+        role,
+        model,
+        engine,
+        Declared.nothing(),
+        Upstream.defaults(),
+        Health.defaults(),
+        workers);
   }
 
   /** The same whose workers are shown something else. */
   public Pool withUpstream(Upstream newUpstream) {
-    return new Pool(name, role, model, engine, declared, newUpstream, workers);
+    return new Pool(name, role, model, engine, declared, newUpstream, health, workers);
+  }
+
+  /** The same with another rule for workers that fail. */
+  public Pool withHealth(Health newHealth) {
+    return new Pool(name, role, model, engine, declared, upstream, newHealth, workers);
   }
 
   /** What is declared of a worker, by itself or with its pool. */

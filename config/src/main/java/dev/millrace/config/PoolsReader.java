@@ -100,6 +100,7 @@ final class PoolsReader {
         .forEach(item -> worker(item, model).ifPresent(workers::add));
     Declared declared = DeclaredReader.read(pool);
     Upstream upstream = pool.part("upstream", Upstream.defaults(), this::upstream);
+    Health health = pool.part("health", Health.defaults(), PoolsReader::health);
     pool.refuseOtherKeys();
     boolean complete =
         !name.isBlank()
@@ -110,7 +111,15 @@ final class PoolsReader {
     Optional<Pool> read =
         complete
             ? Optional.of(
-                new Pool(name, role.get(), model.get(), engine.get(), declared, upstream, workers))
+                new Pool(
+                    name,
+                    role.get(),
+                    model.get(),
+                    engine.get(),
+                    declared,
+                    upstream,
+                    health,
+                    workers))
             : Optional.empty();
     return new PoolDraft(role, model, read);
   }
@@ -171,6 +180,24 @@ final class PoolsReader {
       isNew = isFirst(scope + ofRank, sideChannel.get(), ofRank.toString());
     }
     return isNew ? Optional.of(read) : Optional.empty();
+  }
+
+  private static Health health(Section health) {
+    Health defaults = Health.defaults();
+    return new Health(
+        count(health, "consecutive-failures", 1, Health.MOST_LEGS, defaults.consecutiveFailures()),
+        count(health, "failure-percent", 1, 100, defaults.failurePercent()),
+        count(health, "failure-legs", 1, Health.MOST_LEGS, defaults.failureLegs()),
+        health.find("ejection-time").flatMap(Field::duration).orElse(defaults.ejectionTime()),
+        health
+            .find("max-ejection-time")
+            .flatMap(Field::duration)
+            .orElse(defaults.maxEjectionTime()),
+        count(health, "max-ejection-percent", 0, 100, defaults.maxEjectionPercent()));
+  }
+
+  private static int count(Section section, String key, int least, int most, int otherwise) {
+    return section.find(key).flatMap(value -> value.integer(least, most)).orElse(otherwise);
   }
 
   private Map<String, String> labels(Section worker) {

@@ -116,6 +116,40 @@ final class RoutingTableKeys {
               otherwise("none"),
               "names with texts, such as `{zone: a}`, for `prefer-same`"));
 
+  private static final List<Key> HEALTH =
+      List.of(
+          new Key(
+              "consecutive-failures",
+              new Whole(1, Health.MOST_LEGS),
+              or(Health.defaults().consecutiveFailures()),
+              "so many failed legs in a row take a worker out of use"),
+          new Key(
+              "failure-percent",
+              new Whole(1, 100),
+              or(Health.defaults().failurePercent()),
+              "or so many of a hundred legs of the last half minute"),
+          new Key(
+              "failure-legs",
+              new Whole(1, Health.MOST_LEGS),
+              or(Health.defaults().failureLegs()),
+              "if there were so many of them"),
+          new Key(
+              "ejection-time",
+              Form.TIME,
+              or(Quantities.text(Health.defaults().ejectionTime())),
+              "how long it then gets nothing; twice as long each time that it fails its trial"),
+          new Key(
+              "max-ejection-time",
+              Form.TIME,
+              or(Quantities.text(Health.defaults().maxEjectionTime())),
+              "and this long at most"),
+          new Key(
+              "max-ejection-percent",
+              new Whole(0, 100),
+              or(Health.defaults().maxEjectionPercent()),
+              "most workers of the pool that are out of use at a time; one may always be, the last"
+                  + " one never; 0: none ever is"));
+
   static final List<Key> POOL =
       List.of(
           new Key(
@@ -137,6 +171,12 @@ final class RoutingTableKeys {
               Group.of(UPSTREAM),
               otherwise("nothing"),
               "what the router shows to the workers; the files are read again with the table"),
+          new Key(
+              "health",
+              Group.of(HEALTH),
+              otherwise("those below"),
+              "when a worker is taken out of use for failing, see"
+                  + " [operations](operations.md#workers-that-fail)"),
           new Key(
               "workers",
               new ListOf(new Group(WORKER, DeclaredKeys.DECLARED)),

@@ -82,7 +82,7 @@ public class ChoiceBenchmark {
     vertx = started;
     Workers all = new Workers(table);
     RouteEdges edges = watch(started).edges(table.routes().getFirst(), all);
-    chooser = new Chooser(edges, all, new AtomicInteger(), new Random(7), null);
+    chooser = new Chooser(edges, all, new AtomicInteger(), new Random(7), System::nanoTime, null);
     holder = all.ofPool("p").getFirst();
     byte[] asked =
         "{\"model\":\"m\",\"prompt\":\"%s\"}"

@@ -38,6 +38,14 @@ final class DecodeLeg implements Leg.Events {
     record Failed(Fault fault) implements Decoded {}
   }
 
+  /** What the worker needs beside the request. */
+  enum Reads {
+    /** Blocks of a prefill worker. */
+    BLOCKS,
+    /** Nothing. */
+    NOTHING
+  }
+
   /** How far the leg has got with the worker. */
   enum Sent {
     /** No byte has left us. */
@@ -52,6 +60,7 @@ final class DecodeLeg implements Leg.Events {
   private final Lane lane;
   private final Worker worker;
   private final Api api;
+  private final Reads reads;
   private final Consumer<Sent> progress;
   private final TransferEvidence.Leg evidence;
   private final Leg leg;
@@ -62,12 +71,14 @@ final class DecodeLeg implements Leg.Events {
       Lane lane,
       Worker worker,
       Api api,
+      Reads reads,
       Consumer<Sent> progress,
       Consumer<TransferReport> transferred) {
     this.sink = sink;
     this.lane = lane;
     this.worker = worker;
     this.api = api;
+    this.reads = reads;
     this.progress = progress;
     this.evidence = worker.evidence().begin(transferred);
     this.leg = new Leg(lane, worker, this);
@@ -82,10 +93,11 @@ final class DecodeLeg implements Leg.Events {
       MultiMap headers,
       String requestId,
       Buffer body,
+      Reads reads,
       Consumer<Sent> progress,
       Consumer<TransferReport> transferred) {
     return Mono.create(sink ->
-        new DecodeLeg(sink, lane, worker, api, progress, transferred)
+        new DecodeLeg(sink, lane, worker, api, reads, progress, transferred)
             .leg.send(api, headers, requestId, body));
   }
 
@@ -118,6 +130,7 @@ final class DecodeLeg implements Leg.Events {
         case StreamHead.Verdict.Silent() -> {}
         case StreamHead.Verdict.Speaks() -> {
           response.pause();
+          worker.breaker().succeeded(lane.now());
           sink.success(new Decoded.Speaks(this, response, head.held()));
         }
         case StreamHead.Verdict.Fails(int status, Buffer body) ->
@@ -134,13 +147,13 @@ final class DecodeLeg implements Leg.Events {
   private void complete(HttpClientResponse response, Body body) {
     if (!api.generates()) {
       // Texts, audio, anything; parameters of a transfer are not among it.
-      leg.close();
+      leg.complete();
       sink.success(new Decoded.Whole(200, response.headers(), body.toBuffer()));
       return;
     }
     switch (Parameters.clean(body.bytes(), body.length())) {
       case Parameters.Cleaned.Clean(Buffer clean) -> {
-        leg.close();
+        leg.complete();
         sink.success(new Decoded.Whole(200, response.headers(), clean));
       }
       case Parameters.Cleaned.Failed(String what, _) ->
@@ -148,6 +161,16 @@ final class DecodeLeg implements Leg.Events {
       case Parameters.Cleaned.Garbage() ->
           leg.fail(new Fault.Garbage(worker, "its body is not a JSON object"));
     }
+  }
+
+  /** Blocks that cannot be had end in an answer that says so; whose fault it is, edges find out. */
+  @Override
+  public boolean mayBeAnothersFault(Fault fault) {
+    return reads == Reads.BLOCKS
+        && switch (fault) {
+          case Fault.Answered _, Fault.Garbage _ -> true;
+          case Fault.Unreachable _, Fault.Broken _, Fault.Late _, Fault.NotBrought _ -> false;
+        };
   }
 
   @Override

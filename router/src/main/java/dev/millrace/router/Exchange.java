@@ -324,9 +324,11 @@ final class Exchange {
   }
 
   /** A leg that was reset by its deadline has failed like any other. */
-  private static Fault late(Worker worker, String what, Duration deadline) {
+  private Fault late(Worker worker, String what, Duration deadline) {
+    Fault late = new Fault.Late(worker, what, deadline);
     worker.legFailed();
-    return new Fault.Late(worker, what, deadline);
+    late.count(lane.now());
+    return late;
   }
 
   /** Whoever does not answer, or breaks off, may have been restarted as another engine. */
@@ -513,6 +515,7 @@ final class Exchange {
             request.headers(),
             requestId,
             body,
+            to.blocks().handOff() == null ? DecodeLeg.Reads.NOTHING : DecodeLeg.Reads.BLOCKS,
             progress -> decodeProgress(to, progress),
             transferListener(to));
     Mono<DecodeLeg.Decoded> inTime =
@@ -632,8 +635,8 @@ final class Exchange {
     if (blocks == null) {
       return to.chooser()
           .anyDecode(to.traits(), blame)
-          .map(worker -> {
-            places.takeDecode(to.chooser().place(worker, to.traits()));
+          .map(place -> {
+            places.takeDecode(place);
             return decodeLeg(to, to.client().decodeBody());
           });
     }
@@ -642,9 +645,9 @@ final class Exchange {
     }
     return to.chooser()
         .anotherDecode(to.traits(), blame, blocks.holder())
-        .map(other -> {
-          places.takeDecode(to.chooser().place(other.decode(), to.traits()));
-          edge = other;
+        .map(place -> {
+          places.takeDecode(place);
+          edge = to.chooser().edges().between(blocks.holder(), place.worker());
           return handOver(to, blocks.pinned());
         });
   }

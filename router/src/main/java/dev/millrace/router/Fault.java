@@ -2,6 +2,7 @@ package dev.millrace.router;
 
 import dev.millrace.config.Role;
 import dev.millrace.router.http.Problem;
+import dev.millrace.router.pools.Breaker;
 import dev.millrace.router.pools.Worker;
 import io.vertx.core.MultiMap;
 import io.vertx.core.buffer.Buffer;
@@ -49,6 +50,24 @@ sealed interface Fault {
       case NotBrought _ -> false;
       case Answered answered -> answered.status() >= 500;
     };
+  }
+
+  /** Tells the worker's breaker what it needs to know. */
+  default void count(long nowNanos) {
+    Breaker breaker = worker().breaker();
+    switch (this) {
+      case Broken _ when isStaleConnection() -> {}
+      case NotBrought _ -> {}
+      case Answered answered -> {
+        switch (Culprit.of(answered.status(), answered.headers(), answered.body())) {
+          case Culprit.Overload(Duration pause) -> breaker.coolDown(pause, nowNanos);
+          case Culprit.Request() -> breaker.succeeded(nowNanos);
+          case Culprit.Engine() -> breaker.failed(problem().message(), nowNanos);
+        }
+      }
+      case Unreachable _, Broken _, Late _, Garbage _ ->
+          breaker.failed(problem().message(), nowNanos);
+    }
   }
 
   /** Whether the leg met a connection that its worker was just closing. */

@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -40,6 +41,7 @@ record Floor(
       Keys keys,
       Credentials credentials,
       AtomicInteger reservations,
+      LongSupplier nanoClock,
       @Nullable Floor before) {
     Workers workers = before == null ? new Workers(table) : new Workers(table, before.workers);
     workers.all().forEach(worker -> worker.show(credentials.to(worker)));
@@ -56,6 +58,7 @@ record Floor(
               workers,
               reservations,
               random,
+              nanoClock,
               before == null ? null : before.models.chooser(route.model())));
     }
     return new Floor(
@@ -64,6 +67,7 @@ record Floor(
 
   /** Takes the place of another one. */
   void takeOver() {
+    workers.takeOver();
     table.routes().forEach(route -> gate(route).setLimits(route.limits()));
   }
 

@@ -9,6 +9,7 @@ import dev.millrace.router.edges.Watch;
 import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.pools.EvidenceCollector;
 import dev.millrace.router.pools.Workers;
+import dev.millrace.router.pools.WorkersText;
 import dev.millrace.router.telemetry.Carriages;
 import dev.millrace.router.telemetry.Gauges;
 import dev.millrace.router.telemetry.RecentExchanges;
@@ -96,7 +97,8 @@ final class House {
     Floor now = floor;
     return carriages.text()
         + GatesText.of(now.gates())
-        + RetriesText.of(now.models().choosers());
+        + RetriesText.of(now.models().choosers())
+        + WorkersText.of(now.workers());
   }
 
   /** Takes no more requests from now on. */

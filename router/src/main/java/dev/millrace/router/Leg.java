@@ -34,6 +34,11 @@ final class Leg {
     /** There will be no answer, or no more of it. */
     void failed(Fault fault);
 
+    /** Whether a failure of the worker need not be held against it. */
+    default boolean mayBeAnothersFault(Fault fault) {
+      return false;
+    }
+
     /** The leg is over, however it ended. */
     default void closed() {}
   }
@@ -165,6 +170,9 @@ final class Leg {
   void fail(Fault fault) {
     if (open) {
       worker.legFailed();
+      if (!events.mayBeAnothersFault(fault)) {
+        fault.count(lane.now());
+      }
       reset();
       events.failed(fault);
     }
@@ -175,7 +183,15 @@ final class Leg {
     return open;
   }
 
-  /** The answer is complete. */
+  /** The whole answer is there, and is one. */
+  void complete() {
+    if (open) {
+      worker.breaker().succeeded(lane.now());
+      close();
+    }
+  }
+
+  /** The answer has ended. */
   void close() {
     if (open) {
       open = false;

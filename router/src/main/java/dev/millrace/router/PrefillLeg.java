@@ -115,7 +115,7 @@ final class PrefillLeg implements Leg.Events {
       leg.fail(new Fault.Garbage(worker, "its body is not a JSON object"));
       return;
     }
-    leg.close();
+    leg.complete();
     if (!abandoned) {
       sink.success(new Prefilled.Done(found, body));
     } else if (found instanceof Parameters.Found.Blocks(Pinned pinned)) {

@@ -53,18 +53,19 @@ final class Priming {
 
   private Mono<Boolean> one(ClientRequest prompt, String requestId) {
     Traits traits = new Traits(prompt, origin.headers());
-    Optional<Edge> edge = chooser.anotherPrompt(traits, decode);
-    if (edge.isEmpty()) {
+    Optional<Reservation> place = chooser.anotherPrompt(traits, decode);
+    if (place.isEmpty()) {
       return Mono.just(false);
     }
+    Worker prefill = place.get().worker();
+    Edge edge = chooser.edges().between(prefill, decode);
     HeldBlocks.Origin named =
         new HeldBlocks.Origin(origin.api(), origin.headers(), requestId, origin.model());
     HeldBlocks blocks = new HeldBlocks(lane, named, chooser, places, new Blame());
-    Reservation place = chooser.place(edge.get().prefill(), traits);
-    chooser.prefillSent(edge.get().prefill(), traits);
-    return prefill(prompt, edge.get(), named, blocks)
+    chooser.prefillSent(prefill, traits);
+    return prefill(prompt, edge, named, blocks)
         .doFinally(end -> {
-          place.release();
+          place.get().release();
           blocks.letGo(null);
         });
   }
@@ -137,6 +138,7 @@ final class Priming {
             named.requestId(),
             prompt.primingBody(
                 parameters, pinned.promptTokenIds(), lane.house.watch().tokenReuse(decode)),
+            DecodeLeg.Reads.BLOCKS,
             blocks::sent,
             report -> chooser.edges().transferred(edge, report, lane.house.nanoClock.getAsLong()))
         .timeout(deadlines().firstToken(), Mono.empty(), lane.scheduler)

@@ -168,7 +168,14 @@ final class Reload {
     }
     Watch watch = watches.get();
     Floor next =
-        Floor.of(table, watch, keys, credentials, house.gauges.reservations, house.floor());
+        Floor.of(
+            table,
+            watch,
+            keys,
+            credentials,
+            house.gauges.reservations,
+            house.nanoClock,
+            house.floor());
     watch.inherit(house.watch());
     watch.begin();
     return watch

@@ -360,7 +360,8 @@ public final class Router {
       ProfileJudge judge = new ProfileJudge(!table.agents().isEmpty());
       Supplier<Watch> watches = () -> new Watch(vertx, prober, judge, canaries, nanoClock);
       Gauges gauges = new Gauges();
-      Floor first = Floor.of(table, watches.get(), keys, credentials, gauges.reservations, null);
+      Floor first =
+          Floor.of(table, watches.get(), keys, credentials, gauges.reservations, nanoClock, null);
       House built = new House(nanoClock, gauges, ledger, agents, evidence, first);
       house.set(built);
       reload.set(new Reload(vertx, built, source, watches, idleLimit(table)));

@@ -1,6 +1,7 @@
 package dev.millrace.router.admin;
 
 import dev.millrace.router.handoff.Ledger;
+import dev.millrace.router.pools.Breaker;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
 import dev.millrace.router.telemetry.Gauges;
@@ -12,9 +13,9 @@ import java.util.Locale;
 final class WorkersPage {
   private WorkersPage() {}
 
-  static JsonObject of(Workers workers, Gauges gauges, Ledger ledger) {
+  static JsonObject of(Workers workers, Gauges gauges, Ledger ledger, long nowNanos) {
     JsonArray all = new JsonArray();
-    workers.all().map(WorkersPage::json).forEach(all::add);
+    workers.all().map(worker -> json(worker, nowNanos)).forEach(all::add);
     Ledger.Totals ends = ledger.totals();
     return new JsonObject()
         .put("workers", all)
@@ -35,8 +36,18 @@ final class WorkersPage {
                 .put("unusable", ends.unusable()));
   }
 
+  private static JsonObject health(Breaker breaker, long nowNanos) {
+    Breaker.View now = breaker.view(nowNanos);
+    return new JsonObject()
+        .put("state", now.state())
+        .put("why", now.why().isEmpty() ? null : now.why())
+        .put("for_ms", now.left().toMillis())
+        .put("ejections", breaker.ejections())
+        .put("withheld", breaker.withheld());
+  }
+
   /** One worker. */
-  static JsonObject json(Worker worker) {
+  static JsonObject json(Worker worker, long nowNanos) {
     return new JsonObject()
         .put("pool", worker.pool())
         .put("role", worker.role().name().toLowerCase(Locale.ROOT))
@@ -48,6 +59,7 @@ final class WorkersPage {
         .put("load", worker.load())
         .put("hand_offs", worker.held())
         .put("legs", worker.totalLegs())
-        .put("failed_legs", worker.totalFailedLegs());
+        .put("failed_legs", worker.totalFailedLegs())
+        .put("health", health(worker.breaker(), nowNanos));
   }
 }

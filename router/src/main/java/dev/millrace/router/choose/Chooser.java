@@ -6,12 +6,17 @@ import dev.millrace.router.edges.EdgeState;
 import dev.millrace.router.edges.RouteEdges;
 import dev.millrace.router.http.ClientRequest.Course;
 import dev.millrace.router.http.Problem;
+import dev.millrace.router.pools.Breaker;
+import dev.millrace.router.pools.Breaker.Entry;
+import dev.millrace.router.pools.Breakers;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Function;
+import java.util.function.LongSupplier;
 import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
 import java.util.stream.Stream;
@@ -23,12 +28,15 @@ import org.jspecify.annotations.Nullable;
  * <p>The two are picked as a pair: the prefill worker by its policy among those that have a usable
  * edge, then the decode worker by its policy among those at the other ends. Whom the exchange has
  * seen failing is not picked again as long as there is somebody else, and a pair never again once
- * both of it, or its edge, have failed.
+ * both of it, or its edge, have failed. Nor is a worker that its {@linkplain Breaker breaker} keeps
+ * out, as long as there is somebody else for the exchange.
  */
 public final class Chooser {
   private final Route route;
   private final RouteEdges edges;
   private final List<Worker> decodeWorkers;
+  private final Breakers[] breakers;
+  private final LongSupplier nanoClock;
   private final WorkerPolicy prefillPolicy;
   private final WorkerPolicy decodePolicy;
   private final PreferSame preferSame;
@@ -40,6 +48,7 @@ public final class Chooser {
    *
    * @param reservations gauge of all places that are held
    * @param random may be used by several threads
+   * @param nanoClock what {@link System#nanoTime} is
    * @param before the route's by an earlier table, if it had the route: what its policies remember
    *     is kept for stages that are as they were, and what was spent on retries
    */
@@ -48,10 +57,16 @@ public final class Chooser {
       Workers workers,
       AtomicInteger reservations,
       RandomGenerator random,
+      LongSupplier nanoClock,
       @Nullable Chooser before) {
     this.route = edges.route();
     this.edges = edges;
     this.decodeWorkers = workers.ofPool(route.decode().pool());
+    this.breakers =
+        Stream.concat(route.prefill().stream(), Stream.of(route.decode()))
+            .map(stage -> workers.breakers(stage.pool()))
+            .toArray(Breakers[]::new);
+    this.nanoClock = nanoClock;
     this.prefillPolicy =
         route
             .prefill()
@@ -67,8 +82,7 @@ public final class Chooser {
     this.preferSame = new PreferSame(route.decode());
     this.reservations = reservations;
     int percent = route.retries().budgetPercent();
-    this.retries =
-        before == null ? new RetryBudget(percent) : before.retries.withPercent(percent);
+    this.retries = before == null ? new RetryBudget(percent) : before.retries.withPercent(percent);
   }
 
   /** What the operator wrote. */
@@ -111,9 +125,10 @@ public final class Chooser {
     if (usable.prefill().isEmpty()) {
       return nothingFits(traits, blame);
     }
-    if (blame.isNobodys()) {
+    if (blame.isNobodys() && areAllInUse()) {
       Worker prefill = prefillPolicy.pick(usable.prefill(), traits);
-      return reserved(traits, prefill, partner(traits, prefill, partners(usable, prefill)));
+      Worker decode = partner(traits, prefill, partners(usable, prefill));
+      return reserved(traits, prefill, Entry.FREE, decode, Entry.FREE);
     }
     return among(traits, blame, edge -> !blame.has(edge.prefill()) && !blame.has(edge.decode()))
         .or(() ->
@@ -129,17 +144,58 @@ public final class Chooser {
     return usable.decode().getOrDefault(prefill, List.of());
   }
 
-  /** A pair whose edge is usable, was not blamed, and passes. */
+  private boolean areAllInUse() {
+    for (Breakers ofPool : breakers) {
+      if (!ofPool.areClosed()) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /**
+   * A pair whose edge is usable, was not blamed, and passes; of those that are in use if there are
+   * any.
+   */
   private Optional<Choice> among(Traits traits, Blame blame, Predicate<Edge> passes) {
     List<Edge> left = left(blame, passes.and(edge -> !edge.prefill().isDraining()));
     if (left.isEmpty()) {
       return Optional.empty();
     }
+    long now = nanoClock.getAsLong();
+    List<Edge> open =
+        left.stream().filter(edge -> isOpen(edge.prefill(), edge.decode(), now)).toList();
+    while (!open.isEmpty()) {
+      Edge edge = pick(traits, open);
+      Entry first = edge.prefill().breaker().enter(now);
+      Entry second = first == Entry.SHUT ? first : edge.decode().breaker().enter(now);
+      if (second != Entry.SHUT) {
+        return Optional.of(reserved(traits, edge.prefill(), first, edge.decode(), second));
+      }
+      // Another exchange has become the trial of one of them meanwhile.
+      if (first == Entry.TRIAL) {
+        edge.prefill().breaker().trialOver();
+      }
+      Worker shut = first == Entry.SHUT ? edge.prefill() : edge.decode();
+      open =
+          open.stream()
+              .filter(each -> !each.prefill().equals(shut) && !each.decode().equals(shut))
+              .toList();
+    }
+    Edge edge = pick(traits, left);
+    return Optional.of(reserved(traits, edge.prefill(), Entry.FREE, edge.decode(), Entry.FREE));
+  }
+
+  private static boolean isOpen(Worker prefill, Worker decode, long nowNanos) {
+    return prefill.breaker().isOpenTo(nowNanos) && decode.breaker().isOpenTo(nowNanos);
+  }
+
+  private Edge pick(Traits traits, List<Edge> some) {
     Worker prefill =
-        prefillPolicy.pick(left.stream().map(Edge::prefill).distinct().toList(), traits);
+        prefillPolicy.pick(some.stream().map(Edge::prefill).distinct().toList(), traits);
     List<Worker> partners =
-        left.stream().filter(edge -> edge.prefill().equals(prefill)).map(Edge::decode).toList();
-    return Optional.of(reserved(traits, prefill, partner(traits, prefill, partners)));
+        some.stream().filter(edge -> edge.prefill().equals(prefill)).map(Edge::decode).toList();
+    return edges.between(prefill, partner(traits, prefill, partners));
   }
 
   private List<Edge> left(Blame blame, Predicate<Edge> passes) {
@@ -149,9 +205,11 @@ public final class Chooser {
         .toList();
   }
 
-  private Choice reserved(Traits traits, Worker prefill, Worker decode) {
+  private Choice reserved(Traits traits, Worker prefill, Entry first, Worker decode, Entry second) {
     return new Choice.Disaggregate(
-        edges.between(prefill, decode), place(prefill, traits), place(decode, traits));
+        edges.between(prefill, decode),
+        place(prefill, traits, first),
+        place(decode, traits, second));
   }
 
   private Choice nothingFits(Traits traits, Blame blame) {
@@ -166,7 +224,7 @@ public final class Chooser {
 
   private Choice decodeOnly(Traits traits, Blame blame, String why) {
     return anyDecode(traits, blame)
-        .<Choice>map(worker -> new Choice.DecodeOnly(place(worker, traits), why))
+        .<Choice>map(place -> new Choice.DecodeOnly(place, why))
         .orElseGet(() -> new Choice.Refuse(exhausted()));
   }
 
@@ -179,8 +237,8 @@ public final class Chooser {
         .or(() -> among(traits, blame, edge -> !blame.has(edge.prefill())));
   }
 
-  /** An edge from a prefill worker by its policy to a decode worker that is settled. */
-  public Optional<Edge> anotherPrompt(Traits traits, Worker decode) {
+  /** A place on a prefill worker from which blocks can get to a decode worker that is settled. */
+  public Optional<Reservation> anotherPrompt(Traits traits, Worker decode) {
     List<Worker> able =
         left(new Blame(), edge -> edge.decode().equals(decode) && !edge.prefill().isDraining())
             .stream()
@@ -188,23 +246,41 @@ public final class Chooser {
             .toList();
     return able.isEmpty()
         ? Optional.empty()
-        : Optional.of(edges.between(prefillPolicy.pick(able, traits), decode));
+        : Optional.of(placeOnOne(able, some -> prefillPolicy.pick(some, traits), traits));
   }
 
-  /** An edge from a worker that holds blocks to another decode worker. */
-  public Optional<Edge> anotherDecode(Traits traits, Blame blame, Worker holder) {
+  /** A place on another decode worker to which blocks can get from the worker that holds them. */
+  public Optional<Reservation> anotherDecode(Traits traits, Blame blame, Worker holder) {
     List<Edge> left =
         left(blame, edge -> edge.prefill().equals(holder) && !blame.has(edge.decode()));
     if (left.isEmpty()) {
       return Optional.empty();
     }
-    Worker decode = partner(traits, holder, left.stream().map(Edge::decode).toList());
-    return Optional.of(edges.between(holder, decode));
+    List<Worker> able = left.stream().map(Edge::decode).toList();
+    return Optional.of(placeOnOne(able, some -> partner(traits, holder, some), traits));
   }
 
-  /** A place on a worker. */
-  public Reservation place(Worker worker, Traits traits) {
-    return new Reservation(worker, traits.promptBytes(), reservations);
+  /** A place on one of some workers; on one that is in use if there is one. */
+  private Reservation placeOnOne(
+      List<Worker> some, Function<List<Worker>, Worker> pick, Traits traits) {
+    if (areAllInUse()) {
+      return place(pick.apply(some), traits, Entry.FREE);
+    }
+    long now = nanoClock.getAsLong();
+    List<Worker> open = some.stream().filter(worker -> worker.breaker().isOpenTo(now)).toList();
+    while (!open.isEmpty()) {
+      Worker picked = pick.apply(open);
+      Entry entry = picked.breaker().enter(now);
+      if (entry != Entry.SHUT) {
+        return place(picked, traits, entry);
+      }
+      open = open.stream().filter(worker -> !worker.equals(picked)).toList();
+    }
+    return place(pick.apply(some), traits, Entry.FREE);
+  }
+
+  private Reservation place(Worker worker, Traits traits, Entry entry) {
+    return new Reservation(worker, traits.promptBytes(), reservations, entry);
   }
 
   /** A prompt goes to a prefill worker. */
@@ -217,15 +293,20 @@ public final class Chooser {
     decodePolicy.sent(worker, traits);
   }
 
-  /** A decode worker for a request that needs no blocks. */
-  public Optional<Worker> anyDecode(Traits traits, Blame blame) {
+  /** A place on a decode worker for a request that needs no blocks. */
+  public Optional<Reservation> anyDecode(Traits traits, Blame blame) {
     List<Worker> left = decoding(blame).toList();
-    return left.isEmpty() ? Optional.empty() : Optional.of(decodePolicy.pick(left, traits));
+    return left.isEmpty()
+        ? Optional.empty()
+        : Optional.of(placeOnOne(left, some -> decodePolicy.pick(some, traits), traits));
   }
 
   /** The decode worker with the least to do, for a message that is no request of a client. */
   public Optional<Worker> idlestDecode(Blame blame) {
-    return decoding(blame).min(Comparator.comparingLong(Worker::load));
+    return decoding(blame)
+        .min(
+            Comparator.comparing((Worker worker) -> !worker.breaker().isClosed())
+                .thenComparingLong(Worker::load));
   }
 
   private Stream<Worker> decoding(Blame blame) {

@@ -1,5 +1,6 @@
 package dev.millrace.router.choose;
 
+import dev.millrace.router.pools.Breaker;
 import dev.millrace.router.pools.Worker;
 import java.util.concurrent.atomic.AtomicInteger;
 
@@ -8,9 +9,16 @@ public final class Reservation {
   private final Worker worker;
   private final long promptBytes;
   private final AtomicInteger gauge;
+  private final Breaker.Entry entry;
   private boolean held = true;
 
-  Reservation(Worker worker, long promptBytes, AtomicInteger gauge) {
+  /**
+   * A place from now on.
+   *
+   * @param entry how the worker's breaker let it in
+   */
+  Reservation(Worker worker, long promptBytes, AtomicInteger gauge, Breaker.Entry entry) {
+    this.entry = entry;
     this.worker = worker;
     this.promptBytes = promptBytes;
     this.gauge = gauge;
@@ -29,6 +37,9 @@ public final class Reservation {
       held = false;
       worker.unreserve(promptBytes);
       gauge.decrementAndGet();
+      if (entry == Breaker.Entry.TRIAL) {
+        worker.breaker().trialOver();
+      }
     }
   }
 }

@@ -55,6 +55,12 @@ public final class Watch {
 
   private static final int MOST_REPAIR_DOUBLINGS = 5;
 
+  /** How long a pair is not used that broke although its operator vouches for it. */
+  private static final Duration TRUST_AGAIN = Duration.ofSeconds(5);
+
+  private static final EdgeState.Usable TRUSTED =
+      new EdgeState.Usable(Way.ENGINE, List.of("trusted"));
+
   private static final int UNKNOWN = -1;
 
   private static final Pattern VERSION = Pattern.compile("(\\d{1,4})\\.(\\d{1,4})");
@@ -114,11 +120,7 @@ public final class Watch {
     return switch (route.pairing().verify()) {
       case TRUST -> {
         RouteEdges edges =
-            new RouteEdges(
-                route,
-                workers,
-                new EdgeState.Usable(Way.ENGINE, List.of("trusted")),
-                (edge, before) -> {});
+            new RouteEdges(route, workers, TRUSTED, (edge, before) -> trustAgain(edge));
         all.add(edges);
         yield edges;
       }
@@ -141,6 +143,15 @@ public final class Watch {
         yield edges;
       }
     };
+  }
+
+  /** Nobody is asked, and no canary flies: exchanges try it out. */
+  private void trustAgain(Edge edge) {
+    if (edge.state() instanceof EdgeState.Broken(_, String why, _)) {
+      LOG.warn("{} is not used for {} s: {}", edge, TRUST_AGAIN.toSeconds(), why);
+      context.runOnContext(
+          v -> vertx.setTimer(TRUST_AGAIN.toMillis(), timer -> edge.become(TRUSTED)));
+    }
   }
 
   private Watched of(Worker worker) {
@@ -396,6 +407,7 @@ public final class Watch {
     }
     one.trouble = why;
     one.learnt(Optional.empty());
+    one.worker.breaker().isMissing(why, nanoClock.getAsLong());
     EdgeState state =
         new EdgeState.Broken(
             EdgeState.Cause.WORKER_GONE,
@@ -411,6 +423,7 @@ public final class Watch {
     boolean same = one.sighting.filter(sighting::saysTheSame).isPresent();
     one.trouble = "";
     one.learnt(Optional.of(sighting));
+    one.worker.breaker().isThere(nanoClock.getAsLong());
     if (!same) {
       LOG.info("{} is {}", one.worker, sighting.words());
     }

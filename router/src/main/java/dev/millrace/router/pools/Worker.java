@@ -16,6 +16,7 @@ import java.util.EnumMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
@@ -38,6 +39,7 @@ public final class Worker {
   private final int rank;
   private final String url;
   private final Lease lease;
+  private final Breaker breaker;
 
   private final AtomicInteger openLegs = new AtomicInteger();
   private final AtomicInteger reserved = new AtomicInteger();
@@ -51,8 +53,14 @@ public final class Worker {
   private volatile Shown shown = Shown.NOTHING;
   private volatile Map<Api, RequestOptions> byApi;
 
-  /** A worker of a pool: one of the data-parallel ranks behind an address, from 0 on. */
+  /** A worker by itself, which is never out of use: one of the ranks behind an address. */
   public Worker(Pool pool, WorkerAddress address, int rank) {
+    this(pool, address, rank, new Breakers(pool.health(), new Random()));
+  }
+
+  /** A worker of a pool: one of the data-parallel ranks behind an address, from 0 on. */
+  Worker(Pool pool, WorkerAddress address, int rank, Breakers breakers) {
+    this.breaker = new Breaker(this, breakers);
     this.pool = pool;
     this.declared = pool.declaredOf(address);
     this.lease = Lease.of(declared);
@@ -196,6 +204,11 @@ public final class Worker {
   /** Its own of the metrics that its address shows for all ranks. */
   public MetricsText ownIn(MetricsText page) {
     return address.dataParallel() == 1 ? page : page.where("engine", String.valueOf(rank));
+  }
+
+  /** Whether it is given exchanges, by what becomes of them. */
+  public Breaker breaker() {
+    return breaker;
   }
 
   /** Counts a leg that begins. */

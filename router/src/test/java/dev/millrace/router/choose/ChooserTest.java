@@ -77,7 +77,8 @@ final class ChooserTest {
             flight -> Future.succeededFuture(),
             System::nanoTime);
     RouteEdges edges = watch.edges(table.routes().getFirst(), workers);
-    return new Chooser(edges, workers, new AtomicInteger(), new Random(1), before);
+    return new Chooser(
+        edges, workers, new AtomicInteger(), new Random(1), System::nanoTime, before);
   }
 
   private static RoutingTable fail(String text) {
