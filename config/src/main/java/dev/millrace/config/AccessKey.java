@@ -14,6 +14,8 @@ import java.util.regex.Pattern;
  * @param priority while it waits for a place, {@code -100..100}; the higher, the earlier
  * @param concurrent most exchanges at a time; empty: as many as routes take on
  * @param requestsPerMinute most requests on average, at least 1; empty: as many as come
+ * @param tokensPerMinute most tokens of prompts and answers on average, at least 1; empty: as many
+ *     as come
  */
 public record AccessKey(
     String name,
@@ -21,11 +23,13 @@ public record AccessKey(
     Set<String> models,
     int priority,
     OptionalInt concurrent,
-    OptionalInt requestsPerMinute) {
+    OptionalInt requestsPerMinute,
+    OptionalInt tokensPerMinute) {
   static final Pattern SHA256 = Pattern.compile("[0-9a-f]{64}");
   static final int MOST_PRIORITY = 100;
   static final int DEFAULT_PRIORITY = 0;
   static final int MOST_PER_MINUTE = 10_000_000;
+  static final int MOST_TOKENS_PER_MINUTE = 2_000_000_000;
 
   public AccessKey {
     models = Set.copyOf(models);

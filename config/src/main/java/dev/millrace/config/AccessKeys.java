@@ -74,10 +74,12 @@ public final class AccessKeys {
             .flatMap(value -> value.integer(-AccessKey.MOST_PRIORITY, AccessKey.MOST_PRIORITY))
             .orElse(AccessKey.DEFAULT_PRIORITY);
     OptionalInt concurrent = count(key, "concurrent", Limits.MOST);
-    OptionalInt perMinute = count(key, "requests-per-minute", AccessKey.MOST_PER_MINUTE);
+    OptionalInt requests = count(key, "requests-per-minute", AccessKey.MOST_PER_MINUTE);
+    OptionalInt tokens = count(key, "tokens-per-minute", AccessKey.MOST_TOKENS_PER_MINUTE);
     key.refuseOtherKeys();
     if (name.isPresent() && sha256.isPresent()) {
-      read.add(new AccessKey(name.get(), sha256.get(), models, priority, concurrent, perMinute));
+      read.add(
+          new AccessKey(name.get(), sha256.get(), models, priority, concurrent, requests, tokens));
     }
   }
 

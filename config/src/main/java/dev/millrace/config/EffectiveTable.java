@@ -137,6 +137,8 @@ public final class EffectiveTable {
     limits.put("concurrent", route.limits().concurrent());
     limits.put("waiting", route.limits().waiting());
     limits.put("wait", Quantities.text(route.limits().patience()));
+    route.limits().requestsPerMinute().ifPresent(most -> limits.put("requests-per-minute", most));
+    route.limits().tokensPerMinute().ifPresent(most -> limits.put("tokens-per-minute", most));
     json.put("limits", limits);
     return json;
   }

@@ -42,7 +42,13 @@ final class KeysFileKeys {
               new Whole(1, AccessKey.MOST_PER_MINUTE),
               otherwise("no bound"),
               "on average; ten seconds' worth of them may come at once, more are answered 429 with"
-                  + " `Retry-After`"));
+                  + " `Retry-After`"),
+          new Key(
+              "tokens-per-minute",
+              new Whole(1, AccessKey.MOST_TOKENS_PER_MINUTE),
+              otherwise("no bound"),
+              "of prompts and answers, on average; a minute's worth of them may come at once, see"
+                  + " [rates](operations.md#rates-of-keys-and-routes)"));
 
   static final List<Key> FILE =
       List.of(

@@ -1,6 +1,7 @@
 package dev.millrace.config;
 
 import java.time.Duration;
+import java.util.OptionalInt;
 
 /**
  * How much a route takes on at a time. Whoever finds no place waits for one, unless too many do;
@@ -9,8 +10,16 @@ import java.time.Duration;
  * @param concurrent exchanges that have a place, from its prefill leg to the last byte, at least 1
  * @param waiting exchanges that wait for one, at least 0
  * @param patience how long one waits at most
+ * @param requestsPerMinute most requests on average, at least 1; empty: as many as come
+ * @param tokensPerMinute most tokens of prompts and answers on average, at least 1; empty: as many
+ *     as come
  */
-public record Limits(int concurrent, int waiting, Duration patience) {
+public record Limits(
+    int concurrent,
+    int waiting,
+    Duration patience,
+    OptionalInt requestsPerMinute,
+    OptionalInt tokensPerMinute) {
   static final int MOST = 1_000_000;
 
   /** More streams than one machine's descriptors allow; a bound all the same. */
@@ -26,6 +35,11 @@ public record Limits(int concurrent, int waiting, Duration patience) {
       throw new IllegalArgumentException(
           "limits: wait is %s, must be 1ms to 24h".formatted(patience));
     }
+  }
+
+  /** With as many a minute as come. */
+  public Limits(int concurrent, int waiting, Duration patience) {
+    this(concurrent, waiting, patience, OptionalInt.empty(), OptionalInt.empty());
   }
 
   /** 16 384 at a time, and 1024 that wait 10 s. */

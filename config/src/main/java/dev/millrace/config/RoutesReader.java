@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /** The routes of a routing table. */
 final class RoutesReader {
@@ -132,7 +133,17 @@ final class RoutesReader {
     return new Limits(
         count(limits, "concurrent", 1, Limits.MOST, defaults.concurrent()),
         count(limits, "waiting", 0, Limits.MOST, defaults.waiting()),
-        duration(limits, "wait", defaults.patience()));
+        duration(limits, "wait", defaults.patience()),
+        perMinute(limits, "requests-per-minute", AccessKey.MOST_PER_MINUTE),
+        perMinute(limits, "tokens-per-minute", AccessKey.MOST_TOKENS_PER_MINUTE));
+  }
+
+  private static OptionalInt perMinute(Section limits, String key, int most) {
+    return limits
+        .find(key)
+        .flatMap(value -> value.integer(1, most))
+        .map(OptionalInt::of)
+        .orElse(OptionalInt.empty());
   }
 
   private static int count(Section section, String key, int least, int most, int otherwise) {

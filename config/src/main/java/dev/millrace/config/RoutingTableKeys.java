@@ -306,7 +306,19 @@ final class RoutingTableKeys {
               "wait",
               Form.TIME,
               or(Quantities.text(Limits.defaults().patience())),
-              "how long one waits before it is answered so"));
+              "how long one waits before it is answered so"),
+          new Key(
+              "requests-per-minute",
+              new Whole(1, AccessKey.MOST_PER_MINUTE),
+              otherwise("no bound"),
+              "of all clients together, on average; ten seconds' worth of them may come at once, more"
+                  + " are answered 503 `overloaded` with `Retry-After`"),
+          new Key(
+              "tokens-per-minute",
+              new Whole(1, AccessKey.MOST_TOKENS_PER_MINUTE),
+              otherwise("no bound"),
+              "likewise, of prompts and answers; a minute's worth of them may come at once, see"
+                  + " [rates](operations.md#rates-of-keys-and-routes)"));
 
   static final List<Key> ROUTE =
       List.of(

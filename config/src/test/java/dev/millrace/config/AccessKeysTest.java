@@ -18,7 +18,7 @@ final class AccessKeysTest {
             "keys.yaml",
             """
             keys:
-              - {name: a, sha256: HASH, models: [m, n], priority: -3, concurrent: 2, requests-per-minute: 60}
+              - {name: a, sha256: HASH, models: [m, n], priority: -3, concurrent: 2, requests-per-minute: 60, tokens-per-minute: 7000}
             """
                 .replace("HASH", HASH));
 
@@ -27,7 +27,13 @@ final class AccessKeysTest {
             new LoadedKeys.Valid(
                 java.util.List.of(
                     new AccessKey(
-                        "a", HASH, Set.of("m", "n"), -3, OptionalInt.of(2), OptionalInt.of(60)))));
+                        "a",
+                        HASH,
+                        Set.of("m", "n"),
+                        -3,
+                        OptionalInt.of(2),
+                        OptionalInt.of(60),
+                        OptionalInt.of(7000)))));
   }
 
   @ParameterizedTest

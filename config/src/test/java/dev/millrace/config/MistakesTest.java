@@ -244,6 +244,9 @@ class MistakesTest {
         mistake(routeWith("limits: {concurrent: ^0}"), "is 0", "must be 1 to 1000000"),
         mistake(routeWith("limits: {^wiating: 8}"), "wiating", "did you mean \"waiting\"?"),
         mistake(routeWith("limits: {wait: ^10}"), "\"10\"", "ms, s, m or h"),
+        mistake(routeWith("limits: {tokens-per-minute: ^0}"), "is 0", "must be 1 to 2000000000"),
+        mistake(
+            routeWith("limits: {requests-per-minute: ^10/s}"), "\"10/s\"", "whole number from 1"),
         mistake(routeWith("retries: ^3"), "\"3\"", "should be a mapping"),
         // ---- YAML ----
         mistake(

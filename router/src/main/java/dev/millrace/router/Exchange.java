@@ -73,6 +73,7 @@ final class Exchange {
   private @Nullable Service service;
   private @Nullable Edge edge;
   private @Nullable PromptAnswer promptAnswer;
+  private @Nullable Tally tally;
   private long waitingSinceNanos;
   private int prefillRetries;
   private int decodeRetries;
@@ -122,6 +123,7 @@ final class Exchange {
       case Keys.Identity.Stranger(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case Keys.Identity.Known(Caller known) -> {
         waterfall.askedBy(known.name());
+        reply.limitsOf(known);
         yield switch (known.next(lane.now())) {
           case Caller.Turn.Denied(Problem problem) -> Mono.just(new Ending.Refused(problem));
           case Caller.Turn.Granted(Optional<Gate.Place> place) -> {
@@ -170,6 +172,10 @@ final class Exchange {
   }
 
   private Mono<Ending> withinTotal(Service understood) {
+    Optional<Problem> tooMany = takeTokens(understood);
+    if (tooMany.isPresent()) {
+      return Mono.just(new Ending.Refused(tooMany.get()));
+    }
     service = understood;
     Duration longest = understood.route().deadlines().total();
     return switch (Patience.of(request.headers(), longest)) {
@@ -177,6 +183,19 @@ final class Exchange {
       case Patience.Lasts(Duration total) ->
           admit(understood).timeout(total, Mono.fromSupplier(() -> tooLong(total)), lane.scheduler);
     };
+  }
+
+  /** Those of callers that have only so many; given back in the end as far as they are not used. */
+  private Optional<Problem> takeTokens(Service understood) {
+    if (!understood.caller().countsTokens()) {
+      return Optional.empty();
+    }
+    Tally taking = new Tally(understood.caller(), understood.client());
+    Optional<Problem> tooMany = taking.take(lane.now());
+    if (tooMany.isEmpty()) {
+      tally = taking;
+    }
+    return tooMany;
   }
 
   static Problem unknown(String model) {
@@ -206,6 +225,10 @@ final class Exchange {
   // ---- admit: a place on the route, if need be after those that came before ----
 
   private Mono<Ending> admit(Service to) {
+    Optional<Problem> tooMany = beyondRate(to);
+    if (tooMany.isPresent()) {
+      return Mono.just(new Ending.Refused(tooMany.get()));
+    }
     return Admission.to(to.gate(), to.caller().priority(), lane.scheduler)
         .flatMap(verdict ->
             switch (verdict) {
@@ -217,6 +240,17 @@ final class Exchange {
                 yield choose(to);
               }
             });
+  }
+
+  private Optional<Problem> beyondRate(Service to) {
+    Optional<Problem> tooMany = to.gate().takeRequest(lane.now());
+    if (tooMany.isPresent()) {
+      return tooMany;
+    }
+    if (tally == null && to.gate().countsTokens()) {
+      tally = new Tally(to.caller(), to.client());
+    }
+    return tally == null ? Optional.empty() : tally.takeOf(to.gate(), lane.now());
   }
 
   // ---- choose: a prefill and a decode worker that fit, both with a place ----
@@ -293,6 +327,7 @@ final class Exchange {
 
   private Mono<Ending> prefillLeg(Service to, Worker worker) {
     waterfall.prefillOn(worker.url());
+    isSent();
     to.chooser().prefillSent(worker, to.traits());
     waterfall.ended(Part.QUEUE, lane.now());
     Duration deadline = to.route().deadlines().prefill();
@@ -321,6 +356,12 @@ final class Exchange {
             case PrefillLeg.Prefilled.Failed(Fault fault) -> prefillFailed(to, fault);
           };
         });
+  }
+
+  private void isSent() {
+    if (tally != null) {
+      tally.sent();
+    }
   }
 
   /** A leg that was reset by its deadline has failed like any other. */
@@ -504,6 +545,7 @@ final class Exchange {
   private Mono<Ending> decodeLeg(Service to, Buffer body) {
     Worker worker = Objects.requireNonNull(places.decodeWorker(), "no place on a decode worker");
     waterfall.decodeOn(worker.url());
+    isSent();
     to.chooser().decodeSent(worker, to.traits());
     waterfall.handsOver(to.blocks().handOff() != null);
     to.blocks().readBy(worker);
@@ -536,6 +578,9 @@ final class Exchange {
           case DecodeLeg.Decoded.Failed(Fault fault) -> decodeFailed(to, fault);
           case DecodeLeg.Decoded.Whole(var status, var headers, var whole) -> {
             answering(to);
+            if (tally != null) {
+              tally.count().whole(whole);
+            }
             boolean handedOver = to.blocks().handOff() != null;
             yield Mono.just(
                 new Ending.Whole(
@@ -550,7 +595,8 @@ final class Exchange {
                 speaks,
                 reply.stream(),
                 to.route().deadlines().streamIdle(),
-                () -> waterfall.ended(Part.STREAM, lane.now()));
+                () -> waterfall.ended(Part.STREAM, lane.now()),
+                tally == null ? null : tally.count());
           }
         });
   }
@@ -695,6 +741,9 @@ final class Exchange {
     settled = true;
     if (running != null) {
       running.dispose();
+    }
+    if (tally != null) {
+      waterfall.tokens(tally.taken(), tally.settle(ending, reply.hasBegun(), lane.now()));
     }
     int status = finish(ending);
     if (service != null) {

@@ -2,6 +2,7 @@ package dev.millrace.router;
 
 import dev.millrace.config.RoutingTable;
 import dev.millrace.router.access.Keys;
+import dev.millrace.router.access.KeysText;
 import dev.millrace.router.admit.GatesText;
 import dev.millrace.router.agents.Agents;
 import dev.millrace.router.choose.RetriesText;
@@ -98,7 +99,8 @@ final class House {
     return carriages.text()
         + GatesText.of(now.gates())
         + RetriesText.of(now.models().choosers())
-        + WorkersText.of(now.workers());
+        + WorkersText.of(now.workers())
+        + KeysText.of(now.keys());
   }
 
   /** Takes no more requests from now on. */

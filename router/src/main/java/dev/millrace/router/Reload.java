@@ -99,9 +99,7 @@ final class Reload {
       case Loaded.Valid(RoutingTable table) -> {
         List<String> fixed = onlyByAStart(table);
         yield fixed.isEmpty()
-            ? Future.all(
-                    keys(vertx, table.listen(), house.keys(), house.nanoClock.getAsLong()),
-                    Credentials.read(vertx, table))
+            ? Future.all(keys(vertx, table.listen(), house.keys()), Credentials.read(vertx, table))
                 .compose(read -> changeTo(table, read.resultAt(0), read.resultAt(1)))
             : Future.succeededFuture(new Reloaded.Refused(fixed));
       }
@@ -109,19 +107,19 @@ final class Reload {
   }
 
   /** The keys that a table names, after others. */
-  static Future<Keys> keys(Vertx vertx, Listen listen, Keys before, long nowNanos) {
+  static Future<Keys> keys(Vertx vertx, Listen listen, Keys before) {
     Optional<Path> file = listen.keysFile();
     return file.isEmpty()
         ? Future.succeededFuture(Keys.notAsked())
         : vertx
             .fileSystem()
             .readFile(file.get().toString())
-            .map(content -> keys(file.get(), content.toString(), before, nowNanos));
+            .map(content -> keys(file.get(), content.toString(), before));
   }
 
-  private static Keys keys(Path file, String content, Keys before, long nowNanos) {
+  private static Keys keys(Path file, String content, Keys before) {
     return switch (AccessKeys.parse(file.toString(), content)) {
-      case LoadedKeys.Valid(List<AccessKey> keys) -> before.then(keys, nowNanos);
+      case LoadedKeys.Valid(List<AccessKey> keys) -> before.then(keys);
       case LoadedKeys.Invalid(List<Complaint> complaints) ->
           throw new IllegalArgumentException("the keys cannot be read: " + complaints.getFirst());
     };

@@ -1,5 +1,6 @@
 package dev.millrace.router;
 
+import dev.millrace.router.access.Caller;
 import dev.millrace.router.http.ErrorForm;
 import dev.millrace.router.http.HeaderRules;
 import dev.millrace.router.http.Problem;
@@ -11,6 +12,7 @@ import io.vertx.core.http.HttpServerResponse;
 import io.vertx.core.http.HttpVersion;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import reactor.core.Disposable;
 
 /** The client's side of an exchange: what is written to it, and whether it is still there. */
@@ -34,6 +36,7 @@ final class Reply {
   private final HttpServerResponse response;
   private final String requestId;
   private final ErrorForm errors;
+  private @Nullable Caller limited;
 
   Reply(Lane lane, HttpServerRequest request, String requestId, ErrorForm errors) {
     this.lane = lane;
@@ -41,6 +44,17 @@ final class Reply {
     this.response = request.response();
     this.requestId = requestId;
     this.errors = errors;
+  }
+
+  /** What is left of a caller's limits is said with every answer. */
+  void limitsOf(Caller caller) {
+    limited = caller;
+  }
+
+  private void tellLimits() {
+    if (limited != null) {
+      limited.tellLimits(response.headers(), lane.now());
+    }
   }
 
   /** Calls back once the connection is gone before the answer was complete. */
@@ -81,6 +95,7 @@ final class Reply {
       response.setChunked(true);
     }
     response.headers().set(REQUEST_ID, requestId);
+    tellLimits();
     return response;
   }
 
@@ -115,6 +130,7 @@ final class Reply {
 
   private void send(int status, Buffer body) {
     response.headers().set(REQUEST_ID, requestId);
+    tellLimits();
     response.setStatusCode(status);
     if (request.isEnded()) {
       response.end(body);

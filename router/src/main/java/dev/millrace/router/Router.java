@@ -341,8 +341,7 @@ public final class Router {
 
     @Override
     public Future<?> start() {
-      Future<Keys> keys =
-          Reload.keys(vertx, table.listen(), Keys.notAsked(), nanoClock.getAsLong());
+      Future<Keys> keys = Reload.keys(vertx, table.listen(), Keys.notAsked());
       return Future.all(Agents.watch(vertx, table.agents()), keys, Credentials.read(vertx, table))
           .compose(known -> open(known.resultAt(0), known.resultAt(1), known.resultAt(2)));
     }

@@ -4,6 +4,7 @@ import dev.millrace.router.http.ErrorWatch;
 import dev.millrace.router.http.HeaderRules;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.SecretFilter;
+import dev.millrace.router.http.TokenCount;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientResponse;
 import io.vertx.core.http.HttpServerResponse;
@@ -33,6 +34,7 @@ final class StreamRelay {
   private final HttpServerResponse to;
   private final Duration idle;
   private final Runnable lastToken;
+  private final @Nullable TokenCount tokens;
   private final SecretFilter filter = new SecretFilter();
   private final ErrorWatch errors = new ErrorWatch();
   private long lastNanos;
@@ -49,7 +51,8 @@ final class StreamRelay {
       DecodeLeg.Decoded.Speaks speaks,
       HttpServerResponse to,
       Duration idle,
-      Runnable lastToken) {
+      Runnable lastToken,
+      @Nullable TokenCount tokens) {
     this.sink = sink;
     this.lane = lane;
     this.decode = speaks.leg();
@@ -57,6 +60,7 @@ final class StreamRelay {
     this.to = to;
     this.idle = idle;
     this.lastToken = lastToken;
+    this.tokens = tokens;
     sink.onDispose(() -> {
       over = true;
       stopWatch();
@@ -67,15 +71,20 @@ final class StreamRelay {
     });
   }
 
-  /** Passes a stream on when subscribed to; cancelling resets it. */
+  /**
+   * Passes a stream on when subscribed to; cancelling resets it.
+   *
+   * @param tokens counts those of the stream, where somebody wants to know
+   */
   static Mono<Ending> of(
       Lane lane,
       DecodeLeg.Decoded.Speaks speaks,
       HttpServerResponse to,
       Duration idle,
-      Runnable lastToken) {
-    return Mono.create(
-        sink -> new StreamRelay(sink, lane, speaks, to, idle, lastToken).begin(speaks.held()));
+      Runnable lastToken,
+      @Nullable TokenCount tokens) {
+    return Mono.create(sink ->
+        new StreamRelay(sink, lane, speaks, to, idle, lastToken, tokens).begin(speaks.held()));
   }
 
   private void begin(Buffer held) {
@@ -102,6 +111,7 @@ final class StreamRelay {
     });
     lastNanos = lane.now();
     watch(idle.toNanos());
+    count(held);
     gather(filter.pass(held));
     from.resume();
   }
@@ -112,7 +122,14 @@ final class StreamRelay {
     }
     lastNanos = lane.now();
     errors.look(piece);
+    count(piece);
     gather(filter.pass(piece));
+  }
+
+  private void count(Buffer piece) {
+    if (tokens != null) {
+      tokens.look(piece);
+    }
   }
 
   private void gather(Buffer shown) {

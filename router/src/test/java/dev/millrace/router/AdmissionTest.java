@@ -8,6 +8,7 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.time.Duration;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import org.junit.jupiter.api.Test;
@@ -113,6 +114,47 @@ final class AdmissionTest {
     assertThat(first.join().statusCode()).isEqualTo(200);
     assertThat(stage.post(COMPLETIONS, Scripts.whole()).statusCode()).isEqualTo(200);
     assertThat(p.requests()).hasSize(2);
+  }
+
+  private void openWithRates(ScriptedEngine d, OptionalInt requests, OptionalInt tokens) {
+    long start = System.nanoTime();
+    stage.goBy(() -> start);
+    stage.open(
+        List.of(stage.engine(Scripts.prefill()).url()),
+        List.of(d.url()),
+        route -> route.withLimits(new Limits(100, 100, Duration.ofSeconds(1), requests, tokens)));
+  }
+
+  private static void assertOverloaded(HttpResponse<String> answer, String what, String seconds) {
+    assertThat(answer.statusCode()).isEqualTo(503);
+    assertThat(answer.body()).contains("\"overloaded\"").contains("as many " + what);
+    assertThat(answer.headers().firstValue("retry-after")).hasValue(seconds);
+  }
+
+  @Test
+  void moreRequestsThanTheRouteTakesInAMinute_areToldWhenToComeBack() {
+    openWithRates(stage.engine(Scripts.decode()), OptionalInt.of(12), OptionalInt.empty());
+    assertThat(stage.post(COMPLETIONS, Scripts.whole()).statusCode()).isEqualTo(200);
+    assertThat(stage.post(COMPLETIONS, Scripts.whole()).statusCode()).isEqualTo(200);
+
+    assertOverloaded(stage.post(COMPLETIONS, Scripts.whole()), "requests", "5");
+    assertThat(counted("refused_total", 1)).isTrue();
+  }
+
+  @Test
+  void moreTokensThanTheRouteTakesInAMinute_areToldWhenToComeBack() {
+    ScriptedEngine d =
+        stage.engine((request, wire) ->
+            wire.answer(
+                200, "{\"choices\":[],\"usage\":{\"prompt_tokens\":20,\"completion_tokens\":40}}"));
+    openWithRates(d, OptionalInt.empty(), OptionalInt.of(100));
+    String most = Scripts.whole().replace("\"max_tokens\":3", "\"max_tokens\":90");
+    assertThat(stage.post(COMPLETIONS, most, "x-request-id", "r").statusCode()).isEqualTo(200);
+
+    assertThat(stage.record("r").getJsonObject("tokens").getLong("used")).isEqualTo(60);
+    assertOverloaded(stage.post(COMPLETIONS, most), "tokens", "31");
+    String few = Scripts.whole();
+    assertThat(stage.post(COMPLETIONS, few).statusCode()).as("40 are left").isEqualTo(200);
   }
 
   @Test

@@ -7,6 +7,7 @@ import io.vertx.core.http.HttpHeaders;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
+import java.util.Collection;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
@@ -37,16 +38,16 @@ public final class Keys {
   }
 
   /** Only these are let in. */
-  public static Keys of(List<AccessKey> keys, long nowNanos) {
-    return notAsked().then(keys, nowNanos);
+  public static Keys of(List<AccessKey> keys) {
+    return notAsked().then(keys);
   }
 
   /** Only these are let in from now on; what those that stay as they are have open still counts. */
-  public Keys then(List<AccessKey> keys, long nowNanos) {
+  public Keys then(List<AccessKey> keys) {
     Map<String, Caller> next = new HashMap<>();
     for (AccessKey key : keys) {
       Caller known = byHash != null && listed.contains(key) ? byHash.get(key.sha256()) : null;
-      next.put(key.sha256(), known == null ? Caller.of(key, nowNanos) : known);
+      next.put(key.sha256(), known == null ? Caller.of(key) : known);
     }
     return new Keys(Map.copyOf(next), keys);
   }
@@ -78,6 +79,11 @@ public final class Keys {
     return caller == null
         ? stranger("There is no such key; whoever runs this service gives them out")
         : new Identity.Known(caller);
+  }
+
+  /** Everybody who has a key. */
+  Collection<Caller> callers() {
+    return byHash == null ? List.of() : byHash.values();
   }
 
   /** Takes keys out of what goes to an engine: they are the router's, not the engine's. */

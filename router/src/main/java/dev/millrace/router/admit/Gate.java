@@ -1,7 +1,10 @@
 package dev.millrace.router.admit;
 
 import dev.millrace.config.Limits;
+import dev.millrace.router.http.Problem;
+import java.time.Duration;
 import java.util.Comparator;
+import java.util.Optional;
 import java.util.TreeSet;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.ReentrantLock;
@@ -21,6 +24,7 @@ public final class Gate {
           .thenComparingLong(waiter -> waiter.number);
 
   private volatile Limits limits;
+  private volatile PerMinute perMinute;
   private final ReentrantLock lock = new ReentrantLock();
   private final TreeSet<Waiter> queue = new TreeSet<>(ORDER);
   private final LongAdder refused = new LongAdder();
@@ -30,6 +34,7 @@ public final class Gate {
   /** A gate with every place free. */
   public Gate(Limits limits) {
     this.limits = limits;
+    this.perMinute = new PerMinute(limits);
   }
 
   /** What it lets through. */
@@ -40,6 +45,7 @@ public final class Gate {
   /** Lets more or fewer through from now on; whoever is inside stays. */
   public void setLimits(Limits newLimits) {
     limits = newLimits;
+    perMinute = perMinute.with(newLimits);
     for (Waiter next = nextIfFree(); next != null; next = nextIfFree()) {
       next.whenFree.takes(new Place(this));
     }
@@ -56,6 +62,48 @@ public final class Gate {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Whether tokens are counted of those that it lets through. */
+  public boolean countsTokens() {
+    return perMinute.countsTokens();
+  }
+
+  /**
+   * Counts one more request of this minute.
+   *
+   * @return why it is one too many, if so
+   */
+  public Optional<Problem> takeRequest(long nowNanos) {
+    return beyond(perMinute.takeRequest(nowNanos), "requests");
+  }
+
+  /**
+   * Counts tokens of this minute, before they are used.
+   *
+   * @return why they are too many, if so
+   */
+  public Optional<Problem> takeTokens(long many, long nowNanos) {
+    return beyond(perMinute.takeTokens(many, nowNanos), "tokens");
+  }
+
+  /** Counts fewer, or with a number below zero more. */
+  public void giveBackTokens(long many, long nowNanos) {
+    perMinute.giveBackTokens(many, nowNanos);
+  }
+
+  private Optional<Problem> beyond(Duration pause, String what) {
+    if (pause.isZero()) {
+      return Optional.empty();
+    }
+    refused.increment();
+    return Optional.of(
+        new Problem(
+            Problem.Side.US,
+            503,
+            "overloaded",
+            "The route has taken on as many %s as it does in a minute".formatted(what),
+            Problem.Retry.after(pause)));
   }
 
   /** What came of asking for a place. */
@@ -151,7 +199,7 @@ public final class Gate {
     }
   }
 
-  /** How many were turned away so far, by a queue that was full or by their patience. */
+  /** How many were turned away so far: by a full queue, by their patience, as beyond a rate. */
   public long refused() {
     return refused.sum();
   }

@@ -271,6 +271,43 @@ public final class ClientRequest implements Classified {
     return prompt;
   }
 
+  /** A guess at the tokens of its prompt; of a body of which that is not known, at all of it. */
+  public long promptTokens() {
+    return TokenCount.ofPrompt(api.generates() ? prompt.bytes() : length);
+  }
+
+  /**
+   * How many tokens its answer may have.
+   *
+   * @param otherwise of each sequence, where the request does not say
+   */
+  public long mostAnswerTokens(long otherwise) {
+    if (!api.generates()) {
+      return 0;
+    }
+    long each = -1;
+    long sequences = 1;
+    for (Member member : members) {
+      switch (member.field) {
+        case MAX_TOKENS, MAX_COMPLETION_TOKENS, MAX_OUTPUT_TOKENS ->
+            each = Math.max(each, number(member));
+        case N, BEST_OF -> sequences = Math.max(sequences, number(member));
+        default -> {}
+      }
+    }
+    return sequences * (each < 0 ? otherwise : each);
+  }
+
+  /** A number of at most nine digits; more of them mean without bound, which no engine gives. */
+  private long number(Member member) {
+    int digits = member.valueEnd - member.valueStart;
+    String text = new String(body, member.valueStart, digits, StandardCharsets.US_ASCII);
+    if (text.startsWith("-") || text.equals("null")) {
+      return -1;
+    }
+    return digits > 9 ? 999_999_999 : Long.parseLong(text);
+  }
+
   /**
    * A text among the members of the body's object, the last of its name as with most parsers. The
    * body is walked once more.

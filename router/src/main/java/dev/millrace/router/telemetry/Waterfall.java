@@ -73,6 +73,8 @@ public final class Waterfall {
   private long promptsAcross;
   private int retries;
   private boolean retryRefused;
+  private long tokensTaken = -1;
+  private long tokensUsed;
   private boolean handedOver;
   private String askedBy = "";
   private String carriedBy = "none";
@@ -119,6 +121,17 @@ public final class Waterfall {
   /** Notes that a failure was answered as it was, although its stage had retries left. */
   public void retryRefused() {
     retryRefused = true;
+  }
+
+  /**
+   * Notes the tokens of a caller that has only so many.
+   *
+   * @param taken before it was known
+   * @param used in the end
+   */
+  public void tokens(long taken, long used) {
+    tokensTaken = taken;
+    tokensUsed = used;
   }
 
   /** Notes what the request asked for. */
@@ -236,6 +249,11 @@ public final class Waterfall {
                 : new JsonObject().put("prompts", prompts).put("across", promptsAcross))
         .put("retries", retries)
         .put("not_retried", retryRefused ? "the route's retry budget is spent" : null)
+        .put(
+            "tokens",
+            tokensTaken < 0
+                ? null
+                : new JsonObject().put("taken", tokensTaken).put("used", tokensUsed))
         .put("parts_ms", parts)
         .put("first_token_ms", firstTokenNanos < 0 ? null : millis(firstTokenNanos))
         .put("total_ms", millis(totalNanos))

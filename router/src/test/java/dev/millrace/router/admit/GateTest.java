@@ -8,6 +8,7 @@ import dev.millrace.router.admit.Gate.Place;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -173,5 +174,29 @@ final class GateTest {
       }
     }
     return served;
+  }
+
+  private static Limits perMinute(int concurrent, int requests, int tokens) {
+    return new Limits(
+        concurrent, 0, Duration.ofSeconds(1), OptionalInt.of(requests), OptionalInt.of(tokens));
+  }
+
+  @Test
+  void otherLimits_keepWhatWasTakenOfThoseThatStay() {
+    long now = -1_000_000_000L;
+    Gate gate = new Gate(perMinute(1, 6, 100));
+    assertThat(gate.takeRequest(now)).isEmpty();
+    assertThat(gate.takeTokens(70, now)).isEmpty();
+
+    gate.setLimits(perMinute(5, 6, 100));
+    assertThat(gate.takeRequest(now)).as("one in ten seconds").isPresent();
+    assertThat(gate.takeTokens(70, now)).isPresent();
+    assertThat(gate.refused()).isEqualTo(2);
+
+    gate.setLimits(perMinute(5, 12, 100));
+    assertThat(gate.takeRequest(now)).as("another rate begins full").isEmpty();
+    assertThat(gate.takeTokens(70, now)).as("and the other one stays").isPresent();
+    gate.giveBackTokens(40, now);
+    assertThat(gate.takeTokens(70, now)).isEmpty();
   }
 }
