@@ -36,6 +36,10 @@ public final class EffectiveTable {
     json.put("shutdown-grace", Quantities.text(listen.shutdownGrace()));
     listen.keysFile().ifPresent(file -> json.put("keys-file", shown(file)));
     listen.tls().ifPresent(tls -> json.put("tls", tls(tls)));
+    listen
+        .cors()
+        .ifPresent(
+            cors -> json.put("cors", Map.of("origins", cors.origins().stream().sorted().toList())));
     return json;
   }
 

@@ -14,6 +14,7 @@ import java.util.Optional;
  * @param shutdownGrace how long answers under way may take to end once the router was asked to stop
  * @param keysFile the keys by which clients may ask; empty: nobody is asked for one
  * @param tls empty: clients connect in the clear
+ * @param cors empty: no web page of another origin may ask
  */
 public record Listen(
     String host,
@@ -22,7 +23,8 @@ public record Listen(
     int eventLoops,
     Duration shutdownGrace,
     Optional<Path> keysFile,
-    Optional<Tls> tls) {
+    Optional<Tls> tls,
+    Optional<Cors> cors) {
   static final String DEFAULT_HOST = "127.0.0.1";
   static final int DEFAULT_PORT = 8080;
   static final long DEFAULT_MAX_BODY_BYTES = 16L << 20;
@@ -57,34 +59,41 @@ public record Listen(
         defaultEventLoops(),
         DEFAULT_SHUTDOWN_GRACE,
         Optional.empty(),
+        Optional.empty(),
         Optional.empty());
   }
 
   /** The same on another port; 0 lets the system choose. */
   public Listen withPort(int newPort) {
-    return new Listen(host, newPort, maxBodyBytes, eventLoops, shutdownGrace, keysFile, tls);
+    return new Listen(host, newPort, maxBodyBytes, eventLoops, shutdownGrace, keysFile, tls, cors);
   }
 
   /** The same with another bound on request bodies. */
   public Listen withMaxBodyBytes(long newMaxBodyBytes) {
-    return new Listen(host, port, newMaxBodyBytes, eventLoops, shutdownGrace, keysFile, tls);
+    return new Listen(host, port, newMaxBodyBytes, eventLoops, shutdownGrace, keysFile, tls, cors);
   }
 
   /** The same with another number of event loops. */
   public Listen withEventLoops(int newEventLoops) {
-    return new Listen(host, port, maxBodyBytes, newEventLoops, shutdownGrace, keysFile, tls);
+    return new Listen(host, port, maxBodyBytes, newEventLoops, shutdownGrace, keysFile, tls, cors);
   }
 
   /** The same for those that have a key of this file. */
   public Listen withKeysFile(Path newKeysFile) {
     return new Listen(
-        host, port, maxBodyBytes, eventLoops, shutdownGrace, Optional.of(newKeysFile), tls);
+        host, port, maxBodyBytes, eventLoops, shutdownGrace, Optional.of(newKeysFile), tls, cors);
   }
 
   /** The same by TLS. */
   public Listen withTls(Tls newTls) {
     return new Listen(
-        host, port, maxBodyBytes, eventLoops, shutdownGrace, keysFile, Optional.of(newTls));
+        host, port, maxBodyBytes, eventLoops, shutdownGrace, keysFile, Optional.of(newTls), cors);
+  }
+
+  /** The same for web pages of these origins too. */
+  public Listen withCors(Cors newCors) {
+    return new Listen(
+        host, port, maxBodyBytes, eventLoops, shutdownGrace, keysFile, tls, Optional.of(newCors));
   }
 
   /** {@code http} or {@code https}. */

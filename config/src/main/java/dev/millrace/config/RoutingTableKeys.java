@@ -49,6 +49,14 @@ final class RoutingTableKeys {
                   + " show; paths count from the table's folder"),
           new Key("tls", Group.of(UPSTREAM_TLS), otherwise("none"), "for workers at `https://`"));
 
+  private static final List<Key> CORS =
+      List.of(
+          new Key(
+              "origins",
+              new ListOf(new Form("origin or `*`", Cors.ORIGIN)),
+              required(),
+              "such as `[https://app.example.com]`; `*` for pages of any origin"));
+
   static final List<Key> LISTEN =
       List.of(
           new Key(
@@ -79,6 +87,12 @@ final class RoutingTableKeys {
               otherwise("none"),
               "clients connect by TLS 1.2 or 1.3 and speak HTTP/2 or HTTP/1.1; without it in the clear"
                   + " and HTTP/1.1; the files are read again with the table"),
+          new Key(
+              "cors",
+              Group.of(CORS),
+              otherwise("none"),
+              "which web pages may ask from within a browser, see [api](api.md#web-pages); without it"
+                  + " none of another origin"),
           new Key(
               "shutdown-grace",
               Form.TIME,

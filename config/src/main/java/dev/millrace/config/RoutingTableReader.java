@@ -1,8 +1,12 @@
 package dev.millrace.config;
 
+import static dev.millrace.config.Complaints.quote;
+
 import java.nio.file.Path;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * The keys of a routing table, top to bottom. Optional keys fall back to the defaults of the
@@ -52,7 +56,27 @@ final class RoutingTableReader {
             .orElse(defaults.eventLoops()),
         listen.find("shutdown-grace").flatMap(Field::duration).orElse(defaults.shutdownGrace()),
         listen.find("keys-file").flatMap(field -> field.path(file)),
-        listen.part("tls", Optional.empty(), tls -> TlsReader.read(tls, file)));
+        listen.part("tls", Optional.empty(), tls -> TlsReader.read(tls, file)),
+        listen.part("cors", Optional.empty(), RoutingTableReader::cors));
+  }
+
+  private static Optional<Cors> cors(Section cors) {
+    Set<String> origins = new LinkedHashSet<>();
+    cors.require("origins", "a list such as [https://app.example.com], or [\"*\"]")
+        .flatMap(Field::items)
+        .ifPresent(items ->
+            items.forEach(
+                item -> item.text().flatMap(text -> origin(item, text)).ifPresent(origins::add)));
+    return origins.isEmpty() ? Optional.empty() : Optional.of(new Cors(origins));
+  }
+
+  private static Optional<String> origin(Field field, String text) {
+    return Cors.ORIGIN.matcher(text).matches()
+        ? Optional.of(text)
+        : field.refuse(
+            "%s is not an origin; write scheme://host or scheme://host:port in lower case, nothing"
+                    .formatted(quote(text))
+                + " behind it, or \"*\" for any");
   }
 
   private static Admin admin(Section admin) {

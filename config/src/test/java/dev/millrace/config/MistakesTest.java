@@ -57,6 +57,17 @@ class MistakesTest {
         mistake("listen: {max-body: ^16MB}", "\"16MB\"", "such as 16MiB"),
         mistake("listen: {max-body: ^2GiB}", "\"2GiB\"", "must be 1KiB to 1GiB"),
         mistake("listen: {event-loops: ^0}", "is 0", "must be 1 to 1024"),
+        mistake(
+            "listen: {cors: {origins: [^https://app.example.com/]}}",
+            "\"https://app.example.com/\"",
+            "nothing behind it"),
+        mistake(
+            "listen: {cors: {origins: [^App.example.com]}}", "App.example.com", "scheme://host"),
+        mistake("listen: {cors: ^{}}", "\"origins\" is missing", "https://app.example.com"),
+        mistake(
+            "listen: {cors: {origins: [\"*\"], ^orgins: [x]}}",
+            "orgins",
+            "did you mean \"origins\"?"),
         mistake("listen: {shutdown-grace: ^25}", "\"25\"", "such as 60s"),
         mistake("listen: {shutdown-grace: ^25h}", "\"25h\"", "must be 1ms to 24h"),
         mistake("listen: ^8080", "\"8080\"", "should be a mapping"),

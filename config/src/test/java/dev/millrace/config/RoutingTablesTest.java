@@ -33,6 +33,7 @@ class RoutingTablesTest {
                 4,
                 Duration.ofSeconds(25),
                 Optional.empty(),
+                Optional.empty(),
                 Optional.empty()));
     assertThat(table.admin()).isEqualTo(Admin.defaults());
     assertThat(table.pools().keySet()).containsExactly("llama-p", "llama-d", "sim-p", "sim-d");

@@ -1,8 +1,10 @@
 package dev.millrace.router;
 
+import dev.millrace.config.Cors;
 import dev.millrace.router.access.Caller;
 import dev.millrace.router.access.Keys;
 import dev.millrace.router.http.Api;
+import dev.millrace.router.http.CrossOrigin;
 import dev.millrace.router.http.ErrorForm;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.RequestId;
@@ -14,6 +16,7 @@ import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
 import io.vertx.core.http.HttpServerRequest;
 import java.util.List;
+import java.util.Optional;
 
 /** The public port's paths. */
 final class FrontDoor {
@@ -28,6 +31,10 @@ final class FrontDoor {
   }
 
   void handle(HttpServerRequest request) {
+    Optional<Cors> cors = lane.house.table().listen().cors();
+    if (cors.isPresent()) {
+      CrossOrigin.allow(cors.get(), request);
+    }
     if (!namesOneHost(request)) {
       refuse(
           request,
@@ -134,6 +141,9 @@ final class FrontDoor {
   private void otherMethod(HttpServerRequest request, String allowed) {
     request.response().putHeader(HttpHeaders.ALLOW, allowed);
     if (request.method().equals(HttpMethod.OPTIONS)) {
+      if (CrossOrigin.isAllowedPreflight(request)) {
+        CrossOrigin.tell(request, allowed);
+      }
       request.response().setStatusCode(204).putHeader(RequestId.HEADER, id(request)).end();
     } else {
       refuse(

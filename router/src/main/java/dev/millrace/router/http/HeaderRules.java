@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Held back in both directions: what belongs to one connection (RFC 9110 §7.6.1), and what the
  * router sets itself. Towards engines also what belongs between a router and its engines
  * (data-parallel rank, bootstrap rooms), and {@code Accept-Encoding}: an answer that the router
- * must look into has to come uncompressed.
+ * must look into has to come uncompressed. Towards clients also which web pages may read an answer:
+ * that is for the public port to say ({@link CrossOrigin}).
  */
 public final class HeaderRules {
   private HeaderRules() {}
@@ -54,7 +55,7 @@ public final class HeaderRules {
   static boolean passesToClient(String name) {
     return name.length() == 12
         ? !name.equalsIgnoreCase(RequestId.HEADER)
-        : !isOfOneConnection(name);
+        : !isOfOneConnection(name) && !startsWith(name, "access-control-");
   }
 
   /** Lengths first: most names differ from all of these by it. */

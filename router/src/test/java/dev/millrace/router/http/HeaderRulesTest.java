@@ -37,6 +37,12 @@ final class HeaderRulesTest {
     assertThat(HeaderRules.passesToEngine(name)).isTrue();
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"Access-Control-Allow-Origin", "access-control-expose-headers"})
+  void whoMayReadAnswers_isNotForEnginesToSay(String name) {
+    assertThat(HeaderRules.passesToClient(name)).isFalse();
+  }
+
   @Test
   void headersNamedByConnection_stayBehind() {
     MultiMap from =
