@@ -26,6 +26,7 @@ final class Tally {
   private final TokenCount count;
   private final long taken;
   private @Nullable Gate route;
+  private long takenOfRoute;
   private boolean sent;
 
   Tally(Caller caller, ClientRequest client) {
@@ -40,13 +41,18 @@ final class Tally {
     return caller.takeTokens(taken, nowNanos);
   }
 
-  /** Takes them of a route's as well, and gives those of an earlier one back. */
+  /**
+   * Takes them of a route's as well, and gives those of an earlier one back. It takes no more than
+   * a minute's, whatever the request asks for: other clients need them too, and will not wait for
+   * an answer that nobody generates.
+   */
   Optional<Problem> takeOf(Gate next, long nowNanos) {
     if (route != null) {
-      route.giveBackTokens(taken, nowNanos);
+      route.giveBackTokens(takenOfRoute, nowNanos);
       route = null;
     }
-    Optional<Problem> tooMany = next.takeTokens(taken, nowNanos);
+    takenOfRoute = Math.min(taken, next.tokensPerMinute());
+    Optional<Problem> tooMany = next.takeTokens(takenOfRoute, nowNanos);
     if (tooMany.isEmpty()) {
       route = next;
     }
@@ -74,7 +80,7 @@ final class Tally {
     long used = costs ? count.prompt() + count.answer() : 0;
     caller.usedTokens(used, taken, nowNanos);
     if (route != null) {
-      route.giveBackTokens(taken - used, nowNanos);
+      route.giveBackTokens(takenOfRoute - used, nowNanos);
     }
     return used;
   }

@@ -158,6 +158,22 @@ final class AdmissionTest {
   }
 
   @Test
+  void requestForTokensWithoutEnd_keepsOthersOutNoLongerThanAMinute() throws Exception {
+    ScriptedEngine d = slow();
+    openWithRates(d, OptionalInt.empty(), OptionalInt.of(100));
+    String endless = Scripts.whole().replace("\"max_tokens\":3", "\"max_tokens\":900000000");
+    CompletableFuture<HttpResponse<String>> first =
+        CompletableFuture.supplyAsync(() -> stage.post(COMPLETIONS, endless));
+    Stage.await("it is at D", () -> d.requests().size() == 1);
+
+    assertOverloaded(stage.post(COMPLETIONS, endless), "tokens", "60");
+
+    answered.countDown();
+    assertThat(first.join().statusCode()).isEqualTo(200);
+    assertThat(stage.post(COMPLETIONS, Scripts.whole()).statusCode()).isEqualTo(200);
+  }
+
+  @Test
   void clientsOwnTimeout_endsItsExchange() {
     open(stage.engine(Scripts.prefill()), slow(), 5, 5, Duration.ofMinutes(1));
 

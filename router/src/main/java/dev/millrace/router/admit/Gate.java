@@ -69,6 +69,11 @@ public final class Gate {
     return perMinute.countsTokens();
   }
 
+  /** How many of them there are in a minute; 0 if they are not counted. */
+  public long tokensPerMinute() {
+    return limits.tokensPerMinute().orElse(0);
+  }
+
   /**
    * Counts one more request of this minute.
    *
