@@ -69,7 +69,7 @@ final class CheckReport {
 
   private void table(Route route, List<Inspection.Pair> pairs) {
     text.append(
-        "model %s, transfer %s\n\n".formatted(route.model(), route.pairing().transfer().keyword()));
+        "route %s, transfer %s\n\n".formatted(route.name(), route.pairing().transfer().keyword()));
     List<Worker> decode = pairs.stream().map(Inspection.Pair::decode).distinct().toList();
     List<String> headings = new ArrayList<>(List.of("prefill \\ decode"));
     decode.forEach(worker -> headings.add(name(worker)));
@@ -200,6 +200,7 @@ final class CheckReport {
   private JsonObject json(Inspection.Pair pair) {
     JsonObject json =
         new JsonObject()
+            .put("route", pair.route().name())
             .put("model", pair.route().model())
             .put("transfer", pair.route().pairing().transfer().keyword())
             .put("prefill", pair.prefill().url())

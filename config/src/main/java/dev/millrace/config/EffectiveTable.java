@@ -2,6 +2,7 @@ package dev.millrace.config;
 
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 
@@ -112,7 +113,8 @@ public final class EffectiveTable {
 
   private static Map<String, Object> route(Route route) {
     Map<String, Object> json = new LinkedHashMap<>();
-    json.put("match", Map.of("model", route.model()));
+    json.put("name", route.name());
+    json.put("match", match(route.match()));
     route.prefill().ifPresent(stage -> json.put("prefill", stage(stage)));
     json.put("decode", stage(route.decode()));
     if (route.bypass().promptBytesBelow() > 0) {
@@ -144,6 +146,18 @@ public final class EffectiveTable {
     route.limits().requestsPerMinute().ifPresent(most -> limits.put("requests-per-minute", most));
     route.limits().tokensPerMinute().ifPresent(most -> limits.put("tokens-per-minute", most));
     json.put("limits", limits);
+    return json;
+  }
+
+  private static Map<String, Object> match(Match match) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    json.put("model", match.model().text());
+    if (!match.paths().isEmpty()) {
+      json.put("paths", List.copyOf(match.paths()));
+    }
+    if (!match.headers().isEmpty()) {
+      json.put("headers", match.headers());
+    }
     return json;
   }
 

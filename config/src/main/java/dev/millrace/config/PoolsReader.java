@@ -65,8 +65,23 @@ final class PoolsReader {
    * Whether a stage may name a pool; complains if not. Nothing is said of what could not be read.
    */
   boolean serves(
-      Field field, String name, Role role, Optional<String> model, boolean disaggregated) {
-    return !known || fits(field, name, role, model, disaggregated);
+      Field field, String name, Role role, Optional<ModelPattern> asked, boolean disaggregated) {
+    return !known || fits(field, name, role, asked, disaggregated);
+  }
+
+  /** Complains of a decode pool whose engines cannot take over what the prefill pool computes. */
+  void requireSameModel(Field field, String decode, String prefill) {
+    Optional<String> own = model(decode);
+    Optional<String> other = model(prefill);
+    if (own.isPresent() && other.isPresent() && !own.equals(other)) {
+      field.complain(
+          "pool %s serves model %s, the prefill pool %s serves %s; both stages need the same"
+              .formatted(quote(decode), quote(own.get()), quote(prefill), quote(other.get())));
+    }
+  }
+
+  private Optional<String> model(String name) {
+    return Optional.ofNullable(pools.get(name)).flatMap(PoolDraft::model);
   }
 
   /** The labels of a pool's workers; empty if the pool could not be read whole. */
@@ -233,7 +248,7 @@ final class PoolsReader {
   }
 
   private boolean fits(
-      Field field, String name, Role role, Optional<String> model, boolean disaggregated) {
+      Field field, String name, Role role, Optional<ModelPattern> asked, boolean disaggregated) {
     PoolDraft pool = pools.get(name);
     if (pool == null) {
       String known =
@@ -251,28 +266,30 @@ final class PoolsReader {
                   quote(name),
                   pool.role().get().keyword(),
                   role.keyword(),
-                  doesAll ? "; such a pool is for routes without prefill" : fitting(role, model)));
+                  doesAll ? "; such a pool is for routes without prefill" : fitting(role, asked)));
       return false;
     }
-    if (pool.model().isPresent() && model.isPresent() && !pool.model().equals(model)) {
+    if (pool.model().isPresent() && asked.isPresent() && !asked.get().matches(pool.model().get())) {
       field.complain(
-          "pool %s serves model %s, this route matches %s%s"
+          "pool %s serves model %s, this route asks for %s%s"
               .formatted(
                   quote(name),
                   quote(pool.model().get()),
-                  quote(model.get()),
-                  fitting(role, model)));
+                  quote(asked.get().text()),
+                  fitting(role, asked)));
       return false;
     }
     return true;
   }
 
   /** The pools that could stand there, worded to end a message. */
-  private String fitting(Role role, Optional<String> model) {
+  private String fitting(Role role, Optional<ModelPattern> asked) {
     List<String> names =
         pools.entrySet().stream()
             .filter(entry -> entry.getValue().role().equals(Optional.of(role)))
-            .filter(entry -> model.isEmpty() || entry.getValue().model().equals(model))
+            .filter(entry ->
+                asked.isEmpty()
+                    || entry.getValue().model().filter(asked.get()::matches).isPresent())
             .map(Map.Entry::getKey)
             .sorted()
             .toList();

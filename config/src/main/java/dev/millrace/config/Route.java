@@ -5,7 +5,8 @@ import java.util.Optional;
 /**
  * Which requests go to which pair of pools.
  *
- * @param model the model that requests name
+ * @param name what records, metrics and other routes call it; no two routes have the same
+ * @param match which requests take it
  * @param prefill where the prompt is computed; empty where one worker does everything
  * @param decode where the answer is generated
  * @param pairing which workers of these pools may work together, and how
@@ -15,7 +16,8 @@ import java.util.Optional;
  * @param bypass which prompts a decode worker computes itself
  */
 public record Route(
-    String model,
+    String name,
+    Match match,
     Optional<Stage> prefill,
     Stage decode,
     Pairing pairing,
@@ -24,8 +26,8 @@ public record Route(
     Limits limits,
     Bypass bypass) {
   public Route {
-    if (model.isBlank()) {
-      throw new IllegalArgumentException("a route needs a model to match");
+    if (name.isBlank()) {
+      throw new IllegalArgumentException("a route needs a name");
     }
   }
 
@@ -33,6 +35,7 @@ public record Route(
   public static Route of(String model, Stage prefill, Stage decode) {
     return new Route(
         model,
+        Match.model(model),
         Optional.of(prefill),
         decode,
         Pairing.defaults(),
@@ -46,6 +49,7 @@ public record Route(
   public static Route aggregated(String model, Stage workers) {
     return new Route(
         model,
+        Match.model(model),
         Optional.empty(),
         workers,
         Pairing.defaults(),
@@ -55,33 +59,53 @@ public record Route(
         Bypass.none());
   }
 
+  /** The model that requests name, or what its name looks like. */
+  public String model() {
+    return match.model().text();
+  }
+
+  /** Whether engines that serve a model under that name can be asked. */
+  boolean isServedAs(String model) {
+    return match.model().matches(model);
+  }
+
   /** Whether a pool of some role may run one of its stages. */
   boolean takes(Role stage, Role pool) {
     return pool == stage || (pool == Role.BOTH && prefill.isEmpty());
   }
 
+  /** The same under another name. */
+  public Route withName(String newName) {
+    return new Route(newName, match, prefill, decode, pairing, deadlines, retries, limits, bypass);
+  }
+
+  /** The same for other requests. */
+  public Route withMatch(Match newMatch) {
+    return new Route(name, newMatch, prefill, decode, pairing, deadlines, retries, limits, bypass);
+  }
+
   /** The same with another pairing. */
   public Route withPairing(Pairing newPairing) {
-    return new Route(model, prefill, decode, newPairing, deadlines, retries, limits, bypass);
+    return new Route(name, match, prefill, decode, newPairing, deadlines, retries, limits, bypass);
   }
 
   /** The same with other deadlines. */
   public Route withDeadlines(Deadlines newDeadlines) {
-    return new Route(model, prefill, decode, pairing, newDeadlines, retries, limits, bypass);
+    return new Route(name, match, prefill, decode, pairing, newDeadlines, retries, limits, bypass);
   }
 
   /** The same with other retries. */
   public Route withRetries(Retries newRetries) {
-    return new Route(model, prefill, decode, pairing, deadlines, newRetries, limits, bypass);
+    return new Route(name, match, prefill, decode, pairing, deadlines, newRetries, limits, bypass);
   }
 
   /** The same with other limits. */
   public Route withLimits(Limits newLimits) {
-    return new Route(model, prefill, decode, pairing, deadlines, retries, newLimits, bypass);
+    return new Route(name, match, prefill, decode, pairing, deadlines, retries, newLimits, bypass);
   }
 
   /** The same with another rule for short prompts. */
   public Route withBypass(Bypass newBypass) {
-    return new Route(model, prefill, decode, pairing, deadlines, retries, limits, newBypass);
+    return new Route(name, match, prefill, decode, pairing, deadlines, retries, limits, newBypass);
   }
 }

@@ -14,7 +14,8 @@ import java.util.OptionalInt;
 final class RoutesReader {
   private final StageReader stages;
   private final boolean agentsListed;
-  private final Map<String, Field> routedModels = new HashMap<>();
+  private final MatchReader matches = new MatchReader();
+  private final Map<String, Field> named = new HashMap<>();
 
   /**
    * Reads routes against what was read before them.
@@ -41,48 +42,57 @@ final class RoutesReader {
       return Optional.empty();
     }
     Section route = section.get();
-    Optional<String> model = model(route);
+    Optional<Match> match = matches.read(route);
+    Optional<String> name = name(route, match);
+    Optional<ModelPattern> asked = match.map(Match::model);
     Optional<Field> prefillField = route.find(Role.PREFILL.keyword());
     boolean disaggregated = prefillField.isPresent();
-    Optional<Stage> prefill = prefillField.flatMap(field -> stages.prefill(field, model));
+    Optional<Stage> prefill = prefillField.flatMap(field -> stages.prefill(field, asked));
     Optional<Stage> decode =
         route
             .require(Role.DECODE.keyword(), "{pool: NAME}")
-            .flatMap(field -> stages.decode(field, model, disaggregated, prefill));
+            .flatMap(field -> stages.decode(field, asked, disaggregated, prefill));
     Pairing pairing = pairing(route);
     Deadlines deadlines = route.part("deadlines", Deadlines.defaults(), RoutesReader::deadlines);
     Retries retries = route.part("retries", Retries.defaults(), RoutesReader::retries);
     Limits limits = route.part("limits", Limits.defaults(), RoutesReader::limits);
     Bypass bypass = bypass(route, disaggregated);
     route.refuseOtherKeys();
-    return model.isPresent() && prefill.isPresent() == disaggregated && decode.isPresent()
+    boolean complete =
+        match.isPresent()
+            && name.isPresent()
+            && prefill.isPresent() == disaggregated
+            && decode.isPresent();
+    return complete
         ? Optional.of(
             new Route(
-                model.get(), prefill, decode.get(), pairing, deadlines, retries, limits, bypass))
+                name.get(),
+                match.get(),
+                prefill,
+                decode.get(),
+                pairing,
+                deadlines,
+                retries,
+                limits,
+                bypass))
         : Optional.empty();
   }
 
-  private Optional<String> model(Section route) {
-    Optional<Section> section = route.require("match", "{model: NAME}").flatMap(Field::section);
-    if (section.isEmpty()) {
-      return Optional.empty();
-    }
-    Section match = section.get();
-    Optional<Field> field = match.require("model", "the model name that clients send");
-    match.refuseOtherKeys();
-    Optional<String> model = field.flatMap(Field::text);
-    if (model.isPresent()) {
-      Field first = routedModels.putIfAbsent(model.get(), field.get());
+  /** Its own, or its model's where that is nobody else's. */
+  private Optional<String> name(Section route, Optional<Match> match) {
+    Optional<Field> own = route.find("name");
+    Optional<String> name =
+        own.isPresent() ? own.get().text() : match.map(read -> read.model().text());
+    if (name.isPresent()) {
+      Field said = own.orElseGet(() -> route.find("match").orElseThrow());
+      Field first = named.putIfAbsent(name.get(), said);
       if (first != null) {
-        field
-            .get()
-            .complain(
-                "%s is matched already on line %d; this route would never be taken, remove one of them"
-                    .formatted(quote(model.get()), Place.of(first.node()).line()));
-        return Optional.empty();
+        return said.refuse(
+            "the route on line %d is called %s, too; give this one a \"name\" of its own"
+                .formatted(Place.of(first.node()).line(), quote(name.get())));
       }
     }
-    return model;
+    return name;
   }
 
   private Pairing pairing(Section route) {

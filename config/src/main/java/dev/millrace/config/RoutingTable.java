@@ -7,12 +7,13 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /**
  * Everything the router is told: where it listens, which workers there are, what goes where.
  *
- * <p>A table that exists holds together: every stage names a pool of its role and of its route's
- * model, and no two routes match the same model.
+ * <p>A table that exists holds together: every stage names a pool of its role and of a model that
+ * its route asks for, and no two routes match the same requests or have the same name.
  *
  * @param listen the public port
  * @param admin the port for operators
@@ -38,14 +39,19 @@ public record RoutingTable(
       throw new IllegalArgumentException("an agent is listed twice");
     }
     Map<String, Pool> byName = pools;
-    Set<String> models = new HashSet<>();
+    Set<Match> matches = new HashSet<>();
+    Set<String> names = new HashSet<>();
     for (Route route : routes) {
-      if (!models.add(route.model())) {
+      if (!matches.add(route.match())) {
         throw new IllegalArgumentException(
             "two routes match model \"%s\"".formatted(route.model()));
       }
+      if (!names.add(route.name())) {
+        throw new IllegalArgumentException("two routes are called \"%s\"".formatted(route.name()));
+      }
       route.prefill().ifPresent(stage -> requireFits(route, stage, Role.PREFILL, byName));
       requireFits(route, route.decode(), Role.DECODE, pools);
+      requireOneModel(route, pools);
     }
   }
 
@@ -66,9 +72,9 @@ public record RoutingTable(
     return new RoutingTable(listen, admin, byName, agents, routes);
   }
 
-  /** The route that matches a model, if one does. */
+  /** The first route that matches a model, whatever else it asks for, if one does. */
   public Optional<Route> routeFor(String model) {
-    return routes.stream().filter(route -> route.model().equals(model)).findFirst();
+    return routes.stream().filter(route -> route.match().model().matches(model)).findFirst();
   }
 
   /** The pool that a stage of this table's routes names. */
@@ -88,9 +94,23 @@ public record RoutingTable(
     }
   }
 
+  /** Two pools may both be of models that a pattern means. */
+  private static void requireOneModel(Route route, Map<String, Pool> pools) {
+    long models =
+        Stream.concat(route.prefill().stream(), Stream.of(route.decode()))
+            .flatMap(stage -> Optional.ofNullable(pools.get(stage.pool())).stream())
+            .map(Pool::model)
+            .distinct()
+            .count();
+    if (models > 1) {
+      throw new IllegalArgumentException(
+          "route \"%s\": its pools serve different models".formatted(route.name()));
+    }
+  }
+
   private static void requireFits(Route route, Stage stage, Role role, Map<String, Pool> pools) {
     Pool pool = pools.get(stage.pool());
-    if (pool == null || !route.takes(role, pool.role()) || !pool.model().equals(route.model())) {
+    if (pool == null || !route.takes(role, pool.role()) || !route.isServedAs(pool.model())) {
       throw new IllegalArgumentException(
           "route for \"%s\": \"%s\" is not a %s pool of that model"
               .formatted(route.model(), stage.pool(), role.keyword()));

@@ -207,7 +207,24 @@ final class RoutingTableKeys {
               "holds the token that the agent asks for; paths count from the table's folder"));
 
   private static final List<Key> MATCH =
-      List.of(new Key("model", Word.TEXT, required(), "the model that requests name"));
+      List.of(
+          new Key(
+              "model",
+              Word.TEXT,
+              required(),
+              "the model that requests name; `*` stands for any run of characters, `?` for one, so"
+                  + " `llama-*` is every model whose name begins so"),
+          new Key(
+              "paths",
+              new ListOf(Choice.of(Match.PATHS)),
+              otherwise("all"),
+              "where they are posted"),
+          new Key(
+              "headers",
+              new Named(MatchReader.HEADER, Word.TEXT),
+              otherwise("none"),
+              "headers that they have, each once and with exactly this value, such as `{x-tenant:"
+                  + " acme}`"));
 
   private static final List<Key> SESSION =
       List.of(
@@ -337,10 +354,16 @@ final class RoutingTableKeys {
   static final List<Key> ROUTE =
       List.of(
           new Key(
+              "name",
+              Word.TEXT,
+              otherwise("its `match.model`"),
+              "what records and metrics call it; no two routes have the same"),
+          new Key(
               "match",
               Group.of(MATCH),
               required(),
-              "which requests take the route; two routes cannot match the same model"),
+              "which requests take the route, see [which route](#which-route); no two routes can"
+                  + " match the same"),
           new Key(
               "prefill",
               Group.of(STAGE),

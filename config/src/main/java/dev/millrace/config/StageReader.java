@@ -3,38 +3,35 @@ package dev.millrace.config;
 import static dev.millrace.config.Complaints.quote;
 
 import java.util.Optional;
-import java.util.regex.Pattern;
 
 /** One stage of a route: its pool, and how a worker of it is chosen. */
 final class StageReader {
-  /** A field name of HTTP (RFC 9110 §5.1). */
-  private static final Pattern HEADER = Pattern.compile("[A-Za-z0-9!#$%&'*+.^_`|~-]+");
-
   private final PoolsReader pools;
 
   StageReader(PoolsReader pools) {
     this.pools = pools;
   }
 
-  Optional<Stage> prefill(Field self, Optional<String> model) {
-    return read(self, Role.PREFILL, model, true, Optional.empty());
+  Optional<Stage> prefill(Field self, Optional<ModelPattern> asked) {
+    return read(self, Role.PREFILL, asked, true, Optional.empty());
   }
 
   /**
    * The decode stage.
    *
+   * @param asked for which models its engines are asked
    * @param disaggregated whether the route has a prefill stage
    * @param prefill that stage, if it could be read
    */
   Optional<Stage> decode(
-      Field self, Optional<String> model, boolean disaggregated, Optional<Stage> prefill) {
-    return read(self, Role.DECODE, model, disaggregated, prefill);
+      Field self, Optional<ModelPattern> asked, boolean disaggregated, Optional<Stage> prefill) {
+    return read(self, Role.DECODE, asked, disaggregated, prefill);
   }
 
   private Optional<Stage> read(
       Field self,
       Role role,
-      Optional<String> model,
+      Optional<ModelPattern> asked,
       boolean disaggregated,
       Optional<Stage> prefill) {
     Optional<Section> section = self.section();
@@ -54,9 +51,11 @@ final class StageReader {
         balance(stage, policy.map(StageReader::hasAffinity).orElse(true) || same.isPresent());
     stage.refuseOtherKeys();
     Optional<String> pool = field.flatMap(Field::text);
-    if (pool.isPresent() && !pools.serves(field.get(), pool.get(), role, model, disaggregated)) {
+    if (pool.isPresent() && !pools.serves(field.get(), pool.get(), role, asked, disaggregated)) {
       return Optional.empty();
     }
+    prefill.ifPresent(
+        other -> pool.ifPresent(own -> pools.requireSameModel(field.get(), own, other.pool())));
     Optional<String> label =
         disaggregated
             ? same.flatMap(Field::text)
@@ -123,7 +122,7 @@ final class StageReader {
   }
 
   private static Optional<SessionKey> header(Field field, String name) {
-    return HEADER.matcher(name).matches()
+    return MatchReader.HEADER.matcher(name).matches()
         ? Optional.of(new SessionKey.Header(name))
         : field.refuse(
             "%s is not the name of a header; such as x-session-id".formatted(quote(name)));

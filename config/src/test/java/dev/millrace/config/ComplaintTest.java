@@ -209,7 +209,7 @@ class ComplaintTest {
         mistake(
             "role: decode, model: llama",
             "role: decode, model: qwen",
-            "9:20: routes[0].decode.pool: pool \"d\" serves model \"qwen\", this route matches"
+            "9:20: routes[0].decode.pool: pool \"d\" serves model \"qwen\", this route asks for"
                 + " \"llama\"; there is no decode pool of this model"),
         mistake(
             "policy: round-robin",

@@ -94,7 +94,7 @@ class DescribedKeysTest {
       boolean named =
           general.equals(List.of("pools"))
               || general.equals(List.of("models"))
-              || (!general.isEmpty() && general.getLast().equals("labels"));
+              || (!general.isEmpty() && List.of("labels", "headers").contains(general.getLast()));
       general.add(step instanceof Integer || named ? "*" : step);
     }
     return general;

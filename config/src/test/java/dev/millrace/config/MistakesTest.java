@@ -209,6 +209,39 @@ class MistakesTest {
             """,
             "\"llama\"",
             "remove one of them"),
+        mistake(
+            """
+            routes:
+              - {match: {model: llama, headers: {X-Tenant: a, x-b: b}}, prefill: {pool: p}, decode: {pool: d}}
+              - {match: {model: ^llama, headers: {x-b: b, x-tenant: a}}, name: other, prefill: {pool: p}, decode: {pool: d}}
+            """,
+            "with the same paths and headers",
+            "remove one of them"),
+        mistake(
+            """
+            routes:
+              - {match: {model: llama}, prefill: {pool: p}, decode: {pool: d}}
+              - {match: ^{model: llama, paths: [/v1/completions]}, prefill: {pool: p}, decode: {pool: d}}
+            """,
+            "called \"llama\", too",
+            "give this one a \"name\" of its own"),
+        mistake(matching("paths: [^/v1/completion]"), "\"/v1/completion\"", "\"/v1/completions\"?"),
+        mistake(matching("headers: {^Connection: close}"), "Connection", "such as x-tenant"),
+        mistake(matching("headers: {^x-data-parallel-rank: 1}"), "to Millrace", "such as x-tenant"),
+        mistake(matching("headers: {^Authorization: a}"), "a secret", "see listen.keys-file"),
+        mistake(matching("headers: {^x tenant: a}"), "x tenant", "such as x-tenant"),
+        mistake(matching("headers: {x-a: b, ^X-A: b}"), "X-A", "keep one of them"),
+        mistake(matching("headers: {x-a: ^\" b\"}"), "\" b\"", "without white space around it"),
+        mistake(matching("headers: ^{}"), "names no header", "remove the key"),
+        mistake(
+            "routes: [{match: {model: qw*}, prefill: {pool: ^p}, decode: {pool: d}}]",
+            "asks for \"qw*\"",
+            "there is no prefill pool of this model"),
+        mistake(
+            pool("{role: decode, model: llama-8b, engine: vllm, workers: [{url: \"http://c:1\"}]}")
+                + "routes: [{match: {model: llama*}, prefill: {pool: p}, decode: {pool: ^q}}]",
+            "\"llama-8b\"",
+            "both stages need the same"),
         mistake(route("prefill: {pool: ^pp}, decode: {pool: d}"), "\"pp\"", "known: d, p"),
         mistake(route("prefill: {pool: ^d}, decode: {pool: d}"), "\"d\"", "pools that fit: p"),
         mistake(
@@ -356,6 +389,12 @@ class MistakesTest {
 
   private static String route(String stages) {
     return "routes: [{match: {model: llama}, " + stages + "}]";
+  }
+
+  private static String matching(String conditions) {
+    return "routes: [{match: {model: llama, "
+        + conditions
+        + "}, prefill: {pool: p}, decode: {pool: d}}]";
   }
 
   private static String routeWith(String said) {

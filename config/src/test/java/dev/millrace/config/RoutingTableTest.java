@@ -62,6 +62,24 @@ class RoutingTableTest {
   }
 
   @Test
+  void construction_twoRoutesOfOneName_isRefused() {
+    Route other = ROUTE.withMatch(Match.model("llama").withPaths("/v1/completions"));
+
+    assertRefused(
+        List.of(PREFILL, DECODE), List.of(ROUTE, other), "two routes are called \"llama\"");
+  }
+
+  @Test
+  void construction_poolsOfDifferentModelsThatAPatternMeans_isRefused() {
+    Pool other = pool("d", Role.DECODE, "llama-2", 8102);
+
+    assertRefused(
+        List.of(PREFILL, other),
+        List.of(ROUTE.withMatch(Match.model("llama*"))),
+        "its pools serve different models");
+  }
+
+  @Test
   void workerAddress_isCanonical() {
     assertThat(WorkerAddress.of(URI.create("HTTP://Host.Local:81/")).url())
         .isEqualTo(URI.create("http://host.local:81"));

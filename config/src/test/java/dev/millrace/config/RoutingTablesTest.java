@@ -2,6 +2,7 @@ package dev.millrace.config;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.fail;
+import static org.assertj.core.api.Assertions.tuple;
 
 import java.io.IOException;
 import java.net.URI;
@@ -102,6 +103,33 @@ class RoutingTablesTest {
     assertThat(route.bypass()).isEqualTo(new Bypass(2048));
     assertThat(table.pool(route.prefill().orElseThrow()).workers().getFirst().labels())
         .isEqualTo(Map.of("zone", "a", "rack", "7"));
+  }
+
+  @Test
+  void parse_match_isTheRoutes() {
+    String text =
+        """
+        pools:
+          d: {role: both, model: m-1, engine: vllm, workers: [{url: "http://b"}]}
+        routes:
+          - {match: {model: "m-*"}, decode: {pool: d}}
+          - name: acme
+            match: {model: m-1, paths: [/v1/responses, /tokenize], headers: {X-Tenant: Acme, x-a: 1}}
+            decode: {pool: d}
+        """;
+
+    List<Route> routes = valid(RoutingTables.parse("routes.yaml", text)).routes();
+
+    assertThat(routes)
+        .extracting(Route::name, Route::match)
+        .containsExactly(
+            tuple("m-*", Match.model("m-*")),
+            tuple(
+                "acme",
+                Match.model("m-1")
+                    .withPaths("/v1/responses", "/tokenize")
+                    .withHeader("x-tenant", "Acme")
+                    .withHeader("x-a", "1")));
   }
 
   @Test

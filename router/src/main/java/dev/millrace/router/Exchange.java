@@ -28,6 +28,7 @@ import dev.millrace.router.http.Patience;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.PromptAnswer;
 import dev.millrace.router.http.RequestId;
+import dev.millrace.router.match.ServedRoute;
 import dev.millrace.router.pools.TransferReport;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.telemetry.Waterfall;
@@ -87,8 +88,8 @@ final class Exchange {
       Caller caller,
       ClientRequest client,
       Traits traits,
+      ServedRoute target,
       Chooser chooser,
-      Gate gate,
       HeldBlocks blocks) {
     Route route() {
       return chooser.route();
@@ -147,28 +148,25 @@ final class Exchange {
       case Classified.Refused(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case ClientRequest client -> {
         waterfall.model(shortened(client.model()));
-        Floor floor = lane.house.floor();
-        Chooser chooser =
-            client.model().isEmpty()
-                ? floor.models().onlyChooser()
-                : floor.models().chooser(client.model());
-        yield chooser == null || !caller.mayUse(client.model())
+        ServedRoute found = lane.house.floor().route(client.model(), api, request.headers());
+        yield found == null || !caller.mayUse(client.model())
             ? Mono.just(new Ending.Refused(unknown(client.model())))
-            : withinTotal(service(caller, client, chooser, floor.gate(chooser.route())));
+            : withinTotal(service(caller, client, found));
       }
     };
   }
 
-  private Service service(Caller caller, ClientRequest client, Chooser chooser, Gate gate) {
+  private Service service(Caller caller, ClientRequest client, ServedRoute target) {
+    waterfall.route(target.name());
     HeldBlocks.Origin origin =
         new HeldBlocks.Origin(api, request.headers(), requestId, client.model());
     return new Service(
         caller,
         client,
         new Traits(client, request.headers()),
-        chooser,
-        gate,
-        new HeldBlocks(lane, origin, chooser, places, blame));
+        target,
+        target.chooser(),
+        new HeldBlocks(lane, origin, target.chooser(), places, blame));
   }
 
   private Mono<Ending> withinTotal(Service understood) {
@@ -208,7 +206,8 @@ final class Exchange {
         "model_not_found",
         "There is no model \""
             + shortened(model)
-            + "\" here; GET /v1/models lists those there are");
+            + "\" here, or not at this path with these headers; GET /v1/models with the same"
+            + " headers lists those there are");
   }
 
   private static Ending tooLong(Duration total) {
@@ -229,7 +228,7 @@ final class Exchange {
     if (tooMany.isPresent()) {
       return Mono.just(new Ending.Refused(tooMany.get()));
     }
-    return Admission.to(to.gate(), to.caller().priority(), lane.scheduler)
+    return Admission.to(to.target().gate(), to.caller().priority(), lane.scheduler)
         .flatMap(verdict ->
             switch (verdict) {
               case Admission.Verdict.Refused(Problem problem) ->
@@ -243,14 +242,14 @@ final class Exchange {
   }
 
   private Optional<Problem> beyondRate(Service to) {
-    Optional<Problem> tooMany = to.gate().takeRequest(lane.now());
+    Optional<Problem> tooMany = to.target().gate().takeRequest(lane.now());
     if (tooMany.isPresent()) {
       return tooMany;
     }
-    if (tally == null && to.gate().countsTokens()) {
+    if (tally == null && to.target().gate().countsTokens()) {
       tally = new Tally(to.caller(), to.client());
     }
-    return tally == null ? Optional.empty() : tally.takeOf(to.gate(), lane.now());
+    return tally == null ? Optional.empty() : tally.takeOf(to.target().gate(), lane.now());
   }
 
   // ---- choose: a prefill and a decode worker that fit, both with a place ----

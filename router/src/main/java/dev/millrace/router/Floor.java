@@ -6,34 +6,35 @@ import dev.millrace.router.access.Keys;
 import dev.millrace.router.admit.Gate;
 import dev.millrace.router.choose.Chooser;
 import dev.millrace.router.edges.Watch;
+import dev.millrace.router.http.Api;
+import dev.millrace.router.match.RouteIndex;
+import dev.millrace.router.match.ServedRoute;
 import dev.millrace.router.pools.Workers;
-import java.util.LinkedHashMap;
-import java.util.Map;
-import java.util.Objects;
+import io.vertx.core.MultiMap;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What one routing table makes: its workers, who watches them, who chooses among them, who is let
- * in. A table that is read anew makes another one, which takes this one's place as a whole;
- * exchanges that have chosen their workers end on the one on which they chose.
- *
- * @param gates of routes, by model
+ * What one routing table makes: its workers, who watches them, its routes with who chooses among
+ * them, who is let in. A table that is read anew makes another one, which takes this one's place as
+ * a whole; exchanges that have chosen their workers end on the one on which they chose.
  */
 record Floor(
     RoutingTable table,
     Workers workers,
     Watch watch,
     Models models,
-    Map<String, Gate> gates,
+    RouteIndex routes,
     Keys keys,
     Credentials credentials) {
 
   /**
    * What a table makes, after another one if there was one: workers that are in both are the same,
-   * and so are gates, with all that is open on them.
+   * and so are gates of routes with the same name, with all that is open on them.
    */
   static Floor of(
       RoutingTable table,
@@ -46,33 +47,44 @@ record Floor(
     Workers workers = before == null ? new Workers(table) : new Workers(table, before.workers);
     workers.all().forEach(worker -> worker.show(credentials.to(worker)));
     Random random = new Random();
-    Map<String, Chooser> choosers = new LinkedHashMap<>();
-    Map<String, Gate> gates = new LinkedHashMap<>();
+    List<ServedRoute> served = new ArrayList<>();
     for (Route route : table.routes()) {
-      Gate known = before == null ? null : before.gates.get(route.model());
-      gates.put(route.model(), known == null ? new Gate(route.limits()) : known);
-      choosers.put(
-          route.model(),
+      ServedRoute known = before == null ? null : before.routes.called(route.name());
+      Chooser chooser =
           new Chooser(
               watch.edges(route, workers),
               workers,
               reservations,
               random,
               nanoClock,
-              before == null ? null : before.models.chooser(route.model())));
+              known == null ? null : known.chooser());
+      served.add(
+          new ServedRoute(route, known == null ? new Gate(route.limits()) : known.gate(), chooser));
     }
+    RouteIndex routes = new RouteIndex(served);
     return new Floor(
-        table, workers, watch, new Models(workers, watch, choosers), gates, keys, credentials);
+        table, workers, watch, new Models(workers, watch, routes), routes, keys, credentials);
   }
 
   /** Takes the place of another one. */
   void takeOver() {
     workers.takeOver();
-    table.routes().forEach(route -> gate(route).setLimits(route.limits()));
+    routes.all().forEach(each -> each.gate().setLimits(each.route().limits()));
   }
 
-  /** What lets exchanges of one of the table's routes in. */
-  Gate gate(Route route) {
-    return Objects.requireNonNull(gates.get(route.model()), "a route of another table");
+  /**
+   * The route that takes a request, or null if none does: one that names its model, one whose
+   * engines have loaded an adapter of that name, one whose pattern it looks like.
+   */
+  @Nullable ServedRoute route(String model, Api api, MultiMap headers) {
+    if (model.isEmpty()) {
+      return routes.only(api, headers);
+    }
+    ServedRoute naming = routes.naming(model, api, headers);
+    if (naming != null) {
+      return naming;
+    }
+    ServedRoute ofAdapter = RouteIndex.first(models.withAdapter(model), api, headers);
+    return ofAdapter != null ? ofAdapter : routes.like(model, api, headers);
   }
 }

@@ -107,12 +107,12 @@ final class FrontDoor {
     switch (lane.house.keys().of(request.headers())) {
       case Keys.Identity.Stranger(Problem problem) -> refuse(request, problem);
       case Keys.Identity.Known(Caller caller) when path.equals(MODELS) ->
-          get(request, lane.house.models().page(caller::mayUse).toBuffer());
+          get(request, lane.house.models().page(caller::mayUse, request.headers()).toBuffer());
       case Keys.Identity.Known(Caller caller) -> {
         String name = QueryStringDecoder.decodeComponent(path.substring(MODELS.length() + 1));
         lane.house
             .models()
-            .card(name)
+            .card(name, request.headers())
             .filter(card -> caller.mayUse(name))
             .ifPresentOrElse(
                 card -> get(request, card.toBuffer()),

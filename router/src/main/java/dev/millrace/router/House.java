@@ -97,8 +97,8 @@ final class House {
   String metrics() {
     Floor now = floor;
     return carriages.text()
-        + GatesText.of(now.gates())
-        + RetriesText.of(now.models().choosers())
+        + GatesText.of(now.routes().gates())
+        + RetriesText.of(now.routes().choosers())
         + WorkersText.of(now.workers())
         + KeysText.of(now.keys());
   }

@@ -1,14 +1,17 @@
 package dev.millrace.router;
 
 import dev.millrace.config.Route;
-import dev.millrace.router.choose.Chooser;
 import dev.millrace.router.edges.Watch;
+import dev.millrace.router.match.RouteIndex;
+import dev.millrace.router.match.ServedRoute;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
 import dev.millrace.router.probe.Sighting.ServedModel;
+import io.vertx.core.MultiMap;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
-import java.util.Collection;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -16,58 +19,68 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The models that can be asked for: those that routes match, and the adapters that all workers of a
  * route have loaded. What engines say of a model beside its name is passed on, with the shortest of
  * their lengths: a prompt has to fit on whichever worker gets it.
+ *
+ * <p>A pattern matches more names than can be listed; its route's pools have one that can. Routes
+ * that ask for headers are there for those who send them.
  */
 final class Models {
   private static final String LENGTH = "max_model_len";
 
   private final Workers workers;
   private final Watch watch;
-  private final Map<String, Chooser> byModel;
+  private final RouteIndex routes;
+  private volatile Adapters adapters = new Adapters(-1, Map.of());
 
-  Models(Workers workers, Watch watch, Map<String, Chooser> byModel) {
+  /**
+   * The routes by adapters that their workers have loaded.
+   *
+   * @param learnt how much the watch had learnt by then
+   */
+  private record Adapters(int learnt, Map<String, List<ServedRoute>> routes) {}
+
+  Models(Workers workers, Watch watch, RouteIndex routes) {
     this.workers = workers;
     this.watch = watch;
-    this.byModel = byModel;
+    this.routes = routes;
   }
 
-  /** Who chooses the workers for a model, or null if nobody has it. */
-  @Nullable Chooser chooser(String model) {
-    Chooser listed = byModel.get(model);
-    return listed != null ? listed : ofAdapter(model);
+  /** The routes whose workers have all loaded an adapter, in the order in which they are tried. */
+  List<ServedRoute> withAdapter(String name) {
+    int learnt = watch.learnt();
+    Adapters known = adapters;
+    if (known.learnt != learnt) {
+      known = new Adapters(learnt, routesByAdapter());
+      adapters = known;
+    }
+    return known.routes.getOrDefault(name, List.of());
   }
 
-  /** Who chooses the workers, one for each route. */
-  Collection<Chooser> choosers() {
-    return byModel.values();
-  }
-
-  /** Who chooses the workers where there is no choice of a model. */
-  @Nullable Chooser onlyChooser() {
-    return byModel.size() == 1 ? byModel.values().iterator().next() : null;
-  }
-
-  private @Nullable Chooser ofAdapter(String model) {
-    for (Chooser chooser : byModel.values()) {
-      if (adapters(chooser.route()).containsKey(model)) {
-        return chooser;
+  private Map<String, List<ServedRoute>> routesByAdapter() {
+    Map<String, List<ServedRoute>> byAdapter = new HashMap<>();
+    for (ServedRoute each : routes.all()) {
+      for (String adapter : adapters(each.route()).keySet()) {
+        byAdapter.computeIfAbsent(adapter, first -> new ArrayList<>()).add(each);
       }
     }
-    return null;
+    byAdapter.replaceAll((name, some) -> RouteIndex.mostConditionsFirst(some));
+    return byAdapter;
   }
 
-  /** The page under {@code /v1/models}, of those models that may be seen. */
-  JsonObject page(Predicate<String> seen) {
+  /** The page under {@code /v1/models}, of those models that whoever sends headers may see. */
+  JsonObject page(Predicate<String> seen, MultiMap headers) {
     Map<String, JsonObject> cards = new LinkedHashMap<>();
-    byModel.forEach((model, chooser) -> cards.put(model, card(model, chooser.route())));
-    for (Chooser chooser : byModel.values()) {
-      adapters(chooser.route()).forEach(cards::putIfAbsent);
+    List<ServedRoute> there =
+        routes.all().stream().filter(each -> each.isSeenWith(headers)).toList();
+    for (ServedRoute each : there) {
+      String name = listedAs(each.route());
+      cards.computeIfAbsent(name, first -> card(name, each.route()));
     }
+    there.forEach(each -> adapters(each.route()).forEach(cards::putIfAbsent));
     JsonArray data = new JsonArray();
     cards.forEach((model, card) -> {
       if (seen.test(model)) {
@@ -75,6 +88,13 @@ final class Models {
       }
     });
     return new JsonObject().put("object", "list").put("data", data);
+  }
+
+  /** Of the names that a pattern means, that of the pools is one. */
+  private String listedAs(Route route) {
+    return route.match().model().isExact()
+        ? route.model()
+        : workers.ofPool(route.decode().pool()).getFirst().model();
   }
 
   private JsonObject card(String model, Route route) {
@@ -141,11 +161,11 @@ final class Models {
     return watch.sighting(worker).stream().flatMap(sighting -> sighting.models().stream());
   }
 
-  /** One of them, as {@code /v1/models/NAME} shows it. */
-  Optional<JsonObject> card(String model) {
-    return page(every -> true).getJsonArray("data").stream()
+  /** One of them, as {@code /v1/models/NAME} shows it; also one that is not listed. */
+  Optional<JsonObject> card(String model, MultiMap headers) {
+    return page(model::equals, headers).getJsonArray("data").stream()
         .map(JsonObject.class::cast)
-        .filter(card -> model.equals(card.getString("id")))
-        .findFirst();
+        .findFirst()
+        .or(() -> routes.like(model, headers).map(each -> card(model, each.route())));
   }
 }

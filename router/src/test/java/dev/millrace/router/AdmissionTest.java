@@ -54,7 +54,7 @@ final class AdmissionTest {
     return stage
         .get(stage.adminUrl("/metrics"))
         .body()
-        .contains("millrace_route_%s{model=\"tiny\"} %d\n".formatted(name, value));
+        .contains("millrace_route_%s{route=\"tiny\"} %d\n".formatted(name, value));
   }
 
   @Test

@@ -194,7 +194,7 @@ final class ReloadTest {
             stage
                 .get(stage.adminUrl("/metrics"))
                 .body()
-                .contains("millrace_route_waiting{model=\"tiny\"} 1"));
+                .contains("millrace_route_waiting{route=\"tiny\"} 1"));
 
     file.set(file.get().replace("concurrent: 1", "concurrent: 2"));
     reload(200);

@@ -35,7 +35,7 @@ final class RetryBudgetTest {
     return stage
         .get(stage.adminUrl("/metrics"))
         .body()
-        .contains("millrace_route_%s{model=\"tiny\"} %d\n".formatted(name, value));
+        .contains("millrace_route_%s{route=\"tiny\"} %d\n".formatted(name, value));
   }
 
   @Test

@@ -47,6 +47,7 @@ final class MatrixPage {
     JsonArray all = new JsonArray();
     edges.edges().forEach(edge -> all.add(json(edge)));
     return new JsonObject()
+        .put("route", edges.route().name())
         .put("model", edges.route().model())
         .put("transfer", edges.route().pairing().transfer().keyword())
         .put("edges", all);

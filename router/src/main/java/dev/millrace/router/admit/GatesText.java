@@ -3,7 +3,7 @@ package dev.millrace.router.admit;
 import java.util.Map;
 import java.util.function.ToLongFunction;
 
-/** Gates by their route's model, in Prometheus' text format. */
+/** Gates by their route's name, in Prometheus' text format. */
 public final class GatesText {
   private GatesText() {}
 
@@ -43,10 +43,10 @@ public final class GatesText {
       ToLongFunction<Gate> value) {
     text.append("# HELP ").append(name).append(' ').append(help).append(".\n");
     text.append("# TYPE ").append(name).append(' ').append(type).append('\n');
-    gates.forEach((model, gate) ->
+    gates.forEach((route, gate) ->
         text.append(name)
-            .append("{model=\"")
-            .append(model.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n"))
+            .append("{route=\"")
+            .append(route.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n"))
             .append("\"} ")
             .append(value.applyAsLong(gate))
             .append('\n'));

@@ -28,6 +28,6 @@ public final class RetriesText {
   }
 
   private static String labels(Chooser chooser) {
-    return PrometheusText.label("model", chooser.route().model());
+    return PrometheusText.label("route", chooser.route().name());
   }
 }

@@ -27,6 +27,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongSupplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -81,6 +82,7 @@ public final class Watch {
   private final Map<Edge, RouteEdges> routes = new LinkedHashMap<>();
   private final List<RouteEdges> all = new ArrayList<>();
   private final Promise<Void> settled = Promise.promise();
+  private final AtomicInteger learnt = new AtomicInteger();
   private boolean ended;
 
   /** A worker that is asked. */
@@ -239,9 +241,14 @@ public final class Watch {
 
   private static String pairs(RouteEdges edges) {
     List<Edge> pairs = edges.edges();
-    return "model %s: %d of %d pairs usable"
+    return "route %s: %d of %d pairs usable"
         .formatted(
-            edges.route().model(), pairs.stream().filter(Edge::isUsable).count(), pairs.size());
+            edges.route().name(), pairs.stream().filter(Edge::isUsable).count(), pairs.size());
+  }
+
+  /** How often something was learnt of a worker, or that it does not answer; for those who keep. */
+  public int learnt() {
+    return learnt.get();
   }
 
   /** All workers that are asked. */
@@ -408,6 +415,7 @@ public final class Watch {
     one.trouble = why;
     one.learnt(Optional.empty());
     one.worker.breaker().isMissing(why, nanoClock.getAsLong());
+    learnt.incrementAndGet();
     EdgeState state =
         new EdgeState.Broken(
             EdgeState.Cause.WORKER_GONE,
@@ -424,6 +432,7 @@ public final class Watch {
     one.trouble = "";
     one.learnt(Optional.of(sighting));
     one.worker.breaker().isThere(nanoClock.getAsLong());
+    learnt.incrementAndGet();
     if (!same) {
       LOG.info("{} is {}", one.worker, sighting.words());
     }

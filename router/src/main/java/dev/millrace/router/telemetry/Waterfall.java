@@ -64,6 +64,7 @@ public final class Waterfall {
   private long firstTokenNanos = -1;
 
   private @Nullable String model;
+  private @Nullable String route;
   private @Nullable String prefillWorker;
   private @Nullable String decodeWorker;
   private int status;
@@ -137,6 +138,11 @@ public final class Waterfall {
   /** Notes what the request asked for. */
   public void model(String asked) {
     model = asked;
+  }
+
+  /** Notes which route takes it. */
+  public void route(String name) {
+    route = name;
   }
 
   /**
@@ -237,6 +243,7 @@ public final class Waterfall {
         .put("path", path)
         .put("key", askedBy.isEmpty() ? null : askedBy)
         .put("model", model)
+        .put("route", route)
         .put("status", status)
         .put("ending", ending)
         .put("prefill", prefillWorker)
