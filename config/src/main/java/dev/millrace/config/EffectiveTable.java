@@ -115,6 +115,7 @@ public final class EffectiveTable {
     Map<String, Object> json = new LinkedHashMap<>();
     json.put("name", route.name());
     json.put("match", match(route.match()));
+    route.servedModelName().ifPresent(served -> json.put("served-model-name", served));
     route.prefill().ifPresent(stage -> json.put("prefill", stage(stage)));
     json.put("decode", stage(route.decode()));
     if (route.bypass().promptBytesBelow() > 0) {

@@ -7,6 +7,7 @@ import java.util.Optional;
  *
  * @param name what records, metrics and other routes call it; no two routes have the same
  * @param match which requests take it
+ * @param servedModelName the name by which engines are asked for the model; empty: the client's
  * @param prefill where the prompt is computed; empty where one worker does everything
  * @param decode where the answer is generated
  * @param pairing which workers of these pools may work together, and how
@@ -18,6 +19,7 @@ import java.util.Optional;
 public record Route(
     String name,
     Match match,
+    Optional<String> servedModelName,
     Optional<Stage> prefill,
     Stage decode,
     Pairing pairing,
@@ -36,6 +38,7 @@ public record Route(
     return new Route(
         model,
         Match.model(model),
+        Optional.empty(),
         Optional.of(prefill),
         decode,
         Pairing.defaults(),
@@ -50,6 +53,7 @@ public record Route(
     return new Route(
         model,
         Match.model(model),
+        Optional.empty(),
         Optional.empty(),
         workers,
         Pairing.defaults(),
@@ -66,7 +70,7 @@ public record Route(
 
   /** Whether engines that serve a model under that name can be asked. */
   boolean isServedAs(String model) {
-    return match.model().matches(model);
+    return servedModelName.map(model::equals).orElseGet(() -> match.model().matches(model));
   }
 
   /** Whether a pool of some role may run one of its stages. */
@@ -76,36 +80,121 @@ public record Route(
 
   /** The same under another name. */
   public Route withName(String newName) {
-    return new Route(newName, match, prefill, decode, pairing, deadlines, retries, limits, bypass);
+    return new Route(
+        newName,
+        match,
+        servedModelName,
+        prefill,
+        decode,
+        pairing,
+        deadlines,
+        retries,
+        limits,
+        bypass);
   }
 
   /** The same for other requests. */
   public Route withMatch(Match newMatch) {
-    return new Route(name, newMatch, prefill, decode, pairing, deadlines, retries, limits, bypass);
+    return new Route(
+        name,
+        newMatch,
+        servedModelName,
+        prefill,
+        decode,
+        pairing,
+        deadlines,
+        retries,
+        limits,
+        bypass);
+  }
+
+  /** The same with engines that are asked by another name. */
+  public Route withServedModelName(String newName) {
+    return new Route(
+        name,
+        match,
+        Optional.of(newName),
+        prefill,
+        decode,
+        pairing,
+        deadlines,
+        retries,
+        limits,
+        bypass);
   }
 
   /** The same with another pairing. */
   public Route withPairing(Pairing newPairing) {
-    return new Route(name, match, prefill, decode, newPairing, deadlines, retries, limits, bypass);
+    return new Route(
+        name,
+        match,
+        servedModelName,
+        prefill,
+        decode,
+        newPairing,
+        deadlines,
+        retries,
+        limits,
+        bypass);
   }
 
   /** The same with other deadlines. */
   public Route withDeadlines(Deadlines newDeadlines) {
-    return new Route(name, match, prefill, decode, pairing, newDeadlines, retries, limits, bypass);
+    return new Route(
+        name,
+        match,
+        servedModelName,
+        prefill,
+        decode,
+        pairing,
+        newDeadlines,
+        retries,
+        limits,
+        bypass);
   }
 
   /** The same with other retries. */
   public Route withRetries(Retries newRetries) {
-    return new Route(name, match, prefill, decode, pairing, deadlines, newRetries, limits, bypass);
+    return new Route(
+        name,
+        match,
+        servedModelName,
+        prefill,
+        decode,
+        pairing,
+        deadlines,
+        newRetries,
+        limits,
+        bypass);
   }
 
   /** The same with other limits. */
   public Route withLimits(Limits newLimits) {
-    return new Route(name, match, prefill, decode, pairing, deadlines, retries, newLimits, bypass);
+    return new Route(
+        name,
+        match,
+        servedModelName,
+        prefill,
+        decode,
+        pairing,
+        deadlines,
+        retries,
+        newLimits,
+        bypass);
   }
 
   /** The same with another rule for short prompts. */
   public Route withBypass(Bypass newBypass) {
-    return new Route(name, match, prefill, decode, pairing, deadlines, retries, limits, newBypass);
+    return new Route(
+        name,
+        match,
+        servedModelName,
+        prefill,
+        decode,
+        pairing,
+        deadlines,
+        retries,
+        limits,
+        newBypass);
   }
 }

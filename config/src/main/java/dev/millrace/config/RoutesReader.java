@@ -44,7 +44,10 @@ final class RoutesReader {
     Section route = section.get();
     Optional<Match> match = matches.read(route);
     Optional<String> name = name(route, match);
-    Optional<ModelPattern> asked = match.map(Match::model);
+    Optional<Field> servedField = route.find("served-model-name");
+    Optional<String> served = servedField.flatMap(RoutesReader::servedModelName);
+    Optional<ModelPattern> asked =
+        servedField.isPresent() ? served.map(ModelPattern::new) : match.map(Match::model);
     Optional<Field> prefillField = route.find(Role.PREFILL.keyword());
     boolean disaggregated = prefillField.isPresent();
     Optional<Stage> prefill = prefillField.flatMap(field -> stages.prefill(field, asked));
@@ -61,6 +64,7 @@ final class RoutesReader {
     boolean complete =
         match.isPresent()
             && name.isPresent()
+            && served.isPresent() == servedField.isPresent()
             && prefill.isPresent() == disaggregated
             && decode.isPresent();
     return complete
@@ -68,6 +72,7 @@ final class RoutesReader {
             new Route(
                 name.get(),
                 match.get(),
+                served,
                 prefill,
                 decode.get(),
                 pairing,
@@ -93,6 +98,18 @@ final class RoutesReader {
       }
     }
     return name;
+  }
+
+  /** One name, which a pattern is not. */
+  private static Optional<String> servedModelName(Field field) {
+    return field
+        .text()
+        .flatMap(text ->
+            text.length() <= ModelPattern.LONGEST && new ModelPattern(text).isExact()
+                ? Optional.of(text)
+                : field.refuse(
+                    "%s is not one name; engines are asked for one, such as the model of the pools"
+                        .formatted(quote(text))));
   }
 
   private Pairing pairing(Section route) {

@@ -173,7 +173,11 @@ final class RoutingTableKeys {
               "`prefill`: the workers compute prompts; `decode`: they generate answers; `both`: they"
                   + " do everything by themselves, or embed, rank or transcribe, for routes without"
                   + " `prefill`"),
-          new Key("model", Word.TEXT, required(), "the name that clients send"),
+          new Key(
+              "model",
+              Word.TEXT,
+              required(),
+              "the name by which the engines know it; clients send it, too, where no route has an alias"),
           new Key(
               "engine",
               Choice.of(EngineKind.values()),
@@ -237,7 +241,8 @@ final class RoutingTableKeys {
 
   private static final List<Key> STAGE =
       List.of(
-          new Key("pool", Word.TEXT, required(), "a pool of that role and model"),
+          new Key(
+              "pool", Word.TEXT, required(), "a pool of that role, whose engines serve the model"),
           new Key(
               "policy",
               Choice.of(Policy.values()),
@@ -364,6 +369,12 @@ final class RoutingTableKeys {
               required(),
               "which requests take the route, see [which route](#which-route); no two routes can"
                   + " match the same"),
+          new Key(
+              "served-model-name",
+              Word.TEXT,
+              otherwise("the client's"),
+              "the name by which engines are asked for the model (vLLM's `--served-model-name`),"
+                  + " where clients know it by another, see [aliases](#aliases)"),
           new Key(
               "prefill",
               Group.of(STAGE),

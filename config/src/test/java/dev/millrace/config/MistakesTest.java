@@ -234,6 +234,12 @@ class MistakesTest {
         mistake(matching("headers: {x-a: ^\" b\"}"), "\" b\"", "without white space around it"),
         mistake(matching("headers: ^{}"), "names no header", "remove the key"),
         mistake(
+            routeWith("served-model-name: ^llama-*"), "\"llama-*\"", "engines are asked for one"),
+        mistake(
+            "routes: [{match: {model: gpt}, served-model-name: llam, prefill: {pool: ^p}, decode: {pool: d}}]",
+            "asks for \"llam\"",
+            "there is no prefill pool of this model"),
+        mistake(
             "routes: [{match: {model: qw*}, prefill: {pool: ^p}, decode: {pool: d}}]",
             "asks for \"qw*\"",
             "there is no prefill pool of this model"),

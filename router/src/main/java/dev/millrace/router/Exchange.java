@@ -24,6 +24,7 @@ import dev.millrace.router.http.Classified;
 import dev.millrace.router.http.ClientRequest;
 import dev.millrace.router.http.ClientRequest.Course;
 import dev.millrace.router.http.ClientRequest.TokenReuse;
+import dev.millrace.router.http.ModelNames;
 import dev.millrace.router.http.Patience;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.PromptAnswer;
@@ -87,6 +88,7 @@ final class Exchange {
   private record Service(
       Caller caller,
       ClientRequest client,
+      @Nullable ModelNames names,
       Traits traits,
       ServedRoute target,
       Chooser chooser,
@@ -148,21 +150,24 @@ final class Exchange {
       case Classified.Refused(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case ClientRequest client -> {
         waterfall.model(shortened(client.model()));
-        ServedRoute found = lane.house.floor().route(client.model(), api, request.headers());
+        Floor floor = lane.house.floor();
+        ServedRoute found = floor.route(client.model(), api, request.headers());
         yield found == null || !caller.mayUse(client.model())
             ? Mono.just(new Ending.Refused(unknown(client.model())))
-            : withinTotal(service(caller, client, found));
+            : withinTotal(service(caller, client, found, floor.askedAs(found, client.model())));
       }
     };
   }
 
-  private Service service(Caller caller, ClientRequest client, ServedRoute target) {
-    waterfall.route(target.name());
+  private Service service(
+      Caller caller, ClientRequest client, ServedRoute target, String enginesName) {
+    waterfall.route(target.name(), shortened(enginesName));
     HeldBlocks.Origin origin =
-        new HeldBlocks.Origin(api, request.headers(), requestId, client.model());
+        new HeldBlocks.Origin(api, request.headers(), requestId, enginesName);
     return new Service(
         caller,
-        client,
+        client.askedAs(enginesName),
+        ModelNames.between(enginesName, client.model()),
         new Traits(client, request.headers()),
         target,
         target.chooser(),
@@ -581,11 +586,13 @@ final class Exchange {
               tally.count().whole(whole);
             }
             boolean handedOver = to.blocks().handOff() != null;
+            Buffer complete =
+                promptAnswer == null || !handedOver ? whole : promptAnswer.completing(whole);
             yield Mono.just(
                 new Ending.Whole(
                     status,
                     headers,
-                    promptAnswer == null || !handedOver ? whole : promptAnswer.completing(whole)));
+                    to.names() == null ? complete : to.names().whole(complete, headers)));
           }
           case DecodeLeg.Decoded.Speaks speaks -> {
             answering(to);
@@ -593,6 +600,7 @@ final class Exchange {
                 lane,
                 speaks,
                 reply.stream(),
+                to.names(),
                 to.route().deadlines().streamIdle(),
                 () -> waterfall.ended(Part.STREAM, lane.now()),
                 tally == null ? null : tally.count());

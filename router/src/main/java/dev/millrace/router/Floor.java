@@ -13,6 +13,7 @@ import dev.millrace.router.pools.Workers;
 import io.vertx.core.MultiMap;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.LongSupplier;
@@ -86,5 +87,17 @@ record Floor(
     }
     ServedRoute ofAdapter = RouteIndex.first(models.withAdapter(model), api, headers);
     return ofAdapter != null ? ofAdapter : routes.like(model, api, headers);
+  }
+
+  /**
+   * The name by which a route's engines are asked for a model; an adapter's is the engines' own.
+   */
+  String askedAs(ServedRoute target, String model) {
+    Optional<String> served = target.route().servedModelName();
+    boolean ofEngines =
+        served.isEmpty()
+            || (!target.route().model().equals(model)
+                && models.withAdapter(model).contains(target));
+    return ofEngines ? model : served.get();
   }
 }

@@ -45,10 +45,7 @@ final class Intake {
     String type = String.valueOf(request.getHeader("content-type"));
     return !api.generates() && FormModel.isForm(type)
         ? ClientRequest.opaque(
-            api,
-            body.bytes(),
-            body.length(),
-            FormModel.find(type, body.bytes(), body.length()).orElse(""))
+            api, body.bytes(), body.length(), FormModel.find(type, body.bytes(), body.length()))
         : ClientRequest.read(api, body.bytes(), body.length());
   }
 

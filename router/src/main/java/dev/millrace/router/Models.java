@@ -25,8 +25,9 @@ import java.util.stream.Stream;
  * route have loaded. What engines say of a model beside its name is passed on, with the shortest of
  * their lengths: a prompt has to fit on whichever worker gets it.
  *
- * <p>A pattern matches more names than can be listed; its route's pools have one that can. Routes
- * that ask for headers are there for those who send them.
+ * <p>A pattern matches more names than can be listed; its route's pools may have one that can. An
+ * alias has the engines' name as its root. Routes that ask for headers are there for those who send
+ * them.
  */
 final class Models {
   private static final String LENGTH = "max_model_len";
@@ -77,8 +78,8 @@ final class Models {
     List<ServedRoute> there =
         routes.all().stream().filter(each -> each.isSeenWith(headers)).toList();
     for (ServedRoute each : there) {
-      String name = listedAs(each.route());
-      cards.computeIfAbsent(name, first -> card(name, each.route()));
+      listedAs(each.route())
+          .ifPresent(name -> cards.computeIfAbsent(name, first -> card(name, each.route())));
     }
     there.forEach(each -> adapters(each.route()).forEach(cards::putIfAbsent));
     JsonArray data = new JsonArray();
@@ -90,11 +91,13 @@ final class Models {
     return new JsonObject().put("object", "list").put("data", data);
   }
 
-  /** Of the names that a pattern means, that of the pools is one. */
-  private String listedAs(Route route) {
-    return route.match().model().isExact()
-        ? route.model()
-        : workers.ofPool(route.decode().pool()).getFirst().model();
+  /** Of the names that a pattern means, that of the pools is one, unless it stands for others. */
+  private Optional<String> listedAs(Route route) {
+    if (route.match().model().isExact()) {
+      return Optional.of(route.model());
+    }
+    return Optional.of(workers.ofPool(route.decode().pool()).getFirst().model())
+        .filter(route.match().model()::matches);
   }
 
   private JsonObject card(String model, Route route) {
@@ -102,7 +105,13 @@ final class Models {
         workers(route)
             .flatMap(worker -> served(worker).filter(one -> one.id().equals(worker.model())))
             .toList();
-    return merged(model, served);
+    JsonObject card = merged(model, served);
+    // As vLLM says it of adapters: what stands behind the name.
+    route
+        .servedModelName()
+        .filter(name -> !name.equals(model))
+        .ifPresent(name -> card.put("root", name));
+    return card;
   }
 
   private static JsonObject merged(String model, List<ServedModel> served) {

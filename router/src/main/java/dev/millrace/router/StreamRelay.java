@@ -2,6 +2,7 @@ package dev.millrace.router;
 
 import dev.millrace.router.http.ErrorWatch;
 import dev.millrace.router.http.HeaderRules;
+import dev.millrace.router.http.ModelNames;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.SecretFilter;
 import dev.millrace.router.http.TokenCount;
@@ -32,6 +33,7 @@ final class StreamRelay {
   private final DecodeLeg decode;
   private final HttpClientResponse from;
   private final HttpServerResponse to;
+  private final @Nullable ModelNames names;
   private final Duration idle;
   private final Runnable lastToken;
   private final @Nullable TokenCount tokens;
@@ -50,6 +52,7 @@ final class StreamRelay {
       Lane lane,
       DecodeLeg.Decoded.Speaks speaks,
       HttpServerResponse to,
+      @Nullable ModelNames names,
       Duration idle,
       Runnable lastToken,
       @Nullable TokenCount tokens) {
@@ -58,6 +61,7 @@ final class StreamRelay {
     this.decode = speaks.leg();
     this.from = speaks.response();
     this.to = to;
+    this.names = names;
     this.idle = idle;
     this.lastToken = lastToken;
     this.tokens = tokens;
@@ -74,17 +78,21 @@ final class StreamRelay {
   /**
    * Passes a stream on when subscribed to; cancelling resets it.
    *
+   * @param names puts the client's name for its model in the place of the engine's; null if it is
+   *     the same
    * @param tokens counts those of the stream, where somebody wants to know
    */
   static Mono<Ending> of(
       Lane lane,
       DecodeLeg.Decoded.Speaks speaks,
       HttpServerResponse to,
+      @Nullable ModelNames names,
       Duration idle,
       Runnable lastToken,
       @Nullable TokenCount tokens) {
     return Mono.create(sink ->
-        new StreamRelay(sink, lane, speaks, to, idle, lastToken, tokens).begin(speaks.held()));
+        new StreamRelay(sink, lane, speaks, to, names, idle, lastToken, tokens)
+            .begin(speaks.held()));
   }
 
   private void begin(Buffer held) {
@@ -103,7 +111,10 @@ final class StreamRelay {
     from.handler(this::pass);
     from.endHandler(v -> {
       decode.leg().close();
-      gather(filter.rest());
+      gather(shown(filter.rest()));
+      if (names != null) {
+        gather(names.rest());
+      }
       lastToken.run();
       Buffer last = takeGathered();
       sink.success(
@@ -112,7 +123,7 @@ final class StreamRelay {
     lastNanos = lane.now();
     watch(idle.toNanos());
     count(held);
-    gather(filter.pass(held));
+    gather(shown(filter.pass(held)));
     from.resume();
   }
 
@@ -123,7 +134,11 @@ final class StreamRelay {
     lastNanos = lane.now();
     errors.look(piece);
     count(piece);
-    gather(filter.pass(piece));
+    gather(shown(filter.pass(piece)));
+  }
+
+  private Buffer shown(Buffer piece) {
+    return names == null ? piece : names.pass(piece);
   }
 
   private void count(Buffer piece) {

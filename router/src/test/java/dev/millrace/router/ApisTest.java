@@ -64,7 +64,7 @@ final class ApisTest {
   }
 
   /** What differs from one request to the next, and from one engine to another, in one form. */
-  private static String said(String body) {
+  static String said(String body) {
     return body.replaceAll("\"created(_at)?\":\\d+", "\"created\":0")
         .replaceAll("(resp|msg)_[0-9a-f]{16}", "id")
         .replaceAll("vllm-0.32.0(\\+millrace-sim)?-[0-9a-f]{8}", "fingerprint");

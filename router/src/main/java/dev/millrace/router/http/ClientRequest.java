@@ -169,6 +169,9 @@ public final class ClientRequest implements Classified {
   private final PromptAnswer.Echo echo;
   private final Prompt prompt;
 
+  /** The model in the body's spelling, if engines know it by another name than the client. */
+  private final byte @Nullable [] askedAs;
+
   /** Which workers may compute a request. */
   public sealed interface Course {
     /** A prefill worker the prompt, a decode worker the rest. */
@@ -215,7 +218,29 @@ public final class ClientRequest implements Classified {
     this.promptIsText =
         api == Api.COMPLETIONS && scan.promptIsText && scan.echo == PromptAnswer.Echo.NO;
     this.model = model;
+    this.askedAs = null;
     this.course = course(scan);
+  }
+
+  private ClientRequest(ClientRequest other, String name) {
+    this.api = other.api;
+    this.body = other.body;
+    this.length = other.length;
+    this.members = other.members;
+    this.memberCount = other.memberCount;
+    this.closeBrace = other.closeBrace;
+    this.answer = other.answer;
+    this.echo = other.echo;
+    this.aboutPrompt = other.aboutPrompt;
+    this.prompt = other.prompt;
+    this.promptIsText = other.promptIsText;
+    this.model = other.model;
+    boolean isJson = memberCount > 0;
+    this.askedAs = isJson ? ModelNames.quoted(name) : name.getBytes(StandardCharsets.UTF_8);
+    this.course =
+        other.course instanceof Course.Primed(var prompts, String why)
+            ? new Course.Primed(prompts.stream().map(each -> each.askedAs(name)).toList(), why)
+            : other.course;
   }
 
   /** Reads the bytes {@code [0, length)} of a body, which must not change afterwards. */
@@ -256,9 +281,20 @@ public final class ClientRequest implements Classified {
     return api;
   }
 
-  /** A body that is no JSON, of which only the model is known; empty if it names none. */
-  public static ClientRequest opaque(Api api, byte[] body, int length, String model) {
-    return new ClientRequest(api, body, length, new Scan(api, new Prompt(body)), model);
+  /** A body that is no JSON, of which only the model is known, if it names one. */
+  public static ClientRequest opaque(Api api, byte[] body, int length, Optional<FormModel> model) {
+    Scan scan = new Scan(api, new Prompt(body));
+    model.ifPresent(field ->
+        scan.members.add(new Member(Field.MODEL, 0, field.from(), field.from(), field.to())));
+    return new ClientRequest(api, body, length, scan, model.map(FormModel::name).orElse(""));
+  }
+
+  /**
+   * The same with another name for its model in all that engines get; a body that names none stays
+   * so. What the client asked for is {@link #model} still.
+   */
+  public ClientRequest askedAs(String name) {
+    return askedAs == null && name.equals(model) ? this : new ClientRequest(this, name);
   }
 
   /** The model that was asked for; empty where an endpoint does not require one. */
@@ -423,8 +459,8 @@ public final class ClientRequest implements Classified {
     boolean wantsIds = tokensPass(reuse);
     for (Member member : members) {
       switch (member.field) {
-        case MODEL,
-            PROMPT,
+        case MODEL -> rename(splice, member);
+        case PROMPT,
             PROMPT_EMBEDS,
             PROMPT_LOGPROBS,
             ECHO,
@@ -537,6 +573,7 @@ public final class ClientRequest implements Classified {
             splice.replace(member.valueStart, member.valueEnd, ids);
           }
         }
+        case MODEL -> rename(splice, member);
         case INTERNAL -> remove(splice, member);
         case PROMPT_LOGPROBS, ECHO -> {
           if (aboutPrompt) {
@@ -587,11 +624,18 @@ public final class ClientRequest implements Classified {
     Splice splice = new Splice(body, length);
     for (Member member : members) {
       switch (member.field) {
+        case MODEL -> rename(splice, member);
         case KV_TRANSFER_PARAMS, INTERNAL -> remove(splice, member);
         default -> {}
       }
     }
     return splice.toBuffer();
+  }
+
+  private void rename(Splice splice, Member member) {
+    if (askedAs != null) {
+      replace(splice, member, askedAs);
+    }
   }
 
   private static void replace(Splice splice, Member member, byte[] with) {

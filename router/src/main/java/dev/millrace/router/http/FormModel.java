@@ -8,9 +8,12 @@ import java.util.regex.Pattern;
 
 /**
  * The field {@code model} of a {@code multipart/form-data} body (RFC 7578), in which audio is sent.
- * The body goes on as it is.
+ *
+ * @param name its value
+ * @param from where that begins in the body
+ * @param to where it ends
  */
-public final class FormModel {
+public record FormModel(String name, int from, int to) {
   private static final Pattern BOUNDARY =
       Pattern.compile(
           "(?i)multipart/form-data\\s*;.*?\\bboundary=(?:\"([^\"]{1,70})\"|([^;\\s]{1,70})).*");
@@ -21,21 +24,19 @@ public final class FormModel {
   private static final int LONGEST_MODEL = 1024;
   private static final byte[] BLANK_LINE = {'\r', '\n', '\r', '\n'};
 
-  private FormModel() {}
-
   /** Whether a body of this type is a form. */
   public static boolean isForm(String contentType) {
     return BOUNDARY.matcher(contentType).matches();
   }
 
-  /** The field's value; empty if there is none. */
-  public static Optional<String> find(String contentType, byte[] body, int length) {
+  /** The field; empty if there is none. */
+  public static Optional<FormModel> find(String contentType, byte[] body, int length) {
     Matcher matcher = BOUNDARY.matcher(contentType);
     if (!matcher.matches()) {
       return Optional.empty();
     }
-    String name = matcher.group(1) != null ? matcher.group(1) : matcher.group(2);
-    byte[] delimiter = ("--" + name).getBytes(StandardCharsets.ISO_8859_1);
+    String boundary = matcher.group(1) != null ? matcher.group(1) : matcher.group(2);
+    byte[] delimiter = ("--" + boundary).getBytes(StandardCharsets.ISO_8859_1);
     int part = indexOf(body, 0, length, delimiter);
     while (part >= 0) {
       int head = part + delimiter.length;
@@ -48,7 +49,8 @@ public final class FormModel {
         // A line break belongs to the delimiter behind it.
         int to = end - 2;
         if (NAMED_MODEL.matcher(text).matches() && to > from && to - from <= LONGEST_MODEL) {
-          return Optional.of(new String(body, from, to - from, StandardCharsets.UTF_8));
+          String name = new String(body, from, to - from, StandardCharsets.UTF_8);
+          return Optional.of(new FormModel(name, from, to));
         }
       }
       part = next;

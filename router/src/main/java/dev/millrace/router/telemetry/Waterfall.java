@@ -3,6 +3,7 @@ package dev.millrace.router.telemetry;
 import dev.millrace.router.pools.TransferReport;
 import io.vertx.core.json.JsonObject;
 import java.time.Duration;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -65,6 +66,7 @@ public final class Waterfall {
 
   private @Nullable String model;
   private @Nullable String route;
+  private @Nullable String askedAs;
   private @Nullable String prefillWorker;
   private @Nullable String decodeWorker;
   private int status;
@@ -140,9 +142,14 @@ public final class Waterfall {
     model = asked;
   }
 
-  /** Notes which route takes it. */
-  public void route(String name) {
+  /**
+   * Notes which route takes it.
+   *
+   * @param model the name by which its engines are asked
+   */
+  public void route(String name, String model) {
     route = name;
+    askedAs = model;
   }
 
   /**
@@ -244,6 +251,7 @@ public final class Waterfall {
         .put("key", askedBy.isEmpty() ? null : askedBy)
         .put("model", model)
         .put("route", route)
+        .put("asked_as", Objects.equals(askedAs, model) ? null : askedAs)
         .put("status", status)
         .put("ending", ending)
         .put("prefill", prefillWorker)

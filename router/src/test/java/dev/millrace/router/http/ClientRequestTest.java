@@ -24,12 +24,70 @@ final class ClientRequestTest {
 
   private static void assertBodies(Api api, String client, String prefill, String decode) {
     byte[] bytes = client.getBytes(StandardCharsets.UTF_8);
-    ClientRequest request = (ClientRequest) ClientRequest.read(api, bytes, bytes.length);
+    assertBodies((ClientRequest) ClientRequest.read(api, bytes, bytes.length), prefill, decode);
+  }
+
+  private static void assertBodies(ClientRequest request, String prefill, String decode) {
     assertThat(request.course()).isEqualTo(new ClientRequest.Course.Disaggregated());
     assertThat(request.prefillBody(AtStop.HANDS_OVER, TokenReuse.TEXTS).toString())
         .isEqualTo(prefill.replace("ASK", ASK));
     assertThat(request.decodeBody(Buffer.buffer("{\"r\" : 1}"), null, TokenReuse.TEXTS).toString())
         .isEqualTo(decode.replace("GIVEN", "{\"r\" : 1}"));
+  }
+
+  @Test
+  void aliasOfAModel_isReplacedInEveryBodyAndIsTheClientsStill() {
+    ClientRequest asked =
+        read("{ \"messages\":[], \"model\" : \"alias\",\"n\":2}").askedAs("a \"b\"");
+
+    assertThat(asked.model()).isEqualTo("alias");
+    assertThat(asked.decodeBody().toString())
+        .isEqualTo("{ \"messages\":[], \"model\" : \"a \\\"b\\\"\",\"n\":2}");
+    assertThat(asked.course())
+        .isInstanceOfSatisfying(
+            ClientRequest.Course.Primed.class,
+            course ->
+                assertThat(
+                        course
+                            .prompts()
+                            .getFirst()
+                            .primingBody(Buffer.buffer("{\"r\":1}"), null, TokenReuse.TEXTS)
+                            .toString())
+                    .contains("\"model\" : \"a \\\"b\\\"\"")
+                    .contains("{\"r\":1}"));
+    assertBodies(
+        read("{\"model\":\"alias\",\"messages\":[]}").askedAs("m"),
+        "{\"model\":\"m\",\"messages\":[],\"max_tokens\":1,\"kv_transfer_params\":ASK}",
+        "{\"model\":\"m\",\"messages\":[],\"kv_transfer_params\":GIVEN}");
+  }
+
+  @Test
+  void aliasInAForm_isReplacedWhereItStands() {
+    String form =
+        String.join(
+            "\r\n",
+            "--b",
+            "content-disposition: form-data; name=\"model\"",
+            "",
+            "alias",
+            "--b",
+            "content-disposition: form-data; name=\"prompt\"",
+            "",
+            "alias",
+            "--b--",
+            "");
+    byte[] bytes = form.getBytes(StandardCharsets.UTF_8);
+    ClientRequest request =
+        ClientRequest.opaque(
+            Api.TRANSCRIPTIONS,
+            bytes,
+            bytes.length,
+            FormModel.find("multipart/form-data; boundary=b", bytes, bytes.length));
+
+    assertThat(request.model()).isEqualTo("alias");
+    assertThat(request.decodeBody().toString()).isEqualTo(form);
+    assertThat(request.askedAs("a \"b\"").decodeBody().toString())
+        .isEqualTo(form.replaceFirst("alias", "a \"b\""));
   }
 
   @Test

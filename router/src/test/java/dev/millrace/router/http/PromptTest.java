@@ -3,6 +3,7 @@ package dev.millrace.router.http;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.charset.StandardCharsets;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -55,7 +56,9 @@ final class PromptTest {
   void text_ofAForm_isNotLookedFor() {
     byte[] form = "--x\r\n".getBytes(StandardCharsets.UTF_8);
 
-    assertThat(ClientRequest.opaque(Api.TRANSCRIPTIONS, form, form.length, "m").text("user"))
+    assertThat(
+            ClientRequest.opaque(Api.TRANSCRIPTIONS, form, form.length, Optional.empty())
+                .text("user"))
         .isEmpty();
   }
 }
