@@ -118,6 +118,7 @@ public final class EffectiveTable {
     route.servedModelName().ifPresent(served -> json.put("served-model-name", served));
     route.prefill().ifPresent(stage -> json.put("prefill", stage(stage)));
     json.put("decode", stage(route.decode()));
+    route.split().ifPresent(split -> json.put("split", split(split)));
     if (route.bypass().promptBytesBelow() > 0) {
       json.put(
           "bypass",
@@ -159,6 +160,24 @@ public final class EffectiveTable {
     if (!match.headers().isEmpty()) {
       json.put("headers", match.headers());
     }
+    return json;
+  }
+
+  private static Map<String, Object> split(Split split) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    json.put("weight", split.weight());
+    split.session().ifPresent(key -> json.put("session", session(key)));
+    json.put("branches", split.branches().stream().map(EffectiveTable::branch).toList());
+    return json;
+  }
+
+  private static Map<String, Object> branch(Branch branch) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    json.put("name", branch.name());
+    json.put("weight", branch.weight());
+    branch.servedModelName().ifPresent(served -> json.put("served-model-name", served));
+    branch.prefill().ifPresent(stage -> json.put("prefill", stage(stage)));
+    json.put("decode", stage(branch.decode()));
     return json;
   }
 

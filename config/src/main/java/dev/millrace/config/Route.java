@@ -1,6 +1,9 @@
 package dev.millrace.config;
 
+import java.util.LinkedHashMap;
 import java.util.Optional;
+import java.util.SequencedMap;
+import java.util.function.Consumer;
 
 /**
  * Which requests go to which pair of pools.
@@ -10,6 +13,7 @@ import java.util.Optional;
  * @param servedModelName the name by which engines are asked for the model; empty: the client's
  * @param prefill where the prompt is computed; empty where one worker does everything
  * @param decode where the answer is generated
+ * @param split which shares of its requests go to other pools; empty: none
  * @param pairing which workers of these pools may work together, and how
  * @param deadlines how long each part may take
  * @param retries how often a stage is tried again
@@ -22,6 +26,7 @@ public record Route(
     Optional<String> servedModelName,
     Optional<Stage> prefill,
     Stage decode,
+    Optional<Split> split,
     Pairing pairing,
     Deadlines deadlines,
     Retries retries,
@@ -35,32 +40,12 @@ public record Route(
 
   /** A route with everything else at its default. */
   public static Route of(String model, Stage prefill, Stage decode) {
-    return new Route(
-        model,
-        Match.model(model),
-        Optional.empty(),
-        Optional.of(prefill),
-        decode,
-        Pairing.defaults(),
-        Deadlines.defaults(),
-        Retries.defaults(),
-        Limits.defaults(),
-        Bypass.none());
+    return new Draft(model, Optional.of(prefill), decode).route();
   }
 
   /** A route on which one worker does everything, with everything else at its default. */
   public static Route aggregated(String model, Stage workers) {
-    return new Route(
-        model,
-        Match.model(model),
-        Optional.empty(),
-        Optional.empty(),
-        workers,
-        Pairing.defaults(),
-        Deadlines.defaults(),
-        Retries.defaults(),
-        Limits.defaults(),
-        Bypass.none());
+    return new Draft(model, Optional.empty(), workers).route();
   }
 
   /** The model that requests name, or what its name looks like. */
@@ -78,123 +63,123 @@ public record Route(
     return pool == stage || (pool == Role.BOTH && prefill.isEmpty());
   }
 
+  /** Its own pools and its branches, by their names, each as a route with one pair of pools. */
+  public SequencedMap<String, Route> parts() {
+    SequencedMap<String, Route> parts = new LinkedHashMap<>();
+    parts.put(Split.OWN, but(draft -> draft.split = Optional.empty()));
+    split.ifPresent(shares -> shares.branches().forEach(each -> parts.put(each.name(), on(each))));
+    return parts;
+  }
+
+  private Route on(Branch branch) {
+    return but(draft -> {
+      draft.name = name + "/" + branch.name();
+      draft.servedModelName = branch.servedModelName().or(() -> servedModelName);
+      draft.prefill = branch.prefill();
+      draft.decode = branch.decode();
+      draft.split = Optional.empty();
+    });
+  }
+
   /** The same under another name. */
   public Route withName(String newName) {
-    return new Route(
-        newName,
-        match,
-        servedModelName,
-        prefill,
-        decode,
-        pairing,
-        deadlines,
-        retries,
-        limits,
-        bypass);
+    return but(draft -> draft.name = newName);
   }
 
   /** The same for other requests. */
   public Route withMatch(Match newMatch) {
-    return new Route(
-        name,
-        newMatch,
-        servedModelName,
-        prefill,
-        decode,
-        pairing,
-        deadlines,
-        retries,
-        limits,
-        bypass);
+    return but(draft -> draft.match = newMatch);
   }
 
   /** The same with engines that are asked by another name. */
   public Route withServedModelName(String newName) {
-    return new Route(
-        name,
-        match,
-        Optional.of(newName),
-        prefill,
-        decode,
-        pairing,
-        deadlines,
-        retries,
-        limits,
-        bypass);
+    return but(draft -> draft.servedModelName = Optional.of(newName));
+  }
+
+  /** The same with shares for other pools. */
+  public Route withSplit(Split newSplit) {
+    return but(draft -> draft.split = Optional.of(newSplit));
   }
 
   /** The same with another pairing. */
   public Route withPairing(Pairing newPairing) {
-    return new Route(
-        name,
-        match,
-        servedModelName,
-        prefill,
-        decode,
-        newPairing,
-        deadlines,
-        retries,
-        limits,
-        bypass);
+    return but(draft -> draft.pairing = newPairing);
   }
 
   /** The same with other deadlines. */
   public Route withDeadlines(Deadlines newDeadlines) {
-    return new Route(
-        name,
-        match,
-        servedModelName,
-        prefill,
-        decode,
-        pairing,
-        newDeadlines,
-        retries,
-        limits,
-        bypass);
+    return but(draft -> draft.deadlines = newDeadlines);
   }
 
   /** The same with other retries. */
   public Route withRetries(Retries newRetries) {
-    return new Route(
-        name,
-        match,
-        servedModelName,
-        prefill,
-        decode,
-        pairing,
-        deadlines,
-        newRetries,
-        limits,
-        bypass);
+    return but(draft -> draft.retries = newRetries);
   }
 
   /** The same with other limits. */
   public Route withLimits(Limits newLimits) {
-    return new Route(
-        name,
-        match,
-        servedModelName,
-        prefill,
-        decode,
-        pairing,
-        deadlines,
-        retries,
-        newLimits,
-        bypass);
+    return but(draft -> draft.limits = newLimits);
   }
 
   /** The same with another rule for short prompts. */
   public Route withBypass(Bypass newBypass) {
-    return new Route(
-        name,
-        match,
-        servedModelName,
-        prefill,
-        decode,
-        pairing,
-        deadlines,
-        retries,
-        limits,
-        newBypass);
+    return but(draft -> draft.bypass = newBypass);
+  }
+
+  private Route but(Consumer<Draft> change) {
+    Draft draft = new Draft(this);
+    change.accept(draft);
+    return draft.route();
+  }
+
+  /** A route that can still be changed. */
+  private static final class Draft {
+    private String name;
+    private Match match;
+    private Optional<String> servedModelName = Optional.empty();
+    private Optional<Stage> prefill;
+    private Stage decode;
+    private Optional<Split> split = Optional.empty();
+    private Pairing pairing = Pairing.defaults();
+    private Deadlines deadlines = Deadlines.defaults();
+    private Retries retries = Retries.defaults();
+    private Limits limits = Limits.defaults();
+    private Bypass bypass = Bypass.none();
+
+    Draft(String model, Optional<Stage> prefill, Stage decode) {
+      this.name = model;
+      this.match = Match.model(model);
+      this.prefill = prefill;
+      this.decode = decode;
+    }
+
+    Draft(Route like) {
+      this.name = like.name;
+      this.match = like.match;
+      this.servedModelName = like.servedModelName;
+      this.prefill = like.prefill;
+      this.decode = like.decode;
+      this.split = like.split;
+      this.pairing = like.pairing;
+      this.deadlines = like.deadlines;
+      this.retries = like.retries;
+      this.limits = like.limits;
+      this.bypass = like.bypass;
+    }
+
+    Route route() {
+      return new Route(
+          name,
+          match,
+          servedModelName,
+          prefill,
+          decode,
+          split,
+          pairing,
+          deadlines,
+          retries,
+          limits,
+          bypass);
+    }
   }
 }

@@ -12,7 +12,8 @@ import java.util.OptionalInt;
 
 /** The routes of a routing table. */
 final class RoutesReader {
-  private final StageReader stages;
+  private final PoolPairReader pairs;
+  private final SplitReader splits;
   private final boolean agentsListed;
   private final MatchReader matches = new MatchReader();
   private final Map<String, Field> named = new HashMap<>();
@@ -23,7 +24,8 @@ final class RoutesReader {
    * @param agentsListed whether the table has agents, of whatever kind
    */
   RoutesReader(PoolsReader pools, boolean agentsListed) {
-    this.stages = new StageReader(pools);
+    this.pairs = new PoolPairReader(pools);
+    this.splits = new SplitReader(pairs);
     this.agentsListed = agentsListed;
   }
 
@@ -44,17 +46,10 @@ final class RoutesReader {
     Section route = section.get();
     Optional<Match> match = matches.read(route);
     Optional<String> name = name(route, match);
-    Optional<Field> servedField = route.find("served-model-name");
-    Optional<String> served = servedField.flatMap(RoutesReader::servedModelName);
-    Optional<ModelPattern> asked =
-        servedField.isPresent() ? served.map(ModelPattern::new) : match.map(Match::model);
-    Optional<Field> prefillField = route.find(Role.PREFILL.keyword());
-    boolean disaggregated = prefillField.isPresent();
-    Optional<Stage> prefill = prefillField.flatMap(field -> stages.prefill(field, asked));
-    Optional<Stage> decode =
-        route
-            .require(Role.DECODE.keyword(), "{pool: NAME}")
-            .flatMap(field -> stages.decode(field, asked, disaggregated, prefill));
+    Optional<PoolPairReader.PoolPair> pools = pairs.read(route, match.map(Match::model));
+    boolean disaggregated = route.find(Role.PREFILL.keyword()).isPresent();
+    Optional<Field> splitField = route.find("split");
+    Optional<Split> split = splitField.flatMap(field -> splits.read(field, asked(match, pools)));
     Pairing pairing = pairing(route);
     Deadlines deadlines = route.part("deadlines", Deadlines.defaults(), RoutesReader::deadlines);
     Retries retries = route.part("retries", Retries.defaults(), RoutesReader::retries);
@@ -64,23 +59,30 @@ final class RoutesReader {
     boolean complete =
         match.isPresent()
             && name.isPresent()
-            && served.isPresent() == servedField.isPresent()
-            && prefill.isPresent() == disaggregated
-            && decode.isPresent();
+            && pools.isPresent()
+            && split.isPresent() == splitField.isPresent();
     return complete
         ? Optional.of(
             new Route(
                 name.get(),
                 match.get(),
-                served,
-                prefill,
-                decode.get(),
+                pools.get().servedModelName(),
+                pools.get().prefill(),
+                pools.get().decode(),
+                split,
                 pairing,
                 deadlines,
                 retries,
                 limits,
                 bypass))
         : Optional.empty();
+  }
+
+  /** For which models engines of branches are asked; empty if that cannot be told. */
+  private static Optional<ModelPattern> asked(
+      Optional<Match> match, Optional<PoolPairReader.PoolPair> pools) {
+    return pools.flatMap(
+        own -> own.servedModelName().map(ModelPattern::new).or(() -> match.map(Match::model)));
   }
 
   /** Its own, or its model's where that is nobody else's. */
@@ -98,18 +100,6 @@ final class RoutesReader {
       }
     }
     return name;
-  }
-
-  /** One name, which a pattern is not. */
-  private static Optional<String> servedModelName(Field field) {
-    return field
-        .text()
-        .flatMap(text ->
-            text.length() <= ModelPattern.LONGEST && new ModelPattern(text).isExact()
-                ? Optional.of(text)
-                : field.refuse(
-                    "%s is not one name; engines are asked for one, such as the model of the pools"
-                        .formatted(quote(text))));
   }
 
   private Pairing pairing(Section route) {

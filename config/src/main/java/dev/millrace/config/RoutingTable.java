@@ -49,9 +49,11 @@ public record RoutingTable(
       if (!names.add(route.name())) {
         throw new IllegalArgumentException("two routes are called \"%s\"".formatted(route.name()));
       }
-      route.prefill().ifPresent(stage -> requireFits(route, stage, Role.PREFILL, byName));
-      requireFits(route, route.decode(), Role.DECODE, pools);
-      requireOneModel(route, pools);
+      for (Route part : route.parts().values()) {
+        part.prefill().ifPresent(stage -> requireFits(part, stage, Role.PREFILL, byName));
+        requireFits(part, part.decode(), Role.DECODE, byName);
+        requireOneModel(part, byName);
+      }
     }
   }
 

@@ -270,6 +270,48 @@ final class RoutingTableKeys {
           "a label: workers that have the prefill worker's value are preferred while they have"
               + " room");
 
+  private static final List<Key> DECODE =
+      Stream.concat(STAGE.stream(), Stream.of(PREFER_SAME)).toList();
+
+  private static final List<Key> BRANCH =
+      List.of(
+          new Key(
+              "name",
+              Word.TEXT,
+              required(),
+              "what records and metrics call it; the route's own pools are `own`"),
+          new Key(
+              "weight",
+              new Whole(0, Split.MOST_WEIGHT),
+              required(),
+              "how much of all weights together its share is"),
+          new Key(
+              "served-model-name",
+              Word.TEXT,
+              otherwise("the route's"),
+              "the name by which its engines are asked"),
+          new Key(
+              "prefill",
+              Group.elsewhere(STAGE),
+              otherwise("none"),
+              "as that of a route; without it one worker does everything"),
+          new Key("decode", Group.elsewhere(DECODE), required(), "as that of a route"));
+
+  private static final List<Key> SPLIT =
+      List.of(
+          new Key(
+              "weight",
+              new Whole(0, Split.MOST_WEIGHT),
+              required(),
+              "how much of all weights together the share of the route's own pools is"),
+          new Key(
+              "session",
+              Group.of(SESSION),
+              otherwise("none"),
+              "where requests name their session, one of the two: all of one take the same branch;"
+                  + " requests that name none are drawn by their id"),
+          new Key("branches", new ListOf(Group.of(BRANCH)), required(), "other pools"));
+
   private static final List<Key> BYPASS =
       List.of(
           new Key(
@@ -381,11 +423,12 @@ final class RoutingTableKeys {
               otherwise("none"),
               "where prompts are computed; without it the workers of `decode.pool`, which may have"
                   + " the role `both`, do everything"),
+          new Key("decode", Group.of(DECODE), required(), "where answers are generated"),
           new Key(
-              "decode",
-              Group.of(Stream.concat(STAGE.stream(), Stream.of(PREFER_SAME)).toList()),
-              required(),
-              "where answers are generated"),
+              "split",
+              Group.of(SPLIT),
+              otherwise("none"),
+              "shares of the requests that go to other pools, see [shares](#shares)"),
           new Key(
               "bypass",
               Group.of(BYPASS),

@@ -105,7 +105,8 @@ final class StageReader {
     return session.flatMap(StageReader::sessionKey);
   }
 
-  private static Optional<SessionKey> sessionKey(Field self) {
+  /** Where requests name their session, of two places one. */
+  static Optional<SessionKey> sessionKey(Field self) {
     Optional<Section> section = self.section();
     if (section.isEmpty()) {
       return Optional.empty();

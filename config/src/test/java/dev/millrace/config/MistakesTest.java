@@ -236,13 +236,15 @@ class MistakesTest {
         mistake(
             routeWith("served-model-name: ^llama-*"), "\"llama-*\"", "engines are asked for one"),
         mistake(
-            "routes: [{match: {model: gpt}, served-model-name: llam, prefill: {pool: ^p}, decode: {pool: d}}]",
+            pool("{role: both, model: llama, engine: vllm, workers: [{url: \"http://c:1\"}]}")
+                + "routes: [{match: {model: gpt}, served-model-name: llam, decode: {pool: ^q}}]",
             "asks for \"llam\"",
-            "there is no prefill pool of this model"),
+            "there is no decode pool of this model"),
         mistake(
-            "routes: [{match: {model: qw*}, prefill: {pool: ^p}, decode: {pool: d}}]",
+            pool("{role: both, model: llama, engine: vllm, workers: [{url: \"http://c:1\"}]}")
+                + "routes: [{match: {model: qw*}, decode: {pool: ^q}}]",
             "asks for \"qw*\"",
-            "there is no prefill pool of this model"),
+            "there is no decode pool of this model"),
         mistake(
             pool("{role: decode, model: llama-8b, engine: vllm, workers: [{url: \"http://c:1\"}]}")
                 + "routes: [{match: {model: llama*}, prefill: {pool: p}, decode: {pool: ^q}}]",
@@ -268,6 +270,17 @@ class MistakesTest {
             route("decode: {pool: d, policy: ^sticky}, prefill: {pool: p}"),
             "\"sticky\"",
             "round-robin, least-active"),
+        mistake(split("weight: ^-1", "name: b, weight: 5"), "is -1", "must be 0 to 1000000"),
+        mistake(split("^weight: 0", "name: b, weight: 0"), "are all 0", "give one of them a share"),
+        mistake(split("weight: 1", "name: ^own, weight: 5"), "\"own\"", "choose another name"),
+        mistake(split("weight: 1", "^weight: 5"), "\"name\" is missing", "metrics call it"),
+        mistake(
+            routeWith(
+                "split: {weight: 1, branches: [{name: b, weight: 1, served-model-name: q, decode:"
+                    + " {pool: ^d}}]}"),
+            "asks for \"q\"",
+            "no decode pool of this model"),
+        mistake(routeWith("split: ^{weight: 1}"), "\"branches\" is missing", "{name, weight"),
         mistake(routeWith("transfer: ^nixl"), "\"nixl\"", "engine, bridge, relay or auto"),
         mistake(routeWith("transfer: ^relay"), "relay", "list one under \"agents\""),
         mistake(routeWith("verify: ^off"), "\"off\"", "probe or trust"),
@@ -395,6 +408,18 @@ class MistakesTest {
 
   private static String route(String stages) {
     return "routes: [{match: {model: llama}, " + stages + "}]";
+  }
+
+  private static String split(String own, String branch) {
+    boolean ofAll = own.startsWith(MARK);
+    boolean ofBranch = branch.startsWith(MARK);
+    return routeWith(
+        "split: %s{%s, branches: [%s{%s, decode: {pool: d}}]}"
+            .formatted(
+                ofAll ? MARK : "",
+                ofAll ? own.substring(1) : own,
+                ofBranch ? MARK : "",
+                ofBranch ? branch.substring(1) : branch));
   }
 
   private static String matching(String conditions) {

@@ -29,6 +29,7 @@ import dev.millrace.router.http.Patience;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.PromptAnswer;
 import dev.millrace.router.http.RequestId;
+import dev.millrace.router.match.ServedBranch;
 import dev.millrace.router.match.ServedRoute;
 import dev.millrace.router.pools.TransferReport;
 import dev.millrace.router.pools.Worker;
@@ -154,24 +155,27 @@ final class Exchange {
         ServedRoute found = floor.route(client.model(), api, request.headers());
         yield found == null || !caller.mayUse(client.model())
             ? Mono.just(new Ending.Refused(unknown(client.model())))
-            : withinTotal(service(caller, client, found, floor.askedAs(found, client.model())));
+            : withinTotal(service(floor, caller, client, found));
       }
     };
   }
 
-  private Service service(
-      Caller caller, ClientRequest client, ServedRoute target, String enginesName) {
-    waterfall.route(target.name(), shortened(enginesName));
+  private Service service(Floor floor, Caller caller, ClientRequest client, ServedRoute target) {
+    Traits traits = new Traits(client, request.headers());
+    ServedBranch branch = target.branchOf(traits, requestId);
+    branch.taken().increment();
+    String enginesName = floor.askedAs(target, branch, client.model());
+    waterfall.route(target.name(), target.isSplit() ? branch.name() : null, shortened(enginesName));
     HeldBlocks.Origin origin =
         new HeldBlocks.Origin(api, request.headers(), requestId, enginesName);
     return new Service(
         caller,
         client.askedAs(enginesName),
         ModelNames.between(enginesName, client.model()),
-        new Traits(client, request.headers()),
+        traits,
         target,
-        target.chooser(),
-        new HeldBlocks(lane, origin, target.chooser(), places, blame));
+        branch.chooser(),
+        new HeldBlocks(lane, origin, branch.chooser(), places, blame));
   }
 
   private Mono<Ending> withinTotal(Service understood) {

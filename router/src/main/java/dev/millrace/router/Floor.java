@@ -8,6 +8,7 @@ import dev.millrace.router.choose.Chooser;
 import dev.millrace.router.edges.Watch;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.match.RouteIndex;
+import dev.millrace.router.match.ServedBranch;
 import dev.millrace.router.match.ServedRoute;
 import dev.millrace.router.pools.Workers;
 import io.vertx.core.MultiMap;
@@ -16,6 +17,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -47,24 +49,49 @@ record Floor(
       @Nullable Floor before) {
     Workers workers = before == null ? new Workers(table) : new Workers(table, before.workers);
     workers.all().forEach(worker -> worker.show(credentials.to(worker)));
-    Random random = new Random();
-    List<ServedRoute> served = new ArrayList<>();
-    for (Route route : table.routes()) {
-      ServedRoute known = before == null ? null : before.routes.called(route.name());
-      Chooser chooser =
+    Builder builder = new Builder(table, workers, watch, reservations, new Random(), nanoClock);
+    List<ServedRoute> served =
+        table.routes().stream()
+            .map(route ->
+                builder.served(route, before == null ? null : before.routes.called(route.name())))
+            .toList();
+    RouteIndex routes = new RouteIndex(served);
+    return new Floor(
+        table, workers, watch, new Models(workers, watch, routes), routes, keys, credentials);
+  }
+
+  /** Puts what serves a table's routes behind them. */
+  private record Builder(
+      RoutingTable table,
+      Workers workers,
+      Watch watch,
+      AtomicInteger reservations,
+      Random random,
+      LongSupplier nanoClock) {
+    ServedRoute served(Route route, @Nullable ServedRoute known) {
+      List<ServedBranch> branches = new ArrayList<>();
+      route
+          .parts()
+          .forEach((name, part) ->
+              branches.add(
+                  branch(name, part, known == null ? null : known.called(name).orElse(null))));
+      return new ServedRoute(
+          route, known == null ? new Gate(route.limits()) : known.gate(), branches);
+    }
+
+    private ServedBranch branch(String name, Route part, @Nullable ServedBranch known) {
+      return new ServedBranch(
+          name,
+          table.pool(part.decode()).model(),
           new Chooser(
-              watch.edges(route, workers),
+              watch.edges(part, workers),
               workers,
               reservations,
               random,
               nanoClock,
-              known == null ? null : known.chooser());
-      served.add(
-          new ServedRoute(route, known == null ? new Gate(route.limits()) : known.gate(), chooser));
+              known == null ? null : known.chooser()),
+          known == null ? new LongAdder() : known.taken());
     }
-    RouteIndex routes = new RouteIndex(served);
-    return new Floor(
-        table, workers, watch, new Models(workers, watch, routes), routes, keys, credentials);
   }
 
   /** Takes the place of another one. */
@@ -90,10 +117,10 @@ record Floor(
   }
 
   /**
-   * The name by which a route's engines are asked for a model; an adapter's is the engines' own.
+   * The name by which a branch's engines are asked for a model; an adapter's is the engines' own.
    */
-  String askedAs(ServedRoute target, String model) {
-    Optional<String> served = target.route().servedModelName();
+  String askedAs(ServedRoute target, ServedBranch branch, String model) {
+    Optional<String> served = branch.chooser().route().servedModelName();
     boolean ofEngines =
         served.isEmpty()
             || (!target.route().model().equals(model)

@@ -3,11 +3,11 @@ package dev.millrace.router;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.router.access.Keys;
 import dev.millrace.router.access.KeysText;
-import dev.millrace.router.admit.GatesText;
 import dev.millrace.router.agents.Agents;
 import dev.millrace.router.choose.RetriesText;
 import dev.millrace.router.edges.Watch;
 import dev.millrace.router.handoff.Ledger;
+import dev.millrace.router.match.RoutesText;
 import dev.millrace.router.pools.EvidenceCollector;
 import dev.millrace.router.pools.Workers;
 import dev.millrace.router.pools.WorkersText;
@@ -97,7 +97,7 @@ final class House {
   String metrics() {
     Floor now = floor;
     return carriages.text()
-        + GatesText.of(now.routes().gates())
+        + RoutesText.of(now.routes().all())
         + RetriesText.of(now.routes().choosers())
         + WorkersText.of(now.workers())
         + KeysText.of(now.keys());

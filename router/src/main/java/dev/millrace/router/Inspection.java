@@ -119,7 +119,9 @@ public record Inspection(List<Found> workers, List<Pair> pairs) {
   private static Inspection judged(RoutingTable table, Workers workers, Map<Worker, Found> found) {
     ProfileJudge judge = new ProfileJudge(!table.agents().isEmpty());
     List<Pair> pairs = new ArrayList<>();
-    for (Route route : table.routes()) {
+    List<Route> routes =
+        table.routes().stream().flatMap(route -> route.parts().values().stream()).toList();
+    for (Route route : routes) {
       for (Worker prefill : workers.prefilling(route)) {
         for (Worker decode : workers.ofPool(route.decode().pool())) {
           pairs.add(

@@ -162,8 +162,10 @@ final class Models {
   }
 
   private Stream<Worker> workers(Route route) {
-    return Stream.concat(
-        workers.ofPool(route.decode().pool()).stream(), workers.prefilling(route).stream());
+    return route.parts().values().stream()
+        .flatMap(part ->
+            Stream.concat(
+                workers.ofPool(part.decode().pool()).stream(), workers.prefilling(part).stream()));
   }
 
   private Stream<ServedModel> served(Worker worker) {

@@ -2,21 +2,14 @@ package dev.millrace.router;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.millrace.config.Complaint;
-import dev.millrace.config.Loaded;
 import dev.millrace.config.Match;
-import dev.millrace.config.RoutingTable;
-import dev.millrace.config.RoutingTables;
 import dev.millrace.router.http.Api;
 import io.vertx.core.json.JsonObject;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.util.Arrays;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
-import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -29,45 +22,7 @@ final class MatchTest {
 
   @RegisterExtension final Stage stage = new Stage();
 
-  private final Map<String, ScriptedEngine> engines = new LinkedHashMap<>();
-
-  /** Opens a router with a pool of one engine for each model, and these routes. */
-  private void open(List<String> models, String... routes) throws Exception {
-    StringBuilder text =
-        new StringBuilder("listen: {port: 0, event-loops: 1}\nadmin: {port: 0}\npools:\n");
-    for (String model : models) {
-      ScriptedEngine engine = stage.engine(Scripts.decode());
-      engines.put(model, engine);
-      text.append(
-          "  %s: {role: both, model: %s, engine: millrace-sim, workers: [{url: \"%s\"}]}\n"
-              .formatted(model, model, engine.url()));
-    }
-    text.append("routes:\n");
-    for (String route : routes) {
-      text.append("  - {verify: trust, ").append(route).append("}\n");
-    }
-    switch (RoutingTables.parse("routes.yaml", text.toString())) {
-      case Loaded.Valid(RoutingTable table) -> stage.open(table, () -> new Loaded.Valid(table));
-      case Loaded.Invalid(List<Complaint> complaints) ->
-          throw new AssertionError(complaints.toString());
-    }
-  }
-
-  private HttpResponse<String> ask(String path, String model, String... headers) {
-    return stage.post(
-        path,
-        "{\"model\":\"%s\",\"prompt\":\"a\",\"messages\":[],\"max_tokens\":3}".formatted(model),
-        headers);
-  }
-
-  /** Whose engine has answered. */
-  private String served(HttpResponse<String> answer) {
-    assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
-    return engines.entrySet().stream()
-        .filter(each -> each.getValue().requests().size() == 1)
-        .map(Map.Entry::getKey)
-        .collect(Collectors.joining(","));
-  }
+  private final Pooled pooled = new Pooled(stage);
 
   @ParameterizedTest
   @CsvSource({
@@ -77,15 +32,17 @@ final class MatchTest {
     "qwen, other",
   })
   void mostSpecificPattern_takesTheRequest(String asked, String pool) throws Exception {
-    open(
-        List.of("other", "llama-b", "llama-70b-a", "llama-70b"),
-        "match: {model: '*'}, decode: {pool: other}",
-        "match: {model: 'llama-*'}, decode: {pool: llama-b}",
-        "match: {model: 'llama-70b-*'}, decode: {pool: llama-70b-a}",
-        "match: {model: llama-70b}, decode: {pool: llama-70b}");
+    pooled
+        .with("other", "llama-b", "llama-70b-a", "llama-70b")
+        .open(
+            "match: {model: '*'}, decode: {pool: other}",
+            "match: {model: 'llama-*'}, decode: {pool: llama-b}",
+            "match: {model: 'llama-70b-*'}, decode: {pool: llama-70b-a}",
+            "match: {model: llama-70b}, decode: {pool: llama-70b}");
 
-    assertThat(served(ask("/v1/completions", asked, "x-request-id", "one"))).isEqualTo(pool);
-    assertThat(Objects.requireNonNull(engines.get(pool)).requests().getFirst().text())
+    assertThat(pooled.served(pooled.ask("/v1/completions", asked, "x-request-id", "one")))
+        .isEqualTo(pool);
+    assertThat(pooled.engine(pool).requests().getFirst().text())
         .as("engines are asked for what the client named")
         .contains("\"model\":\"" + asked + "\"");
     assertThat(stage.record("one").getString("model")).isEqualTo(asked);
@@ -100,15 +57,16 @@ final class MatchTest {
     "/v1/completions, ACME, plain",
   })
   void moreConditions_areTriedFirst(String path, String tenant, String route) throws Exception {
-    open(
-        List.of("m"),
-        "match: {model: m}, name: plain, decode: {pool: m}",
-        "match: {model: m, paths: [/v1/chat/completions]}, name: path, decode: {pool: m}",
-        "match: {model: m, headers: {X-Tenant: acme}}, name: header, decode: {pool: m}",
-        "match: {model: m, headers: {x-tenant: acme}, paths: [/v1/chat/completions]}, name: both,"
-            + " decode: {pool: m}");
+    pooled
+        .with("m")
+        .open(
+            "match: {model: m}, name: plain, decode: {pool: m}",
+            "match: {model: m, paths: [/v1/chat/completions]}, name: path, decode: {pool: m}",
+            "match: {model: m, headers: {X-Tenant: acme}}, name: header, decode: {pool: m}",
+            "match: {model: m, headers: {x-tenant: acme}, paths: [/v1/chat/completions]}, name: both,"
+                + " decode: {pool: m}");
 
-    served(ask(path, "m", "x-TENANT", tenant, "x-request-id", "one"));
+    pooled.served(pooled.ask(path, "m", "x-TENANT", tenant, "x-request-id", "one"));
 
     assertThat(stage.record("one").getString("route")).isEqualTo(route);
     assertThat(stage.get(stage.adminUrl("/metrics")).body())
@@ -117,37 +75,40 @@ final class MatchTest {
 
   @Test
   void conditionsThatDoNotHold_areAnsweredLikeAModelThatIsNotThere() throws Exception {
-    open(
-        List.of("secret"),
-        "match: {model: secret, headers: {x-tenant: acme}}, decode: {pool: secret}");
+    pooled
+        .with("secret")
+        .open("match: {model: secret, headers: {x-tenant: acme}}, decode: {pool: secret}");
 
-    HttpResponse<String> of = ask("/v1/messages", "secret", "x-request-id", "r");
-    HttpResponse<String> none = ask("/v1/messages", "nosuch", "x-request-id", "r");
+    HttpResponse<String> of = pooled.ask("/v1/messages", "secret", "x-request-id", "r");
+    HttpResponse<String> none = pooled.ask("/v1/messages", "nosuch", "x-request-id", "r");
 
     assertThat(of.statusCode()).isEqualTo(404);
     assertThat(new JsonObject(of.body()).getJsonObject("error").getString("code"))
         .isEqualTo("model_not_found");
     assertThat(new JsonObject(of.body()).getString("type")).isEqualTo("error");
     assertThat(of.body().replace("secret", "nosuch")).isEqualTo(none.body());
-    assertThat(engines.values()).allSatisfy(engine -> assertThat(engine.requests()).isEmpty());
+    assertThat(pooled.asked()).isEmpty();
   }
 
   @Test
   void headerThatIsThereTwice_isNoGroundToTakeARequest() throws Exception {
-    open(List.of("m"), "match: {model: m, headers: {x-tenant: acme}}, decode: {pool: m}");
+    pooled.with("m").open("match: {model: m, headers: {x-tenant: acme}}, decode: {pool: m}");
 
-    assertThat(ask("/v1/completions", "m", "x-tenant", "acme", "x-tenant", "acme").statusCode())
+    assertThat(
+            pooled.ask("/v1/completions", "m", "x-tenant", "acme", "x-tenant", "acme").statusCode())
         .isEqualTo(404);
-    assertThat(served(ask("/v1/completions", "m", "x-tenant", "acme"))).isEqualTo("m");
+    assertThat(pooled.served(pooled.ask("/v1/completions", "m", "x-tenant", "acme")))
+        .isEqualTo("m");
   }
 
   @Test
   void modelsOfOthers_areNotListed() throws Exception {
-    open(
-        List.of("m", "secret", "llama-1"),
-        "match: {model: m, paths: [/v1/completions]}, decode: {pool: m}",
-        "match: {model: 'llama-*'}, decode: {pool: llama-1}",
-        "match: {model: secret, headers: {x-tenant: acme}}, decode: {pool: secret}");
+    pooled
+        .with("m", "secret", "llama-1")
+        .open(
+            "match: {model: m, paths: [/v1/completions]}, decode: {pool: m}",
+            "match: {model: 'llama-*'}, decode: {pool: llama-1}",
+            "match: {model: secret, headers: {x-tenant: acme}}, decode: {pool: secret}");
 
     assertThat(listed()).containsExactly("m", "llama-1");
     assertThat(listed("x-tenant", "acme")).containsExactly("m", "llama-1", "secret");

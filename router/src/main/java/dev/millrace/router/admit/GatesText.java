@@ -34,6 +34,11 @@ public final class GatesText {
     return text.toString();
   }
 
+  /** A label's value. */
+  public static String escaped(String value) {
+    return value.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n");
+  }
+
   private static void write(
       StringBuilder text,
       Map<String, Gate> gates,
@@ -46,7 +51,7 @@ public final class GatesText {
     gates.forEach((route, gate) ->
         text.append(name)
             .append("{route=\"")
-            .append(route.replace("\\", "\\\\").replace("\"", "\\\"").replace("\n", "\\n"))
+            .append(escaped(route))
             .append("\"} ")
             .append(value.applyAsLong(gate))
             .append('\n'));

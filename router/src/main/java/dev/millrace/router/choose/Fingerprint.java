@@ -13,14 +13,14 @@ import java.nio.charset.StandardCharsets;
  * zeros; {@code mix} is the finalizer of SplitMix64. Who crafts a collision sends his own requests
  * where another's went, and gains nothing by it.
  */
-final class Fingerprint {
+public final class Fingerprint {
   private static final VarHandle WORD =
       MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
 
   private Fingerprint() {}
 
   /** Of a text by itself. */
-  static long of(String text) {
+  public static long of(String text) {
     byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
     return of(0, bytes, 0, bytes.length);
   }
@@ -40,7 +40,7 @@ final class Fingerprint {
   }
 
   /** Of two hashes in this order. */
-  static long of(long first, long second) {
+  public static long of(long first, long second) {
     return mix(mix(first) ^ second);
   }
 

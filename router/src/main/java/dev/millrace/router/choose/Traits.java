@@ -37,7 +37,7 @@ public final class Traits {
   }
 
   /** The hash of its session's key; empty if it names none. */
-  OptionalLong session(SessionKey from) {
+  public OptionalLong session(SessionKey from) {
     Session known = session;
     if (known == null || !known.from.equals(from)) {
       known = new Session(from, hash(from));

@@ -1,13 +1,11 @@
 package dev.millrace.router.match;
 
 import dev.millrace.config.ModelPattern;
-import dev.millrace.router.admit.Gate;
 import dev.millrace.router.choose.Chooser;
 import dev.millrace.router.http.Api;
 import io.vertx.core.MultiMap;
 import java.util.Comparator;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -56,9 +54,12 @@ public final class RouteIndex {
     return inTable;
   }
 
-  /** Who chooses workers, of every route. */
+  /** Who chooses workers, of every branch of every route. */
   public List<Chooser> choosers() {
-    return inTable.stream().map(ServedRoute::chooser).toList();
+    return inTable.stream()
+        .flatMap(each -> each.branches().stream())
+        .map(ServedBranch::chooser)
+        .toList();
   }
 
   /** The one that is called so, or null if none is. */
@@ -109,12 +110,5 @@ public final class RouteIndex {
     return some.stream()
         .sorted(Comparator.comparingInt(each -> -each.route().match().conditions()))
         .toList();
-  }
-
-  /** The gates of all, by the route's name. */
-  public Map<String, Gate> gates() {
-    Map<String, Gate> gates = new LinkedHashMap<>();
-    inTable.forEach(each -> gates.put(each.name(), each.gate()));
-    return gates;
   }
 }

@@ -1,29 +1,45 @@
 package dev.millrace.router.match;
 
+import dev.millrace.config.Branch;
 import dev.millrace.config.Route;
+import dev.millrace.config.Split;
 import dev.millrace.router.admit.Gate;
-import dev.millrace.router.choose.Chooser;
+import dev.millrace.router.choose.Fingerprint;
+import dev.millrace.router.choose.Traits;
 import dev.millrace.router.http.Api;
 import io.vertx.core.MultiMap;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import org.jspecify.annotations.Nullable;
 
 /** A route of the table in force, with what serves it. Shared by all event loops. */
 public final class ServedRoute {
   private final Route route;
   private final Gate gate;
-  private final Chooser chooser;
+  private final List<ServedBranch> branches;
+  private final @Nullable Shares shares;
   private final Conditions conditions;
 
   /**
    * A route with what serves it.
    *
    * @param gate that lets its exchanges in
-   * @param chooser of their workers
+   * @param branches of its {@link Route#parts}, in their order
    */
-  public ServedRoute(Route route, Gate gate, Chooser chooser) {
+  public ServedRoute(Route route, Gate gate, List<ServedBranch> branches) {
     this.route = route;
     this.gate = gate;
-    this.chooser = chooser;
+    this.branches = List.copyOf(branches);
+    this.shares = route.split().map(split -> shares(split, branches)).orElse(null);
     this.conditions = new Conditions(route.match());
+  }
+
+  private static Shares shares(Split split, List<ServedBranch> branches) {
+    List<Integer> weights = new ArrayList<>(List.of(split.weight()));
+    split.branches().stream().map(Branch::weight).forEach(weights::add);
+    return new Shares(branches.stream().map(ServedBranch::name).toList(), weights);
   }
 
   /** What the operator wrote. */
@@ -41,9 +57,30 @@ public final class ServedRoute {
     return gate;
   }
 
-  /** Who chooses their workers. */
-  public Chooser chooser() {
-    return chooser;
+  /** Its own pools, and those that take a share. */
+  public List<ServedBranch> branches() {
+    return branches;
+  }
+
+  /** Whether there is more than one. */
+  public boolean isSplit() {
+    return shares != null;
+  }
+
+  /** The branch that takes a request: that of its session, if the route asks for one. */
+  public ServedBranch branchOf(Traits traits, String requestId) {
+    return shares == null ? branches.getFirst() : branches.get(shares.pick(key(traits, requestId)));
+  }
+
+  private long key(Traits traits, String requestId) {
+    OptionalLong session =
+        route.split().flatMap(Split::session).map(traits::session).orElse(OptionalLong.empty());
+    return session.isPresent() ? session.getAsLong() : Fingerprint.of(requestId);
+  }
+
+  /** The branch that is called so, if one is. */
+  public Optional<ServedBranch> called(String name) {
+    return branches.stream().filter(each -> each.name().equals(name)).findFirst();
   }
 
   /** Whether it takes a request, if it takes those for its model. */

@@ -66,6 +66,7 @@ public final class Waterfall {
 
   private @Nullable String model;
   private @Nullable String route;
+  private @Nullable String branch;
   private @Nullable String askedAs;
   private @Nullable String prefillWorker;
   private @Nullable String decodeWorker;
@@ -145,10 +146,12 @@ public final class Waterfall {
   /**
    * Notes which route takes it.
    *
+   * @param ofIt which of its branches; null if it has none
    * @param model the name by which its engines are asked
    */
-  public void route(String name, String model) {
+  public void route(String name, @Nullable String ofIt, String model) {
     route = name;
+    branch = ofIt;
     askedAs = model;
   }
 
@@ -251,6 +254,7 @@ public final class Waterfall {
         .put("key", askedBy.isEmpty() ? null : askedBy)
         .put("model", model)
         .put("route", route)
+        .put("branch", branch)
         .put("asked_as", Objects.equals(askedAs, model) ? null : askedAs)
         .put("status", status)
         .put("ending", ending)

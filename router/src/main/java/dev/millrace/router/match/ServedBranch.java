@@ -1,0 +1,14 @@
+package dev.millrace.router.match;
+
+import dev.millrace.router.choose.Chooser;
+import java.util.concurrent.atomic.LongAdder;
+
+/**
+ * A pair of a route's pools, with who chooses among their workers. Shared by all event loops.
+ *
+ * @param name what records and metrics call it
+ * @param model the name by which its engines know the model
+ * @param chooser of its workers
+ * @param taken exchanges that it got since the start
+ */
+public record ServedBranch(String name, String model, Chooser chooser, LongAdder taken) {}
