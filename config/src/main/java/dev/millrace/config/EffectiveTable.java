@@ -119,6 +119,7 @@ public final class EffectiveTable {
     route.prefill().ifPresent(stage -> json.put("prefill", stage(stage)));
     json.put("decode", stage(route.decode()));
     route.split().ifPresent(split -> json.put("split", split(split)));
+    route.fallback().ifPresent(name -> json.put("fallback", name));
     if (route.bypass().promptBytesBelow() > 0) {
       json.put(
           "bypass",

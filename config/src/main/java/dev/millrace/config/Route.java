@@ -14,6 +14,7 @@ import java.util.function.Consumer;
  * @param prefill where the prompt is computed; empty where one worker does everything
  * @param decode where the answer is generated
  * @param split which shares of its requests go to other pools; empty: none
+ * @param fallback the name of the route that takes what this one cannot serve; empty: nobody
  * @param pairing which workers of these pools may work together, and how
  * @param deadlines how long each part may take
  * @param retries how often a stage is tried again
@@ -27,6 +28,7 @@ public record Route(
     Optional<Stage> prefill,
     Stage decode,
     Optional<Split> split,
+    Optional<String> fallback,
     Pairing pairing,
     Deadlines deadlines,
     Retries retries,
@@ -101,6 +103,11 @@ public record Route(
     return but(draft -> draft.split = Optional.of(newSplit));
   }
 
+  /** The same with another route for what it cannot serve. */
+  public Route withFallback(String newName) {
+    return but(draft -> draft.fallback = Optional.of(newName));
+  }
+
   /** The same with another pairing. */
   public Route withPairing(Pairing newPairing) {
     return but(draft -> draft.pairing = newPairing);
@@ -140,6 +147,7 @@ public record Route(
     private Optional<Stage> prefill;
     private Stage decode;
     private Optional<Split> split = Optional.empty();
+    private Optional<String> fallback = Optional.empty();
     private Pairing pairing = Pairing.defaults();
     private Deadlines deadlines = Deadlines.defaults();
     private Retries retries = Retries.defaults();
@@ -160,6 +168,7 @@ public record Route(
       this.prefill = like.prefill;
       this.decode = like.decode;
       this.split = like.split;
+      this.fallback = like.fallback;
       this.pairing = like.pairing;
       this.deadlines = like.deadlines;
       this.retries = like.retries;
@@ -175,6 +184,7 @@ public record Route(
           prefill,
           decode,
           split,
+          fallback,
           pairing,
           deadlines,
           retries,

@@ -5,10 +5,14 @@ import static dev.millrace.config.Complaints.quote;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeSet;
 
 /** The routes of a routing table. */
 final class RoutesReader {
@@ -17,6 +21,8 @@ final class RoutesReader {
   private final boolean agentsListed;
   private final MatchReader matches = new MatchReader();
   private final Map<String, Field> named = new HashMap<>();
+  private final Map<String, Field> fallbacks = new LinkedHashMap<>();
+  private final Fallbacks chains = new Fallbacks();
 
   /**
    * Reads routes against what was read before them.
@@ -35,7 +41,34 @@ final class RoutesReader {
         .flatMap(Field::items)
         .orElse(List.of())
         .forEach(item -> route(item).ifPresent(read::add));
+    judgeFallbacks();
     return read;
+  }
+
+  /** Once all routes are known by their names. */
+  private void judgeFallbacks() {
+    Set<String> reported = new HashSet<>();
+    fallbacks.forEach((from, field) -> {
+      List<String> chain = chains.chain(from);
+      String to = chain.get(1);
+      if (!named.containsKey(to)) {
+        field.complain(
+            "there is no route %s; known: %s%s"
+                .formatted(
+                    quote(to),
+                    String.join(", ", new TreeSet<>(named.keySet())),
+                    Nearest.hint(to, named.keySet())));
+      } else if (chains.isInCycle(from) && reported.add(from)) {
+        reported.addAll(chain);
+        field.complain(
+            "leads back to where it began, %s; one of these routes has to be the last"
+                .formatted(String.join(" -> ", chain)));
+      } else if (chains.isTooLong(from)) {
+        field.complain(
+            "leads through %d more routes, %s; %d are the most"
+                .formatted(chain.size() - 1, String.join(" -> ", chain), Fallbacks.MOST));
+      }
+    });
   }
 
   private Optional<Route> route(Field item) {
@@ -50,6 +83,13 @@ final class RoutesReader {
     boolean disaggregated = route.find(Role.PREFILL.keyword()).isPresent();
     Optional<Field> splitField = route.find("split");
     Optional<Split> split = splitField.flatMap(field -> splits.read(field, asked(match, pools)));
+    Optional<Field> fallbackField = route.find("fallback");
+    Optional<String> fallback = fallbackField.flatMap(Field::text);
+    name.ifPresent(from ->
+        fallback.ifPresent(to -> {
+          chains.add(from, to);
+          fallbacks.put(from, fallbackField.get());
+        }));
     Pairing pairing = pairing(route);
     Deadlines deadlines = route.part("deadlines", Deadlines.defaults(), RoutesReader::deadlines);
     Retries retries = route.part("retries", Retries.defaults(), RoutesReader::retries);
@@ -60,7 +100,8 @@ final class RoutesReader {
         match.isPresent()
             && name.isPresent()
             && pools.isPresent()
-            && split.isPresent() == splitField.isPresent();
+            && split.isPresent() == splitField.isPresent()
+            && fallback.isPresent() == fallbackField.isPresent();
     return complete
         ? Optional.of(
             new Route(
@@ -70,6 +111,7 @@ final class RoutesReader {
                 pools.get().prefill(),
                 pools.get().decode(),
                 split,
+                fallback,
                 pairing,
                 deadlines,
                 retries,

@@ -13,7 +13,8 @@ import java.util.stream.Stream;
  * Everything the router is told: where it listens, which workers there are, what goes where.
  *
  * <p>A table that exists holds together: every stage names a pool of its role and of a model that
- * its route asks for, and no two routes match the same requests or have the same name.
+ * its route asks for, no two routes match the same requests or have the same name, and what a route
+ * cannot serve goes to another one of the table, and so on, but not round in a circle.
  *
  * @param listen the public port
  * @param admin the port for operators
@@ -53,6 +54,20 @@ public record RoutingTable(
         part.prefill().ifPresent(stage -> requireFits(part, stage, Role.PREFILL, byName));
         requireFits(part, part.decode(), Role.DECODE, byName);
         requireOneModel(part, byName);
+      }
+    }
+    requireFallbacksEnd(routes, names);
+  }
+
+  private static void requireFallbacksEnd(List<Route> routes, Set<String> names) {
+    Fallbacks chains = new Fallbacks();
+    routes.forEach(route -> route.fallback().ifPresent(to -> chains.add(route.name(), to)));
+    for (Route route : routes) {
+      boolean known = route.fallback().map(names::contains).orElse(true);
+      if (!known || chains.isInCycle(route.name()) || chains.isTooLong(route.name())) {
+        throw new IllegalArgumentException(
+            "the fallbacks of route \"%s\" do not lead to an end: %s"
+                .formatted(route.name(), chains.chain(route.name())));
       }
     }
   }

@@ -430,6 +430,12 @@ final class RoutingTableKeys {
               otherwise("none"),
               "shares of the requests that go to other pools, see [shares](#shares)"),
           new Key(
+              "fallback",
+              Word.TEXT,
+              otherwise("none"),
+              "the `name` of the route that takes what this one cannot serve, see"
+                  + " [fallbacks](#fallbacks)"),
+          new Key(
               "bypass",
               Group.of(BYPASS),
               otherwise("none"),

@@ -281,6 +281,29 @@ class MistakesTest {
             "asks for \"q\"",
             "no decode pool of this model"),
         mistake(routeWith("split: ^{weight: 1}"), "\"branches\" is missing", "{name, weight"),
+        mistake(routeWith("fallback: ^lama"), "no route \"lama\"; known: llama", "mean \"llama\"?"),
+        mistake(routeWith("fallback: ^llama"), "llama -> llama", "has to be the last"),
+        mistake(
+            """
+            routes:
+              - {match: {model: l*}, name: in, fallback: a, prefill: {pool: p}, decode: {pool: d}}
+              - {match: {model: ll*}, name: a, fallback: ^b, prefill: {pool: p}, decode: {pool: d}}
+              - {match: {model: lla*}, name: b, fallback: a, prefill: {pool: p}, decode: {pool: d}}
+            """,
+            "a -> b -> a",
+            "one of these routes has to be the last"),
+        mistake(
+            """
+            routes:
+              - {match: {model: l*}, name: a, fallback: ^b, prefill: {pool: p}, decode: {pool: d}}
+              - {match: {model: ll*}, name: b, fallback: c, prefill: {pool: p}, decode: {pool: d}}
+              - {match: {model: lla*}, name: c, fallback: d, prefill: {pool: p}, decode: {pool: d}}
+              - {match: {model: llam*}, name: d, fallback: e, prefill: {pool: p}, decode: {pool: d}}
+              - {match: {model: llama*}, name: e, fallback: f, prefill: {pool: p}, decode: {pool: d}}
+              - {match: {model: llama}, name: f, prefill: {pool: p}, decode: {pool: d}}
+            """,
+            "5 more routes, a -> b -> c -> d -> e -> f",
+            "4 are the most"),
         mistake(routeWith("transfer: ^nixl"), "\"nixl\"", "engine, bridge, relay or auto"),
         mistake(routeWith("transfer: ^relay"), "relay", "list one under \"agents\""),
         mistake(routeWith("verify: ^off"), "\"off\"", "probe or trust"),

@@ -80,6 +80,18 @@ class RoutingTableTest {
   }
 
   @Test
+  void construction_fallbacksWithoutAnEnd_areRefused() {
+    assertRefused(
+        List.of(PREFILL, DECODE),
+        List.of(ROUTE.withFallback("llama")),
+        "do not lead to an end: [llama, llama]");
+    assertRefused(
+        List.of(PREFILL, DECODE),
+        List.of(ROUTE.withFallback("other")),
+        "do not lead to an end: [llama, other]");
+  }
+
+  @Test
   void workerAddress_isCanonical() {
     assertThat(WorkerAddress.of(URI.create("HTTP://Host.Local:81/")).url())
         .isEqualTo(URI.create("http://host.local:81"));

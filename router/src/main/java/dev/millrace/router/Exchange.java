@@ -83,6 +83,7 @@ final class Exchange {
   private int staleConnections;
   private long retryNanos;
   private @Nullable Disposable running;
+  private boolean answered;
   private boolean settled;
 
   /** What is known once the request is understood. */
@@ -131,7 +132,7 @@ final class Exchange {
         yield switch (known.next(lane.now())) {
           case Caller.Turn.Denied(Problem problem) -> Mono.just(new Ending.Refused(problem));
           case Caller.Turn.Granted(Optional<Gate.Place> place) -> {
-            place.ifPresent(places::admitted);
+            place.ifPresent(places::ofCaller);
             yield receive(known);
           }
         };
@@ -155,23 +156,40 @@ final class Exchange {
         ServedRoute found = floor.route(client.model(), api, request.headers());
         yield found == null || !caller.mayUse(client.model())
             ? Mono.just(new Ending.Refused(unknown(client.model())))
-            : withinTotal(service(floor, caller, client, found));
+            : withinTotal(understood(floor, caller, client, found));
       }
     };
   }
 
-  private Service service(Floor floor, Caller caller, ClientRequest client, ServedRoute target) {
+  private Service understood(Floor floor, Caller caller, ClientRequest client, ServedRoute target) {
     Traits traits = new Traits(client, request.headers());
     ServedBranch branch = target.branchOf(traits, requestId);
-    branch.taken().increment();
     String enginesName = floor.askedAs(target, branch, client.model());
+    return service(caller, client, traits, target, branch, enginesName, client.model());
+  }
+
+  /**
+   * What a branch of a route does for a request.
+   *
+   * @param enginesName by which its engines are asked for the model
+   * @param clientsName by which the answer has it
+   */
+  private Service service(
+      Caller caller,
+      ClientRequest client,
+      Traits traits,
+      ServedRoute target,
+      ServedBranch branch,
+      String enginesName,
+      String clientsName) {
+    branch.taken().increment();
     waterfall.route(target.name(), target.isSplit() ? branch.name() : null, shortened(enginesName));
     HeldBlocks.Origin origin =
         new HeldBlocks.Origin(api, request.headers(), requestId, enginesName);
     return new Service(
         caller,
         client.askedAs(enginesName),
-        ModelNames.between(enginesName, client.model()),
+        ModelNames.between(enginesName, clientsName),
         traits,
         target,
         branch.chooser(),
@@ -188,7 +206,7 @@ final class Exchange {
     return switch (Patience.of(request.headers(), longest)) {
       case Patience.Unreadable(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case Patience.Lasts(Duration total) ->
-          admit(understood).timeout(total, Mono.fromSupplier(() -> tooLong(total)), lane.scheduler);
+          take(understood).timeout(total, Mono.fromSupplier(() -> tooLong(total)), lane.scheduler);
     };
   }
 
@@ -230,6 +248,40 @@ final class Exchange {
             Problem.Retry.SOON));
   }
 
+  // ---- take: a route, or where it sends what it cannot serve, as long as nothing was said ----
+
+  private Mono<Ending> take(Service to) {
+    ServedRoute fallback = to.target().fallback();
+    return fallback == null
+        ? admit(to)
+        : admit(to).flatMap(ending -> unlessServed(to, ending, fallback));
+  }
+
+  private Mono<Ending> unlessServed(Service from, Ending ending, ServedRoute fallback) {
+    Optional<String> why = answered ? Optional.empty() : ending.whyNotServed();
+    return why.isEmpty() ? Mono.just(ending) : fallBack(from, fallback, why.get());
+  }
+
+  private Mono<Ending> fallBack(Service from, ServedRoute to, String why) {
+    from.target().fellBack(why);
+    waterfall.fellBack(from.target().name(), why, lane.now());
+    from.blocks().letGo(null);
+    places.leaveRoute();
+    edge = null;
+    promptAnswer = null;
+    waitingSinceNanos = 0;
+    prefillRetries = 0;
+    decodeRetries = 0;
+    staleConnections = 0;
+    ServedBranch branch = to.branchOf(from.traits(), requestId);
+    String model = to.inPlaceOf(from.client().model(), branch);
+    Service next =
+        service(
+            from.caller(), from.client(), from.traits(), to, branch, branch.askedFor(model), model);
+    service = next;
+    return take(next);
+  }
+
   // ---- admit: a place on the route, if need be after those that came before ----
 
   private Mono<Ending> admit(Service to) {
@@ -243,7 +295,7 @@ final class Exchange {
               case Admission.Verdict.Refused(Problem problem) ->
                   Mono.just(new Ending.Refused(problem));
               case Admission.Verdict.Admitted(Gate.Place place) -> {
-                places.admitted(place);
+                places.onRoute(place);
                 to.chooser().retries().asked(lane.now());
                 yield choose(to);
               }
@@ -637,6 +689,7 @@ final class Exchange {
   }
 
   private void answering(Service to) {
+    answered = true;
     waterfall.firstToken(lane.now());
     to.blocks().consumed();
     if (edge != null && to.blocks().handOff() != null) {

@@ -13,8 +13,9 @@ import dev.millrace.router.match.ServedRoute;
 import dev.millrace.router.pools.Workers;
 import io.vertx.core.MultiMap;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
-import java.util.Optional;
+import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.LongAdder;
@@ -49,34 +50,59 @@ record Floor(
       @Nullable Floor before) {
     Workers workers = before == null ? new Workers(table) : new Workers(table, before.workers);
     workers.all().forEach(worker -> worker.show(credentials.to(worker)));
-    Builder builder = new Builder(table, workers, watch, reservations, new Random(), nanoClock);
-    List<ServedRoute> served =
-        table.routes().stream()
-            .map(route ->
-                builder.served(route, before == null ? null : before.routes.called(route.name())))
-            .toList();
-    RouteIndex routes = new RouteIndex(served);
+    Builder builder =
+        new Builder(
+            table, workers, watch, reservations, nanoClock, before == null ? null : before.routes);
+    RouteIndex routes = new RouteIndex(builder.served());
     return new Floor(
         table, workers, watch, new Models(workers, watch, routes), routes, keys, credentials);
   }
 
   /** Puts what serves a table's routes behind them. */
-  private record Builder(
-      RoutingTable table,
-      Workers workers,
-      Watch watch,
-      AtomicInteger reservations,
-      Random random,
-      LongSupplier nanoClock) {
-    ServedRoute served(Route route, @Nullable ServedRoute known) {
-      List<ServedBranch> branches = new ArrayList<>();
+  private static final class Builder {
+    private final RoutingTable table;
+    private final Workers workers;
+    private final Watch watch;
+    private final AtomicInteger reservations;
+    private final LongSupplier nanoClock;
+    private final @Nullable RouteIndex before;
+    private final Random random = new Random();
+    private final Map<String, List<ServedBranch>> branches = new HashMap<>();
+    private final Map<String, ServedRoute> served = new HashMap<>();
+
+    Builder(
+        RoutingTable table,
+        Workers workers,
+        Watch watch,
+        AtomicInteger reservations,
+        LongSupplier nanoClock,
+        @Nullable RouteIndex before) {
+      this.table = table;
+      this.workers = workers;
+      this.watch = watch;
+      this.reservations = reservations;
+      this.nanoClock = nanoClock;
+      this.before = before;
+    }
+
+    /** All of them, in the order of the table, in which their pairs are watched, too. */
+    List<ServedRoute> served() {
+      table.routes().forEach(route -> branches.put(route.name(), branches(route)));
+      return table.routes().stream().map(this::served).toList();
+    }
+
+    private @Nullable ServedRoute known(Route route) {
+      return before == null ? null : before.called(route.name());
+    }
+
+    private List<ServedBranch> branches(Route route) {
+      ServedRoute known = known(route);
+      List<ServedBranch> parts = new ArrayList<>();
       route
           .parts()
           .forEach((name, part) ->
-              branches.add(
-                  branch(name, part, known == null ? null : known.called(name).orElse(null))));
-      return new ServedRoute(
-          route, known == null ? new Gate(route.limits()) : known.gate(), branches);
+              parts.add(branch(name, part, known == null ? null : known.called(name))));
+      return parts;
     }
 
     private ServedBranch branch(String name, Route part, @Nullable ServedBranch known) {
@@ -91,6 +117,32 @@ record Floor(
               nanoClock,
               known == null ? null : known.chooser()),
           known == null ? new LongAdder() : known.taken());
+    }
+
+    /** Its fallback comes before it; that ends, because no table has a circle of them. */
+    private ServedRoute served(Route route) {
+      ServedRoute done = served.get(route.name());
+      if (done != null) {
+        return done;
+      }
+      ServedRoute known = known(route);
+      ServedRoute made =
+          new ServedRoute(
+              route,
+              known == null ? new Gate(route.limits()) : known.gate(),
+              branches.getOrDefault(route.name(), List.of()),
+              route.fallback().map(this::called).orElse(null),
+              known);
+      served.put(route.name(), made);
+      return made;
+    }
+
+    private ServedRoute called(String name) {
+      return served(
+          table.routes().stream()
+              .filter(route -> route.name().equals(name))
+              .findFirst()
+              .orElseThrow());
     }
   }
 
@@ -120,11 +172,11 @@ record Floor(
    * The name by which a branch's engines are asked for a model; an adapter's is the engines' own.
    */
   String askedAs(ServedRoute target, ServedBranch branch, String model) {
-    Optional<String> served = branch.chooser().route().servedModelName();
-    boolean ofEngines =
-        served.isEmpty()
-            || (!target.route().model().equals(model)
-                && models.withAdapter(model).contains(target));
-    return ofEngines ? model : served.get();
+    String asked = branch.askedFor(model);
+    boolean isAdapter =
+        !asked.equals(model)
+            && !target.route().model().equals(model)
+            && models.withAdapter(model).contains(target);
+    return isAdapter ? model : asked;
   }
 }

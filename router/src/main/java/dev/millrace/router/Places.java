@@ -3,22 +3,35 @@ package dev.millrace.router;
 import dev.millrace.router.admit.Gate;
 import dev.millrace.router.choose.Reservation;
 import dev.millrace.router.pools.Worker;
-import java.util.ArrayList;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The places that an exchange holds: those that it was admitted to, and on workers, at most one per
+ * The places that an exchange holds: its caller's, on its route, and on workers, at most one per
  * stage.
  */
 final class Places {
-  private final List<Gate.Place> admitted = new ArrayList<>(2);
+  private Gate.@Nullable Place ofCaller;
+  private Gate.@Nullable Place onRoute;
   private @Nullable Reservation prefill;
   private @Nullable Reservation decode;
 
-  /** Takes a place that the exchange was admitted to, until its end. */
-  void admitted(Gate.Place place) {
-    admitted.add(place);
+  /** Takes one of its caller's places, until its end. */
+  void ofCaller(Gate.Place place) {
+    ofCaller = place;
+  }
+
+  /** Takes a place on its route, until it leaves that. */
+  void onRoute(Gate.Place place) {
+    onRoute = place;
+  }
+
+  /** Gives back what it has on its route, which goes on elsewhere. */
+  void leaveRoute() {
+    releasePrefill();
+    releaseDecode();
+    if (onRoute != null) {
+      onRoute.release();
+    }
   }
 
   /** Takes places for both legs; earlier ones are given back. */
@@ -49,9 +62,10 @@ final class Places {
 
   /** Gives everything back. */
   void release() {
-    releasePrefill();
-    releaseDecode();
-    admitted.forEach(Gate.Place::release);
+    leaveRoute();
+    if (ofCaller != null) {
+      ofCaller.release();
+    }
   }
 
   private void releaseDecode() {

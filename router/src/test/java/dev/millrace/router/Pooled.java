@@ -33,11 +33,15 @@ final class Pooled {
 
   /** A pool of an engine that does something else. */
   Pooled with(String name, String model, ScriptedEngine.Script script) {
-    ScriptedEngine engine = stage.engine(script);
+    return pool(name, "role: both, model: " + model, stage.engine(script));
+  }
+
+  /** A pool of which something is said. */
+  Pooled pool(String name, String said, ScriptedEngine engine) {
     engines.put(name, engine);
     pools +=
-        "  %s: {role: both, model: %s, engine: millrace-sim, workers: [{url: \"%s\"}]}\n"
-            .formatted(name, model, engine.url());
+        "  %s: {%s, engine: millrace-sim, workers: [{url: \"%s\"}]}\n"
+            .formatted(name, said, engine.url());
     return this;
   }
 

@@ -16,20 +16,30 @@ public final class RoutesText {
     routes.forEach(each -> gates.put(each.name(), each.gate()));
     StringBuilder text = new StringBuilder(GatesText.of(gates));
     head(text, "millrace_route_branch_total", "Exchanges of split routes, by their branch");
-    for (ServedRoute each : routes) {
-      if (each.isSplit()) {
-        each.branches()
-            .forEach(branch ->
-                text.append("millrace_route_branch_total{route=\"")
-                    .append(GatesText.escaped(each.name()))
-                    .append("\",branch=\"")
-                    .append(GatesText.escaped(branch.name()))
-                    .append("\"} ")
-                    .append(branch.taken().sum())
-                    .append('\n'));
-      }
-    }
+    routes.stream().filter(ServedRoute::isSplit).forEach(each -> branches(text, each));
+    head(text, "millrace_route_fallbacks_total", "Exchanges that another route took instead");
+    routes.forEach(each -> fallbacks(text, each));
     return text.toString();
+  }
+
+  private static void branches(StringBuilder text, ServedRoute route) {
+    for (ServedBranch branch : route.branches()) {
+      text.append(
+          "millrace_route_branch_total{route=\"%s\",branch=\"%s\"} %d\n"
+              .formatted(
+                  GatesText.escaped(route.name()),
+                  GatesText.escaped(branch.name()),
+                  branch.taken().sum()));
+    }
+  }
+
+  private static void fallbacks(StringBuilder text, ServedRoute route) {
+    route
+        .fallbacks()
+        .forEach((why, count) ->
+            text.append(
+                "millrace_route_fallbacks_total{route=\"%s\",reason=\"%s\"} %d\n"
+                    .formatted(GatesText.escaped(route.name()), why, count.sum())));
   }
 
   private static void head(StringBuilder text, String name, String help) {

@@ -11,4 +11,9 @@ import java.util.concurrent.atomic.LongAdder;
  * @param chooser of its workers
  * @param taken exchanges that it got since the start
  */
-public record ServedBranch(String name, String model, Chooser chooser, LongAdder taken) {}
+public record ServedBranch(String name, String model, Chooser chooser, LongAdder taken) {
+  /** The name by which its engines are asked for a model that clients know by another. */
+  public String askedFor(String model) {
+    return chooser.route().servedModelName().orElse(model);
+  }
+}

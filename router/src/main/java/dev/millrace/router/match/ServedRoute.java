@@ -1,6 +1,7 @@
 package dev.millrace.router.match;
 
 import dev.millrace.config.Branch;
+import dev.millrace.config.ModelPattern;
 import dev.millrace.config.Route;
 import dev.millrace.config.Split;
 import dev.millrace.router.admit.Gate;
@@ -10,8 +11,10 @@ import dev.millrace.router.http.Api;
 import io.vertx.core.MultiMap;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
+import java.util.Map;
 import java.util.OptionalLong;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
 
 /** A route of the table in force, with what serves it. Shared by all event loops. */
@@ -21,19 +24,30 @@ public final class ServedRoute {
   private final List<ServedBranch> branches;
   private final @Nullable Shares shares;
   private final Conditions conditions;
+  private final @Nullable ServedRoute fallback;
+  private final Map<String, LongAdder> fellBack;
 
   /**
    * A route with what serves it.
    *
    * @param gate that lets its exchanges in
    * @param branches of its {@link Route#parts}, in their order
+   * @param fallback that takes what it cannot serve, if one does
+   * @param known the route of that name by an earlier table, from where it goes on counting
    */
-  public ServedRoute(Route route, Gate gate, List<ServedBranch> branches) {
+  public ServedRoute(
+      Route route,
+      Gate gate,
+      List<ServedBranch> branches,
+      @Nullable ServedRoute fallback,
+      @Nullable ServedRoute known) {
     this.route = route;
     this.gate = gate;
     this.branches = List.copyOf(branches);
     this.shares = route.split().map(split -> shares(split, branches)).orElse(null);
     this.conditions = new Conditions(route.match());
+    this.fallback = fallback;
+    this.fellBack = known == null ? new ConcurrentSkipListMap<>() : known.fellBack;
   }
 
   private static Shares shares(Split split, List<ServedBranch> branches) {
@@ -78,9 +92,42 @@ public final class ServedRoute {
     return session.isPresent() ? session.getAsLong() : Fingerprint.of(requestId);
   }
 
-  /** The branch that is called so, if one is. */
-  public Optional<ServedBranch> called(String name) {
-    return branches.stream().filter(each -> each.name().equals(name)).findFirst();
+  /** The route that takes what this one cannot serve, or null if none does. */
+  public @Nullable ServedRoute fallback() {
+    return fallback;
+  }
+
+  /**
+   * Counts an exchange that its fallback takes.
+   *
+   * @param why in a word
+   */
+  public void fellBack(String why) {
+    fellBack.computeIfAbsent(why, first -> new LongAdder()).increment();
+  }
+
+  /** How many exchanges its fallbacks have taken since the start, by the reason. */
+  Map<String, LongAdder> fallbacks() {
+    return fellBack;
+  }
+
+  /**
+   * The model that it serves in another route's place: the one that was asked for if it knows it by
+   * its name, else its own.
+   */
+  public String inPlaceOf(String model, ServedBranch branch) {
+    ModelPattern own = route.match().model();
+    return own.matches(model) ? model : own.isExact() ? own.text() : branch.model();
+  }
+
+  /** The branch that is called so, or null if none is. */
+  public @Nullable ServedBranch called(String name) {
+    for (ServedBranch each : branches) {
+      if (each.name().equals(name)) {
+        return each;
+      }
+    }
+    return null;
   }
 
   /** Whether it takes a request, if it takes those for its model. */

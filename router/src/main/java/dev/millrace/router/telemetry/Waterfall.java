@@ -1,6 +1,7 @@
 package dev.millrace.router.telemetry;
 
 import dev.millrace.router.pools.TransferReport;
+import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.time.Duration;
 import java.util.Objects;
@@ -68,6 +69,7 @@ public final class Waterfall {
   private @Nullable String route;
   private @Nullable String branch;
   private @Nullable String askedAs;
+  private @Nullable JsonArray fallbacks;
   private @Nullable String prefillWorker;
   private @Nullable String decodeWorker;
   private int status;
@@ -115,6 +117,25 @@ public final class Waterfall {
   /** Everything since the request was queued belongs to an attempt that failed. */
   public void retried(long nowNanos) {
     retries++;
+    attemptFailed(nowNanos);
+  }
+
+  /**
+   * Another route takes the request; everything since it was queued belongs to an attempt that
+   * failed.
+   *
+   * @param from the route that could not serve it
+   * @param why in a word
+   */
+  public void fellBack(String from, String why, long nowNanos) {
+    if (fallbacks == null) {
+      fallbacks = new JsonArray();
+    }
+    fallbacks.add(new JsonObject().put("route", from).put("why", why));
+    attemptFailed(nowNanos);
+  }
+
+  private void attemptFailed(long nowNanos) {
     ended(Part.RETRIES, nowNanos);
     for (int i = Part.P_CONNECT.index; i <= Part.D_BEFORE_FIRST_TOKEN.index; i++) {
       partNanos[Part.RETRIES.index] += partNanos[i];
@@ -255,6 +276,7 @@ public final class Waterfall {
         .put("model", model)
         .put("route", route)
         .put("branch", branch)
+        .put("fallbacks", fallbacks)
         .put("asked_as", Objects.equals(askedAs, model) ? null : askedAs)
         .put("status", status)
         .put("ending", ending)
