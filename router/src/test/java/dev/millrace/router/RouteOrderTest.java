@@ -2,36 +2,23 @@ package dev.millrace.router;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.millrace.config.Admin;
 import dev.millrace.config.EngineKind;
-import dev.millrace.config.Listen;
 import dev.millrace.config.Match;
 import dev.millrace.config.Pairing;
 import dev.millrace.config.Pool;
 import dev.millrace.config.Role;
 import dev.millrace.config.Route;
-import dev.millrace.config.RoutingTable;
 import dev.millrace.config.Verify;
 import dev.millrace.config.WorkerAddress;
-import dev.millrace.router.access.Keys;
-import dev.millrace.router.edges.ProfileJudge;
-import dev.millrace.router.edges.Watch;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.match.ServedRoute;
-import dev.millrace.router.probe.EngineCalls;
-import dev.millrace.router.probe.Prober;
-import dev.millrace.transfer.sidechannel.SideChannelClient;
-import io.vertx.core.Future;
 import io.vertx.core.MultiMap;
-import io.vertx.core.Vertx;
 import java.net.URI;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.regex.Pattern;
 import net.jqwik.api.Arbitraries;
 import net.jqwik.api.Arbitrary;
@@ -44,13 +31,11 @@ import net.jqwik.api.lifecycle.AfterContainer;
 
 /** Which of many routes takes a request, against a search through all of them. */
 class RouteOrderTest {
-  private static final Vertx VERTX = Vertx.vertx();
-  private static final SideChannelClient SIDE_CHANNELS = new SideChannelClient();
+  private static final Floors FLOORS = new Floors();
 
   @AfterContainer
   static void close() {
-    SIDE_CHANNELS.close();
-    VERTX.close();
+    FLOORS.close();
   }
 
   /** A request, as far as routes look at it. */
@@ -88,7 +73,7 @@ class RouteOrderTest {
         .as(Asked::new);
   }
 
-  @Property(tries = 500)
+  @Property(tries = 200)
   void route_isTheFirstInTheDocumentedOrderThatMatches(
       @ForAll List<@From("matches") Match> matches,
       @ForAll List<@From("requests") Asked> requests) {
@@ -169,26 +154,6 @@ class RouteOrderTest {
               .withMatch(match)
               .withPairing(Pairing.defaults().withVerify(Verify.TRUST)));
     }
-    Prober prober =
-        new Prober(
-            VERTX,
-            new EngineCalls(VERTX.createHttpClient()),
-            SIDE_CHANNELS,
-            (worker, blocks) -> {});
-    Watch watch =
-        new Watch(
-            VERTX,
-            prober,
-            new ProfileJudge(false),
-            flight -> Future.succeededFuture(),
-            System::nanoTime);
-    return Floor.of(
-        RoutingTable.of(Listen.defaults(), Admin.defaults(), pools, routes),
-        watch,
-        Keys.notAsked(),
-        new Credentials(Optional.empty(), Map.of()),
-        new AtomicInteger(),
-        System::nanoTime,
-        null);
+    return FLOORS.of(pools, routes);
   }
 }

@@ -3,6 +3,8 @@ package dev.millrace.router.edges;
 import dev.millrace.config.CanaryRule;
 import dev.millrace.config.Pairing;
 import dev.millrace.config.Route;
+import dev.millrace.config.Stage;
+import dev.millrace.config.Verify;
 import dev.millrace.layout.compatibility.Judgement;
 import dev.millrace.layout.compatibility.Way;
 import dev.millrace.router.edges.Judge.Ruling;
@@ -81,9 +83,13 @@ public final class Watch {
   private final Set<Edge> flying = new HashSet<>();
   private final Map<Edge, RouteEdges> routes = new LinkedHashMap<>();
   private final List<RouteEdges> all = new ArrayList<>();
+  private final Map<Paired, Grid> grids = new HashMap<>();
   private final Promise<Void> settled = Promise.promise();
   private final AtomicInteger learnt = new AtomicInteger();
   private boolean ended;
+
+  /** Pools, and the rules by which their workers are paired; no prefill pool is none. */
+  private record Paired(String prefill, String decode, Pairing rules) {}
 
   /** A worker that is asked. */
   private static final class Watched {
@@ -117,34 +123,50 @@ public final class Watch {
     this.nanoClock = nanoClock;
   }
 
-  /** The edges of a route, watched or trusted as it says. Before {@link #begin}. */
+  /**
+   * The edges of a route, watched or trusted as it says; the same as those of another route that
+   * pairs the same pools by the same rules. Before {@link #begin}.
+   */
   public RouteEdges edges(Route route, Workers workers) {
+    Paired paired =
+        new Paired(
+            route.prefill().map(Stage::pool).orElse(""), route.decode().pool(), route.pairing());
+    Grid known = grids.get(paired);
+    Grid grid = known == null ? grid(route, workers) : known;
+    RouteEdges edges = new RouteEdges(route, grid);
+    all.add(edges);
+    if (known == null) {
+      grids.put(paired, grid);
+      if (route.pairing().verify() == Verify.PROBE) {
+        watch(edges, workers);
+      }
+    }
+    return edges;
+  }
+
+  private Grid grid(Route route, Workers workers) {
+    List<Worker> prefill = workers.prefilling(route);
+    List<Worker> decode = workers.ofPool(route.decode().pool());
     return switch (route.pairing().verify()) {
-      case TRUST -> {
-        RouteEdges edges =
-            new RouteEdges(route, workers, TRUSTED, (edge, before) -> trustAgain(edge));
-        all.add(edges);
-        yield edges;
-      }
-      case PROBE -> {
-        RouteEdges edges =
-            new RouteEdges(
-                route,
-                workers,
-                new EdgeState.Pending("its workers have not been asked yet"),
-                this::changed);
-        all.add(edges);
-        if (route.prefill().isEmpty()) {
-          workers.ofPool(route.decode().pool()).forEach(this::of);
-        }
-        for (Edge edge : edges.edges()) {
-          routes.put(edge, edges);
-          of(edge.prefill()).edges.add(edge);
-          of(edge.decode()).edges.add(edge);
-        }
-        yield edges;
-      }
+      case TRUST -> new Grid(prefill, decode, TRUSTED, (edge, before) -> trustAgain(edge));
+      case PROBE ->
+          new Grid(
+              prefill,
+              decode,
+              new EdgeState.Pending("its workers have not been asked yet"),
+              this::changed);
     };
+  }
+
+  private void watch(RouteEdges edges, Workers workers) {
+    if (edges.route().prefill().isEmpty()) {
+      workers.ofPool(edges.route().decode().pool()).forEach(this::of);
+    }
+    for (Edge edge : edges.edges()) {
+      routes.put(edge, edges);
+      of(edge.prefill()).edges.add(edge);
+      of(edge.decode()).edges.add(edge);
+    }
   }
 
   /** Nobody is asked, and no canary flies: exchanges try it out. */
@@ -414,8 +436,8 @@ public final class Watch {
     }
     one.trouble = why;
     one.learnt(Optional.empty());
-    one.worker.breaker().isMissing(why, nanoClock.getAsLong());
     learnt.incrementAndGet();
+    one.worker.breaker().isMissing(why, nanoClock.getAsLong());
     EdgeState state =
         new EdgeState.Broken(
             EdgeState.Cause.WORKER_GONE,
@@ -431,8 +453,8 @@ public final class Watch {
     boolean same = one.sighting.filter(sighting::saysTheSame).isPresent();
     one.trouble = "";
     one.learnt(Optional.of(sighting));
-    one.worker.breaker().isThere(nanoClock.getAsLong());
     learnt.incrementAndGet();
+    one.worker.breaker().isThere(nanoClock.getAsLong());
     if (!same) {
       LOG.info("{} is {}", one.worker, sighting.words());
     }
