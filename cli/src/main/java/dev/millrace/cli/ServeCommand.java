@@ -3,6 +3,7 @@ package dev.millrace.cli;
 import dev.millrace.config.Admin;
 import dev.millrace.config.HostPort;
 import dev.millrace.config.Listen;
+import dev.millrace.config.Loaded;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.config.RoutingTables;
 import dev.millrace.router.Reloaded;
@@ -39,6 +40,8 @@ final class ServeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    TableWatch watch = new TableWatch(file);
+    watch.follow(RoutingTables.named(file));
     RoutingTable table = ConfigCommand.read(file);
     Listen listen = table.listen();
     Admin admin = table.admin();
@@ -49,7 +52,7 @@ final class ServeCommand implements Callable<Integer> {
               .formatted(listen.host(), listen.port(), admin.host(), admin.port());
       Router router =
           Startup.started(
-              what, Router.start(vertx, table, () -> RoutingTables.read(file), System::nanoTime));
+              what, Router.start(vertx, table, () -> readAnew(watch), System::nanoTime));
       PrintWriter out = spec.commandLine().getOut();
       out.println(
           "listening on " + listen.scheme() + "://" + new HostPort(listen.host(), router.port()));
@@ -62,7 +65,7 @@ final class ServeCommand implements Callable<Integer> {
                 settled.pairs().forEach(out::println);
                 out.flush();
               });
-      new TableWatch(file, table).begin(() -> takeOver(router, out));
+      watch.begin(changed -> takeOver(router, changed, out));
       stop.allow(listen.shutdownGrace());
       stop.await();
       out.printf(
@@ -76,20 +79,29 @@ final class ServeCommand implements Callable<Integer> {
     }
   }
 
-  /** Says what becomes of a table that has changed. */
-  private void takeOver(Router router, PrintWriter out) {
+  /** Reads the table, once every file that it names now is followed. */
+  private Loaded readAnew(TableWatch watch) {
+    watch.follow(RoutingTables.named(file));
+    return RoutingTables.read(file);
+  }
+
+  /** Says what becomes of files that have changed. */
+  private static void takeOver(Router router, List<Path> changed, PrintWriter out) {
+    String files =
+        String.join(", ", changed.stream().map(Path::toString).toList())
+            + (changed.size() == 1 ? " has changed" : " have changed");
     var _ =
         router
             .reload()
             .onSuccess(reloaded -> {
               switch (reloaded) {
                 case Reloaded.Done(List<String> pairs) -> {
-                  out.println(file + " has changed, and is in force");
+                  out.println(files + "; what the table says now is in force");
                   pairs.forEach(out::println);
                 }
-                case Reloaded.Unchanged() -> out.println(file + " has changed, but says the same");
+                case Reloaded.Unchanged() -> out.println(files + ", but the table says the same");
                 case Reloaded.Refused(List<String> why) -> {
-                  out.println(file + " has changed; the table in force stays, because of");
+                  out.println(files + "; the table in force stays, because of");
                   why.forEach(out::println);
                 }
               }

@@ -1,38 +1,56 @@
 package dev.millrace.cli;
 
-import dev.millrace.config.RoutingTable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.time.Duration;
-import java.util.Arrays;
-import java.util.Optional;
+import java.util.Collection;
+import java.util.HexFormat;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
 
 /**
- * Notices that a routing table or its file of keys has changed, by what they say: mounted files are
- * exchanged by links whose times tell nothing. A file is looked at twice before it counts as
- * changed, so that one that is being written is not read half.
+ * Notices that a routing table, or a file that it names, has changed, by what they say: mounted
+ * files are exchanged by links whose times tell nothing. A file is looked at twice before it counts
+ * as changed, so that one that is being written is not read half.
  */
 final class TableWatch {
   private static final Duration LOOK = Duration.ofSeconds(1);
 
-  private final Path file;
-  private final Optional<Path> keys;
-  private byte[] known;
-  private byte[] last;
+  private final Path table;
+  private final Map<Path, Followed> followed = new LinkedHashMap<>();
 
-  /** One for a table as it was read. */
-  TableWatch(Path file, RoutingTable table) {
-    this.file = file;
-    this.keys = table.listen().keysFile();
-    this.known = digest();
-    this.last = known;
+  private static final class Followed {
+    String known;
+    String last;
+
+    Followed(String now) {
+      this.known = now;
+      this.last = now;
+    }
   }
 
-  /** Calls back, on a thread of its own, each time that something has changed. */
-  void begin(Runnable changed) {
+  /** One for a table as it is now. */
+  TableWatch(Path table) {
+    this.table = table;
+    followed.put(table, new Followed(digest(table)));
+  }
+
+  /**
+   * Follows the table and these files, and no others. Before they are read, so that what changes
+   * afterwards is noticed.
+   */
+  synchronized void follow(Collection<Path> files) {
+    followed.keySet().removeIf(file -> !file.equals(table) && !files.contains(file));
+    files.forEach(file -> followed.computeIfAbsent(file, named -> new Followed(digest(named))));
+  }
+
+  /** Calls back with the files, on a thread of its own, each time that some have changed. */
+  void begin(Consumer<List<Path>> changed) {
     Thread.ofVirtual()
         .name("table-watch")
         .start(() -> {
@@ -42,43 +60,44 @@ final class TableWatch {
             } catch (InterruptedException e) {
               return;
             }
-            if (look()) {
-              changed.run();
+            List<Path> files = look();
+            if (!files.isEmpty()) {
+              changed.accept(files);
             }
           }
         });
   }
 
-  /** Whether something has changed since the last time that this was true, and stayed so. */
-  boolean look() {
-    byte[] now = digest();
-    boolean settled = Arrays.equals(now, last);
-    last = now;
-    if (!settled || Arrays.equals(now, known)) {
-      return false;
+  /** What has changed since it was last returned; nothing while a file is still changing. */
+  synchronized List<Path> look() {
+    boolean settled = true;
+    for (Map.Entry<Path, Followed> entry : followed.entrySet()) {
+      Followed file = entry.getValue();
+      String now = digest(entry.getKey());
+      settled &= now.equals(file.last);
+      file.last = now;
     }
-    known = now;
-    return true;
-  }
-
-  private byte[] digest() {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      digest.update(content(file));
-      digest.update((byte) 0);
-      keys.ifPresent(path -> digest.update(content(path)));
-      return digest.digest();
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
+    if (!settled) {
+      return List.of();
     }
+    List<Path> changed =
+        followed.entrySet().stream()
+            .filter(entry -> !entry.getValue().last.equals(entry.getValue().known))
+            .map(Map.Entry::getKey)
+            .toList();
+    followed.values().forEach(file -> file.known = file.last);
+    return changed;
   }
 
   /** One that cannot be read is one that says nothing; the router says why when it reads it. */
-  private static byte[] content(Path file) {
+  private static String digest(Path file) {
     try {
-      return Files.readAllBytes(file);
+      byte[] content = Files.readAllBytes(file);
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(content));
     } catch (IOException e) {
-      return new byte[0];
+      return "";
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
     }
   }
 }

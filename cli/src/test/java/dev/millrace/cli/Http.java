@@ -27,6 +27,13 @@ final class Http {
     return CLIENT.send(request, HttpResponse.BodyHandlers.discarding()).statusCode();
   }
 
+  /** The body of the answer to a GET. */
+  static String text(String url) throws IOException, InterruptedException {
+    HttpRequest request =
+        HttpRequest.newBuilder(URI.create(url)).timeout(Duration.ofSeconds(20)).build();
+    return CLIENT.send(request, HttpResponse.BodyHandlers.ofString()).body();
+  }
+
   /** The body of the answer to a POST of JSON, which must be 200. */
   static String post(String url, String json) throws IOException, InterruptedException {
     HttpRequest request =

@@ -41,6 +41,30 @@ class ServeCommandTest {
   }
 
   @Test
+  void serve_takesOverAFileThatTheTableNames() throws Exception {
+    Path workers = Files.writeString(folder.resolve("workers.yaml"), "[]");
+    String table = table(0);
+    Files.writeString(
+        Path.of(table),
+        Files.readString(Path.of(table))
+            .replace("workers: [{url: \"http://127.0.0.1:2\"}]", "workers-file: workers.yaml"));
+    try (BackgroundCommand router = BackgroundCommand.start("serve", "-c", table)) {
+      String out = router.awaitOutput("admin on http://");
+      String admin = out.replaceAll("(?s).*admin on (http://[0-9.:]+).*", "$1");
+
+      Files.writeString(workers, "[{url: \"http://127.0.0.1:3\"}]");
+
+      router.awaitOutput("workers.yaml has changed; what the table says now is in force");
+      assertThat(Http.text(admin + "/pd/workers")).contains("http://127.0.0.1:3");
+
+      Files.writeString(workers, "[{url: 3}]");
+
+      router.awaitOutput("workers.yaml:1:8: [0].url: \"3\" is not an http(s) URL");
+      router.stop().assertDone();
+    }
+  }
+
+  @Test
   void serve_badTable_reportsItsMistakes() throws Exception {
     Path file = Files.writeString(folder.resolve("bad.yaml"), "routes: 1\n");
 

@@ -2,16 +2,6 @@ package dev.millrace.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.millrace.config.Admin;
-import dev.millrace.config.EngineKind;
-import dev.millrace.config.Listen;
-import dev.millrace.config.Pool;
-import dev.millrace.config.Role;
-import dev.millrace.config.Route;
-import dev.millrace.config.RoutingTable;
-import dev.millrace.config.Stage;
-import dev.millrace.config.WorkerAddress;
-import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -23,60 +13,46 @@ class TableWatchTest {
   @TempDir Path folder;
   private Path file = Path.of("");
   private Path keys = Path.of("");
-  private TableWatch watch = new TableWatch(file, table(keys));
-
-  private static RoutingTable table(Path keys) {
-    Pool pool =
-        Pool.of(
-            "b",
-            Role.BOTH,
-            "tiny",
-            EngineKind.VLLM,
-            List.of(WorkerAddress.of(URI.create("http://127.0.0.1:8000"))));
-    return RoutingTable.of(
-        Listen.defaults().withKeysFile(keys),
-        Admin.defaults(),
-        List.of(pool),
-        List.of(Route.aggregated("tiny", Stage.roundRobin("b"))));
-  }
+  private TableWatch watch = new TableWatch(file);
 
   @BeforeEach
   void begin() throws Exception {
     file = Files.writeString(folder.resolve("routes.yaml"), "one");
     keys = Files.writeString(folder.resolve("keys.yaml"), "a");
-    watch = new TableWatch(file, table(keys));
+    watch = new TableWatch(file);
+    watch.follow(List.of(keys));
   }
 
   @Test
   void nothingHasChanged() {
-    assertThat(watch.look()).isFalse();
-    assertThat(watch.look()).isFalse();
+    assertThat(watch.look()).isEmpty();
+    assertThat(watch.look()).isEmpty();
   }
 
   @Test
   void change_isNoticedOnceItStays() throws Exception {
     Files.writeString(file, "tw");
-    assertThat(watch.look()).as("it may be half").isFalse();
+    assertThat(watch.look()).as("it may be half").isEmpty();
     Files.writeString(file, "two");
-    assertThat(watch.look()).isFalse();
-    assertThat(watch.look()).isTrue();
-    assertThat(watch.look()).as("it was told").isFalse();
+    assertThat(watch.look()).isEmpty();
+    assertThat(watch.look()).containsExactly(file);
+    assertThat(watch.look()).as("it was told").isEmpty();
   }
 
   @Test
   void keys_countAsWell() throws Exception {
     Files.writeString(keys, "b");
-    assertThat(watch.look()).isFalse();
-    assertThat(watch.look()).isTrue();
+    assertThat(watch.look()).isEmpty();
+    assertThat(watch.look()).containsExactly(keys);
   }
 
   @Test
   void changeThatWasTakenBack_isNone() throws Exception {
     Files.writeString(file, "two");
-    assertThat(watch.look()).isFalse();
+    assertThat(watch.look()).isEmpty();
     Files.writeString(file, "one");
-    assertThat(watch.look()).isFalse();
-    assertThat(watch.look()).isFalse();
+    assertThat(watch.look()).isEmpty();
+    assertThat(watch.look()).isEmpty();
   }
 
   @Test
@@ -85,6 +61,40 @@ class TableWatchTest {
     Files.delete(file);
     Files.createSymbolicLink(file, other);
     watch.look();
-    assertThat(watch.look()).isTrue();
+    assertThat(watch.look()).containsExactly(file);
+  }
+
+  @Test
+  void fileThatIsNamedAnew_isFollowedFromThenOn() throws Exception {
+    Path workers = Files.writeString(folder.resolve("workers.yaml"), "x");
+    watch.follow(List.of(workers));
+    assertThat(watch.look()).as("it is as it was").isEmpty();
+
+    Files.writeString(keys, "nobody names it any more");
+    Files.writeString(workers, "y");
+
+    assertThat(watch.look()).isEmpty();
+    assertThat(watch.look()).containsExactly(workers);
+  }
+
+  @Test
+  void fileThatStaysNamed_isNotForgottenWhenOthersCome() throws Exception {
+    Files.writeString(keys, "b");
+    watch.follow(List.of(keys, folder.resolve("none.yaml")));
+
+    watch.look();
+
+    assertThat(watch.look()).containsExactly(keys);
+  }
+
+  @Test
+  void fileThatComesToBe_hasChanged() throws Exception {
+    Path workers = folder.resolve("workers.yaml");
+    watch.follow(List.of(keys, workers));
+    Files.writeString(workers, "x");
+
+    watch.look();
+
+    assertThat(watch.look()).containsExactly(workers);
   }
 }

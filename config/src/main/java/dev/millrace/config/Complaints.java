@@ -5,7 +5,7 @@ import java.util.Comparator;
 import java.util.List;
 import org.snakeyaml.engine.v2.nodes.Node;
 
-/** Collects what is wrong with one file, so that all of it is reported at once. */
+/** Collects what is wrong with a file, and those that it names, so that all is reported at once. */
 final class Complaints {
   /** More would not be read by anybody, and a hostile file could ask for millions. */
   private static final int MOST = 100;
@@ -14,6 +14,7 @@ final class Complaints {
 
   private final String file;
   private final List<Complaint> collected = new ArrayList<>();
+  private final List<Complaints> beside = new ArrayList<>();
   private int leftOut;
 
   Complaints(String file) {
@@ -32,13 +33,24 @@ final class Complaints {
     }
   }
 
+  void add(Complaint complaint) {
+    collected.add(complaint);
+  }
+
+  /** Collects what is wrong with another file, which this one names. */
+  Complaints beside(String other) {
+    Complaints added = new Complaints(other);
+    beside.add(added);
+    return added;
+  }
+
   /** The file that is read. */
   String file() {
     return file;
   }
 
   boolean none() {
-    return collected.isEmpty();
+    return collected.isEmpty() && beside.stream().allMatch(Complaints::none);
   }
 
   /** A routing table that is none, for these reasons. */
@@ -46,7 +58,7 @@ final class Complaints {
     return new Loaded.Invalid(ordered());
   }
 
-  /** The complaints in the order of the file. */
+  /** The complaints in the order of the file, then those of the files that it names. */
   List<Complaint> ordered() {
     List<Complaint> ordered = new ArrayList<>(collected);
     ordered.sort(Comparator.comparingInt(Complaint::line).thenComparingInt(Complaint::column));
@@ -55,6 +67,7 @@ final class Complaints {
       String more = "%d more complaints are left out".formatted(leftOut);
       ordered.add(new Complaint(file, last.line(), last.column(), "", more));
     }
+    beside.forEach(other -> ordered.addAll(other.ordered()));
     return ordered;
   }
 

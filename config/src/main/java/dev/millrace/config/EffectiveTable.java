@@ -28,6 +28,30 @@ public final class EffectiveTable {
     return json;
   }
 
+  /**
+   * The same, and at {@code members} of each pool, which is no key of a table, all workers that it
+   * has now, with who says so of each.
+   */
+  public static Map<String, Object> withMembers(RoutingTable table) {
+    Map<String, Object> json = of(table);
+    Map<String, Object> pools = new LinkedHashMap<>();
+    table
+        .pools()
+        .forEach((name, pool) -> {
+          Map<String, Object> shown = pool(pool);
+          shown.put("members", pool.workers().stream().map(EffectiveTable::member).toList());
+          pools.put(name, shown);
+        });
+    json.put("pools", pools);
+    return json;
+  }
+
+  private static Map<String, Object> member(WorkerAddress worker) {
+    Map<String, Object> json = worker(worker);
+    json.put("source", worker.source().keyword());
+    return json;
+  }
+
   private static Map<String, Object> listen(Listen listen) {
     Map<String, Object> json = new LinkedHashMap<>();
     json.put("host", listen.host());
@@ -61,7 +85,15 @@ public final class EffectiveTable {
     if (!pool.upstream().equals(Upstream.defaults())) {
       json.put("upstream", upstream(pool.upstream()));
     }
-    json.put("workers", pool.workers().stream().map(EffectiveTable::worker).toList());
+    List<Map<String, Object>> listed =
+        pool.workers().stream()
+            .filter(worker -> worker.source() == WorkerSource.STATIC)
+            .map(EffectiveTable::worker)
+            .toList();
+    if (!listed.isEmpty()) {
+      json.put("workers", listed);
+    }
+    pool.workersFile().ifPresent(file -> json.put("workers-file", shown(file)));
     return json;
   }
 
@@ -201,7 +233,7 @@ public final class EffectiveTable {
     };
   }
 
-  /** A file that holds secrets: where it is, not what is in it. */
+  /** A file by where it is; of one that holds secrets not what is in it. */
   private static String shown(Path file) {
     return file.toAbsolutePath().normalize().toString();
   }

@@ -63,11 +63,16 @@ record Field(String path, Node node, Complaints complaints) {
 
   /** A list of at least one item. */
   Optional<List<Field>> items() {
+    Optional<List<Field>> items = itemsOrNone();
+    return items.isPresent() && items.get().isEmpty()
+        ? refuse("is an empty list, needs at least one item")
+        : items;
+  }
+
+  /** A list, which may be empty. */
+  Optional<List<Field>> itemsOrNone() {
     if (!(node instanceof SequenceNode sequence) || !isPlainTagged()) {
       return refuseAsOther("a list");
-    }
-    if (sequence.getValue().isEmpty()) {
-      return refuse("is an empty list, needs at least one item");
     }
     List<Field> items = new ArrayList<>();
     for (Node item : sequence.getValue()) {

@@ -1,6 +1,8 @@
 package dev.millrace.config;
 
+import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * Interchangeable workers: one role, one model, one kind of engine.
@@ -12,7 +14,9 @@ import java.util.List;
  * @param declared what the operator says of all its engines
  * @param upstream what the router shows to them
  * @param health when one of them is taken out of use
- * @param workers at least one, no URL twice
+ * @param workers no URL twice; those of the table, then those of other sources. None as long as no
+ *     source has one: what a route needs of the pool is then refused
+ * @param workersFile where more of them are listed
  */
 public record Pool(
     String name,
@@ -22,12 +26,13 @@ public record Pool(
     Declared declared,
     Upstream upstream,
     Health health,
-    List<WorkerAddress> workers) {
+    List<WorkerAddress> workers,
+    Optional<Path> workersFile) {
   public Pool {
     workers = List.copyOf(workers);
-    if (name.isBlank() || model.isBlank() || workers.isEmpty()) {
+    if (name.isBlank() || model.isBlank()) {
       throw new IllegalArgumentException(
-          "pool \"%s\" of model \"%s\" needs a name, a model and a worker".formatted(name, model));
+          "pool \"%s\" of model \"%s\" needs a name and a model".formatted(name, model));
     }
     if (workers.stream().map(WorkerAddress::url).distinct().count() < workers.size()) {
       throw new IllegalArgumentException("pool \"%s\" has a worker URL twice".formatted(name));
@@ -45,17 +50,20 @@ public record Pool(
         Declared.nothing(),
         Upstream.defaults(),
         Health.defaults(),
-        workers);
+        workers,
+        Optional.empty());
   }
 
   /** The same whose workers are shown something else. */
   public Pool withUpstream(Upstream newUpstream) {
-    return new Pool(name, role, model, engine, declared, newUpstream, health, workers);
+    return new Pool(
+        name, role, model, engine, declared, newUpstream, health, workers, workersFile);
   }
 
   /** The same with another rule for workers that fail. */
   public Pool withHealth(Health newHealth) {
-    return new Pool(name, role, model, engine, declared, upstream, newHealth, workers);
+    return new Pool(
+        name, role, model, engine, declared, upstream, newHealth, workers, workersFile);
   }
 
   /** What is declared of a worker, by itself or with its pool. */

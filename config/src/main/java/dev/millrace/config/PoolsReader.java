@@ -2,10 +2,8 @@ package dev.millrace.config;
 
 import static dev.millrace.config.Complaints.quote;
 
-import java.net.URI;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,21 +18,20 @@ final class PoolsReader {
   /** Names of pools and labels appear in metrics and in paths of the admin port. */
   static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,62}");
 
-  private final Path file;
+  private final Path table;
   private final Complaints complaints;
+  private final WorkersReader workers;
 
   /** What of each pool could be read; routes are checked against it. */
   private final Map<String, PoolDraft> pools = new LinkedHashMap<>();
 
-  /** Where each worker address and side channel was listed first, by model and address. */
-  private final Map<String, Field> listed = new HashMap<>();
-
   /** Whether there is a mapping of pools at all, so that unknown names are the routes' mistake. */
   private boolean known;
 
-  PoolsReader(Path file, Complaints complaints) {
-    this.file = file;
+  PoolsReader(Path table, Complaints complaints) {
+    this.table = table;
     this.complaints = complaints;
+    this.workers = new WorkersReader(table);
   }
 
   /** A pool whose role or model may be unreadable: routes that name it are not blamed for that. */
@@ -84,10 +81,11 @@ final class PoolsReader {
     return Optional.ofNullable(pools.get(name)).flatMap(PoolDraft::model);
   }
 
-  /** The labels of a pool's workers; empty if the pool could not be read whole. */
+  /** The labels of a pool's workers; empty if the pool could not be read, or has none yet. */
   Optional<Set<String>> labels(String name) {
     return Optional.ofNullable(pools.get(name))
         .flatMap(PoolDraft::pool)
+        .filter(pool -> !pool.workers().isEmpty())
         .map(pool ->
             pool.workers().stream()
                 .flatMap(worker -> worker.labels().keySet().stream())
@@ -108,21 +106,22 @@ final class PoolsReader {
     Optional<EngineKind> engine =
         pool.require("engine", "vllm or millrace-sim")
             .flatMap(value -> value.choice(EngineKind.values()));
-    List<WorkerAddress> workers = new ArrayList<>();
-    pool.require("workers", "a list of {url, side-channel, data-parallel-size, labels}")
-        .flatMap(Field::items)
-        .orElse(List.of())
-        .forEach(item -> worker(item, model).ifPresent(workers::add));
+    Optional<Path> file = workers.file(pool);
+    Optional<Field> list =
+        file.isPresent() || pool.find("workers-file").isPresent()
+            ? pool.find("workers")
+            : pool.require(
+                "workers",
+                "a list of {url, side-channel, data-parallel-size, labels}, or name a workers-file");
+    List<WorkerAddress> members = new ArrayList<>();
+    list.ifPresent(listed -> members.addAll(workers.listed(listed, model)));
+    file.ifPresent(named -> members.addAll(workers.ofFile(named, complaints, model)));
     Declared declared = DeclaredReader.read(pool);
     Upstream upstream = pool.part("upstream", Upstream.defaults(), this::upstream);
     Health health = pool.part("health", Health.defaults(), PoolsReader::health);
     pool.refuseOtherKeys();
     boolean complete =
-        !name.isBlank()
-            && role.isPresent()
-            && model.isPresent()
-            && engine.isPresent()
-            && !workers.isEmpty();
+        !name.isBlank() && role.isPresent() && model.isPresent() && engine.isPresent();
     Optional<Pool> read =
         complete
             ? Optional.of(
@@ -134,67 +133,26 @@ final class PoolsReader {
                     declared,
                     upstream,
                     health,
-                    workers))
+                    members,
+                    file))
             : Optional.empty();
     return new PoolDraft(role, model, read);
   }
 
   private Upstream upstream(Section upstream) {
-    Optional<Path> token = upstream.find("token-file").flatMap(field -> field.path(file));
+    Optional<Path> token = upstream.find("token-file").flatMap(field -> field.path(table));
     Optional<Section> section = upstream.find("tls").flatMap(Field::section);
     if (section.isEmpty()) {
       return new Upstream(token, Optional.empty(), Optional.empty());
     }
     Section tls = section.get();
-    Optional<Path> authorities = tls.find("authorities").flatMap(field -> field.path(file));
+    Optional<Path> authorities = tls.find("authorities").flatMap(field -> field.path(table));
     Optional<Tls> own =
         tls.find("certificate").isPresent() || tls.find("key").isPresent()
-            ? TlsReader.read(tls, file)
+            ? TlsReader.read(tls, table)
             : Optional.empty();
     tls.refuseOtherKeys();
     return new Upstream(token, authorities, own);
-  }
-
-  /** A worker of a pool; empty if it cannot be read or its address is listed already. */
-  private Optional<WorkerAddress> worker(Field item, Optional<String> model) {
-    Optional<Section> section = item.section();
-    if (section.isEmpty()) {
-      return Optional.empty();
-    }
-    Section worker = section.get();
-    Optional<Field> url = worker.require("url", "such as http://10.0.0.4:8000");
-    Optional<Field> sideChannel = worker.find("side-channel");
-    int dataParallel =
-        worker
-            .find("data-parallel-size")
-            .flatMap(size -> size.integer(1, WorkerAddress.MOST_DATA_PARALLEL))
-            .orElse(1);
-    Declared declared = DeclaredReader.read(worker);
-    Map<String, String> labels = labels(worker);
-    worker.refuseOtherKeys();
-    Optional<URI> address = url.flatMap(Field::workerUrl);
-    Optional<HostPort> channel = sideChannel.flatMap(Field::hostPort);
-    if (address.isEmpty()) {
-      return Optional.empty();
-    }
-    if (channel.isPresent() && channel.get().port() + dataParallel - 1 > 65535) {
-      sideChannel
-          .get()
-          .complain(
-              "%s: its port and the %d after it, for the other data-parallel ranks, go beyond 65535;"
-                      .formatted(quote(channel.get().toString()), dataParallel - 1)
-                  + " choose a lower one");
-      return Optional.empty();
-    }
-    WorkerAddress read = new WorkerAddress(address.get(), channel, dataParallel, declared, labels);
-    // Pools of different models may share workers, as those of LoRA adapters do.
-    String scope = model.orElse("") + " ";
-    boolean isNew = isFirst(scope + read.url(), url.get(), read.url().toString());
-    for (int rank = 0; rank < dataParallel && isNew && channel.isPresent(); rank++) {
-      HostPort ofRank = read.sideChannel(rank).get();
-      isNew = isFirst(scope + ofRank, sideChannel.get(), ofRank.toString());
-    }
-    return isNew ? Optional.of(read) : Optional.empty();
   }
 
   private static Health health(Section health) {
@@ -215,36 +173,15 @@ final class PoolsReader {
     return section.find(key).flatMap(value -> value.integer(least, most)).orElse(otherwise);
   }
 
-  private Map<String, String> labels(Section worker) {
-    Map<String, String> labels = new LinkedHashMap<>();
-    Optional<Section> section = worker.find("labels").flatMap(Field::section);
-    section.ifPresent(given ->
-        given
-            .entries()
-            .forEach((name, field) -> {
-              requireName(given, name, field, "a label");
-              field.text().ifPresent(value -> labels.put(name, value));
-            }));
-    return labels;
-  }
-
-  private void requireName(Section section, String name, Field field, String of) {
+  static void requireName(Section section, String name, Field field, String of) {
     if (!NAME.matcher(name).matches()) {
-      complaints.add(
-          section.key(name),
-          field.path(),
-          "is not a name for %s; use up to 63 letters, digits, '.', '_' and '-'".formatted(of));
+      field
+          .complaints()
+          .add(
+              section.key(name),
+              field.path(),
+              "is not a name for %s; use up to 63 letters, digits, '.', '_' and '-'".formatted(of));
     }
-  }
-
-  private boolean isFirst(String key, Field field, String shown) {
-    Field first = listed.putIfAbsent(key, field);
-    if (first != null) {
-      field.complain(
-          "%s is listed already, as %s on line %d; remove one of them"
-              .formatted(quote(shown), first.path(), Place.of(first.node()).line()));
-    }
-    return first == null;
   }
 
   private boolean fits(

@@ -198,8 +198,15 @@ final class RoutingTableKeys {
           new Key(
               "workers",
               new ListOf(new Group(WORKER, DeclaredKeys.DECLARED)),
-              required(),
-              "the engines"));
+              otherwise("none"),
+              "the engines; required unless they come from elsewhere, see"
+                  + " [where workers come from](#where-workers-come-from)"),
+          new Key(
+              "workers-file",
+              Word.PATH,
+              otherwise("none"),
+              "a file with a list of more workers, of the same keys as here, which is followed like"
+                  + " the table"));
 
   static final List<Key> AGENT =
       List.of(

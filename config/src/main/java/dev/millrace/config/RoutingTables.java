@@ -3,6 +3,7 @@ package dev.millrace.config;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
@@ -43,6 +44,14 @@ public final class RoutingTables {
         .map(root ->
             new RoutingTableReader(Path.of(name), complaints).read(new Field("", root, complaints)))
         .orElseGet(complaints::invalid);
+  }
+
+  /**
+   * The files that a table names and that may change while it is in force, as far as it can be
+   * read. Whoever follows a table follows them, too.
+   */
+  public static Set<Path> named(Path file) {
+    return NamedFiles.of(file, System::getenv);
   }
 
   /** The JSON Schema (draft 2020-12) of routing tables, as maps, lists, strings and numbers. */

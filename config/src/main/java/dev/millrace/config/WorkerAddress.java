@@ -15,13 +15,15 @@ import java.util.Optional;
  *     #sideChannel} on (vLLM, {@code --data-parallel-size})
  * @param declared what the operator says of this one; the rest is as in its pool
  * @param labels where it is, or whatever else the operator tells workers apart by
+ * @param source who says that it belongs to its pool
  */
 public record WorkerAddress(
     URI url,
     Optional<HostPort> sideChannel,
     int dataParallel,
     Declared declared,
-    Map<String, String> labels) {
+    Map<String, String> labels,
+    WorkerSource source) {
   /** Most engines behind one address. */
   public static final int MOST_DATA_PARALLEL = 1024;
 
@@ -38,6 +40,16 @@ public record WorkerAddress(
     }
     url = canonical(url);
     labels = Map.copyOf(labels);
+  }
+
+  /** One that a routing table lists. */
+  public WorkerAddress(
+      URI url,
+      Optional<HostPort> sideChannel,
+      int dataParallel,
+      Declared declared,
+      Map<String, String> labels) {
+    this(url, sideChannel, dataParallel, declared, labels, WorkerSource.STATIC);
   }
 
   /** A worker whose side channel nobody needs to know. */
@@ -57,7 +69,19 @@ public record WorkerAddress(
 
   /** The same with labels. */
   public WorkerAddress withLabels(Map<String, String> newLabels) {
-    return new WorkerAddress(url, sideChannel, dataParallel, declared, newLabels);
+    return new WorkerAddress(url, sideChannel, dataParallel, declared, newLabels, source);
+  }
+
+  /** Whether another one says the same of the same worker, whoever says it. */
+  public boolean isSameAs(WorkerAddress other) {
+    return equals(
+        new WorkerAddress(
+            other.url,
+            other.sideChannel,
+            other.dataParallel,
+            other.declared,
+            other.labels,
+            source));
   }
 
   /** The side channel of one of its data-parallel ranks. */

@@ -156,6 +156,14 @@ class MistakesTest {
             "\"c:65535\"",
             "choose a lower one"),
         mistake(worker("^{data-parallel-size: 2}"), "\"url\" is missing", "such as http://"),
+        mistake(
+            pool("{role: decode, model: m, engine: vllm, workers-file: ^[w.yaml]}"),
+            "a list",
+            "should be text"),
+        mistake(
+            pool("^{role: decode, model: m, engine: vllm}"),
+            "\"workers\" is missing",
+            "or name a workers-file"),
         // ---- what is declared ----
         mistake(declared("vllm-version: ^latest"), "\"latest\"", "such as 0.32.0"),
         mistake(declared("connector-version: ^0"), "is 0", "must be 1 to 1000"),

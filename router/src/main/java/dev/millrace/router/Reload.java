@@ -43,7 +43,10 @@ final class Reload {
   private final TableSource source;
   private final Supplier<Watch> watches;
   private final Duration idleLimit;
-  private @Nullable Future<Reloaded> underWay;
+  private Future<Reloaded> last = Future.succeededFuture(new Reloaded.Unchanged());
+
+  /** One that has not begun: whatever it will read is newer than what is asked for now. */
+  private @Nullable Future<Reloaded> next;
 
   /**
    * One for a house.
@@ -60,24 +63,30 @@ final class Reload {
     this.idleLimit = idleLimit;
   }
 
-  /** Reads the table and changes over; whoever asks while that goes on gets its outcome. */
+  /**
+   * Reads the table and changes over. While that goes on for somebody else it is done once more
+   * afterwards, for all who have asked meanwhile: what was read then may be older than they are.
+   */
   Future<Reloaded> now() {
-    Future<Reloaded> running = underWay;
-    if (running != null) {
-      return running;
+    Future<Reloaded> waiting = next;
+    if (waiting != null) {
+      return waiting;
     }
-    Future<Reloaded> started =
-        read(vertx, source)
-            .compose(this::adopt)
+    Future<Reloaded> mine =
+        last.compose(
+                ended -> {
+                  next = null;
+                  return read(vertx, source).compose(this::adopt);
+                })
             .recover(failure ->
                 Future.succeededFuture(
                     new Reloaded.Refused(List.of(String.valueOf(failure.getMessage())))))
-            .onComplete(ended -> underWay = null)
             .onSuccess(Reload::log);
-    if (!started.isComplete()) {
-      underWay = started;
+    if (!last.isComplete()) {
+      next = mine;
     }
-    return started;
+    last = mine;
+    return mine;
   }
 
   private static Future<Loaded> read(Vertx vertx, TableSource source) {

@@ -172,6 +172,53 @@ final class ReloadTest {
     assertThat(askWith("two")).isEqualTo(200);
   }
 
+  @Test
+  void workersOfAFile_areReadAnew() throws Exception {
+    ScriptedEngine p = stage.engine(Scripts.prefill());
+    ScriptedEngine before = stage.engine(Scripts.decode());
+    ScriptedEngine after = stage.engine(Scripts.decode());
+    Path workers = folder.resolve("workers.yaml");
+    Files.writeString(workers, "[{url: \"%s\"}]".formatted(before.url()));
+    open(
+        table(p, before)
+            .replace(
+                "workers: [{url: \"%s\"}]".formatted(before.url()), "workers-file: workers.yaml"));
+    assertThat(ask()).isEqualTo(200);
+
+    Files.writeString(workers, "[{url: \"%s\"}]".formatted(after.url()));
+    assertThat(reload(200).getBoolean("reloaded")).isTrue();
+
+    assertThat(ask()).isEqualTo(200);
+    assertThat(before.requests()).hasSize(1);
+    assertThat(after.requests()).hasSize(1);
+    assertThat(stage.get(stage.adminUrl("/pd/workers")).body())
+        .contains("\"url\":\"%s\",\"source\":\"file\"".formatted(after.url()))
+        .contains("\"url\":\"%s\",\"source\":\"static\"".formatted(p.url()));
+
+    Files.writeString(workers, "[{url: nowhere}]");
+
+    assertThat(reload(409).getJsonArray("why").encode()).contains("workers.yaml:1:8: [0].url");
+    assertThat(ask()).isEqualTo(200);
+  }
+
+  @Test
+  void poolWithoutWorkers_isAnswered503UntilItHasOne() throws Exception {
+    ScriptedEngine d = stage.engine(Scripts.decode());
+    Path workers = Files.writeString(folder.resolve("workers.yaml"), "[]");
+    open(
+        table(stage.engine(Scripts.prefill()), d)
+            .replace("workers: [{url: \"%s\"}]".formatted(d.url()), "workers-file: workers.yaml"));
+    HttpResponse<String> refused = stage.post(COMPLETIONS, Scripts.whole());
+    assertThat(refused.statusCode()).isEqualTo(503);
+    assertThat(refused.body()).contains("pool \\\"d\\\" has no worker");
+    assertThat(refused.headers().firstValue("retry-after")).isPresent();
+
+    Files.writeString(workers, "[{url: \"%s\"}]".formatted(d.url()));
+    reload(200);
+
+    assertThat(ask()).isEqualTo(200);
+  }
+
   private int askWith(String key) {
     return stage.post(COMPLETIONS, Scripts.whole(), "x-api-key", key).statusCode();
   }

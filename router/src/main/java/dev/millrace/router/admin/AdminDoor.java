@@ -92,9 +92,13 @@ public final class AdminDoor {
         case "/readyz" -> ready(request);
         case "/metrics" ->
             request.response().putHeader(HttpHeaders.CONTENT_TYPE, PROMETHEUS).end(metrics.get());
-        case "/pd/config" -> answer(request, new JsonObject(EffectiveTable.of(table.get())));
+        case "/pd/config" ->
+            answer(request, new JsonObject(EffectiveTable.withMembers(table.get())));
         case "/pd/workers" ->
-            answer(request, WorkersPage.of(workers.get(), gauges, ledger, nanoClock.getAsLong()));
+            answer(
+                request,
+                WorkersPage.of(
+                    table.get(), workers.get(), gauges, ledger, nanoClock.getAsLong()));
         case "/pd/matrix" -> answer(request, MatrixPage.of(watch.get(), nanoClock.getAsLong()));
         case "/pd/agents" -> answer(request, AgentsPage.of(agents));
         case "/pd/handoffs" -> answer(request, HandOffsPage.of(ledger, nanoClock.getAsLong()));
@@ -148,7 +152,8 @@ public final class AdminDoor {
     named.forEach(worker -> worker.drain(out));
     watch.get().routes().forEach(RouteEdges::workersChanged);
     JsonArray now = new JsonArray();
-    named.forEach(worker -> now.add(WorkersPage.json(worker, nanoClock.getAsLong())));
+    named.forEach(worker ->
+        now.add(WorkersPage.json(table.get(), worker, nanoClock.getAsLong())));
     answer(request, new JsonObject().put("workers", now));
   }
 

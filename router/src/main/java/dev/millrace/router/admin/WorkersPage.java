@@ -1,5 +1,6 @@
 package dev.millrace.router.admin;
 
+import dev.millrace.config.RoutingTable;
 import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.pools.Breaker;
 import dev.millrace.router.pools.Worker;
@@ -8,14 +9,16 @@ import dev.millrace.router.telemetry.Gauges;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.util.Locale;
+import java.util.Objects;
 
 /** {@code /pd/workers}: what is open on each worker and in the router as a whole. */
 final class WorkersPage {
   private WorkersPage() {}
 
-  static JsonObject of(Workers workers, Gauges gauges, Ledger ledger, long nowNanos) {
+  static JsonObject of(
+      RoutingTable table, Workers workers, Gauges gauges, Ledger ledger, long nowNanos) {
     JsonArray all = new JsonArray();
-    workers.all().map(worker -> json(worker, nowNanos)).forEach(all::add);
+    workers.all().map(worker -> json(table, worker, nowNanos)).forEach(all::add);
     Ledger.Totals ends = ledger.totals();
     return new JsonObject()
         .put("workers", all)
@@ -47,11 +50,12 @@ final class WorkersPage {
   }
 
   /** One worker. */
-  static JsonObject json(Worker worker, long nowNanos) {
+  static JsonObject json(RoutingTable table, Worker worker, long nowNanos) {
     return new JsonObject()
         .put("pool", worker.pool())
         .put("role", worker.role().name().toLowerCase(Locale.ROOT))
         .put("url", worker.url())
+        .put("source", source(table, worker))
         .put("draining", worker.isDraining())
         .put("drained", worker.isDrained())
         .put("open_legs", worker.openLegs())
@@ -61,5 +65,14 @@ final class WorkersPage {
         .put("legs", worker.totalLegs())
         .put("failed_legs", worker.totalFailedLegs())
         .put("health", health(worker.breaker(), nowNanos));
+  }
+
+  /** Who says now that it belongs to its pool; it may be another one than when it came. */
+  private static String source(RoutingTable table, Worker worker) {
+    return Objects.requireNonNull(table.pools().get(worker.pool())).workers().stream()
+        .filter(listed -> worker.isNamed(listed.url().toString()))
+        .map(listed -> listed.source().keyword())
+        .findFirst()
+        .orElseThrow();
   }
 }

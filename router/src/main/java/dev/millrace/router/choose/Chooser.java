@@ -318,7 +318,9 @@ public final class Chooser {
         Problem.Side.US,
         503,
         "no_worker",
-        "No worker for model \"" + route.model() + "\" is left to try",
+        decodeWorkers.isEmpty()
+            ? "No worker for model \"%s\": %s".formatted(route.model(), whoseWorkersLack())
+            : "No worker for model \"" + route.model() + "\" is left to try",
         Problem.Retry.SOON);
   }
 
@@ -327,7 +329,7 @@ public final class Chooser {
         edges.edges().stream()
             .map(edge -> edge + ": " + reason(edge))
             .findFirst()
-            .orElse("there are none");
+            .orElseGet(this::whoseWorkersLack);
     return new Problem(
         Problem.Side.US,
         503,
@@ -335,6 +337,14 @@ public final class Chooser {
         "No pair of workers for model \"%s\" can be used (%d looked at; GET /pd/matrix on the admin port has all reasons). %s"
             .formatted(route.model(), edges.edges().size(), why),
         Problem.Retry.SOON);
+  }
+
+  private String whoseWorkersLack() {
+    return "pool \"%s\" has no worker"
+        .formatted(
+            decodeWorkers.isEmpty()
+                ? route.decode().pool()
+                : route.prefill().orElse(route.decode()).pool());
   }
 
   private static String reason(Edge edge) {

@@ -100,7 +100,7 @@ public final class Worker {
         && pool.model().equals(other.pool.model())
         && pool.engine() == other.pool.engine()
         && declared.equals(other.declared)
-        && address.equals(other.address)
+        && address.isSameAs(other.address)
         && rank == other.rank;
   }
 
