@@ -25,7 +25,7 @@ import picocli.CommandLine.Spec;
       "0:every pair can be used by its route's transfer setting",
       "1:a pair cannot",
       "2:usage or configuration",
-      "3:a worker cannot be reached",
+      "3:a worker cannot be reached, or a pool has none",
       "70:a fault of Millrace itself"
     })
 final class CheckCommand implements Callable<Integer> {

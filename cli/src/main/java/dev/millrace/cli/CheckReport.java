@@ -39,7 +39,8 @@ final class CheckReport {
 
   /** What the command ends with: the gravest of what was found. */
   int exitCode() {
-    if (inspection.workers().stream().anyMatch(found -> found.trouble().isPresent())) {
+    if (!inspection.emptyPools().isEmpty()
+        || inspection.workers().stream().anyMatch(found -> found.trouble().isPresent())) {
       return ExitCode.UNREACHABLE;
     }
     boolean all =
@@ -58,6 +59,12 @@ final class CheckReport {
             + "   -: a worker does not answer\n");
     inspection.pairs().forEach(this::reasons);
     inspection.workers().forEach(this::worker);
+    inspection
+        .emptyPools()
+        .forEach(pool ->
+            text.append(
+                "\npool %s has no worker: nobody whom its table names has said one\n"
+                    .formatted(pool)));
     return text.toString().stripTrailing();
   }
 
@@ -194,7 +201,11 @@ final class CheckReport {
     }
     JsonArray pairs = new JsonArray();
     inspection.pairs().forEach(pair -> pairs.add(json(pair)));
-    return new JsonObject().put("pairs", pairs).put("workers", workers).encodePrettily();
+    return new JsonObject()
+        .put("pairs", pairs)
+        .put("workers", workers)
+        .put("pools_without_workers", new JsonArray(inspection.emptyPools()))
+        .encodePrettily();
   }
 
   private JsonObject json(Inspection.Pair pair) {

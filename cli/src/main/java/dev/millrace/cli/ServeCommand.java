@@ -57,6 +57,10 @@ final class ServeCommand implements Callable<Integer> {
       out.println(
           "listening on " + listen.scheme() + "://" + new HostPort(listen.host(), router.port()));
       out.println("admin on http://" + new HostPort(admin.host(), router.adminPort()));
+      router
+          .poolsWithoutWorkers()
+          .forEach(pool ->
+              out.println("pool %s has no worker yet; what needs one is refused".formatted(pool)));
       out.flush();
       var _ =
           router

@@ -60,6 +60,26 @@ class CheckCommandTest {
     return ready;
   }
 
+  @Test
+  void poolWithoutWorkers_isAsBadAsOneThatCannotBeReached() throws Exception {
+    Path table =
+        Files.writeString(
+            folder.resolve("names.yaml"),
+            """
+            pools:
+              all: {role: both, model: m, engine: vllm, workers-dns: {name: no.such, port: 1, server: "127.0.0.1:1"}}
+            routes: [{match: {model: m}, decode: {pool: all}}]
+            """);
+
+    CommandLineRun text = CommandLineRun.of("check", "-c", table.toString());
+    CommandLineRun json = CommandLineRun.of("check", "--json", "-c", table.toString());
+
+    assertThat(text.exitCode()).isEqualTo(ExitCode.UNREACHABLE);
+    assertThat(text.out()).contains("pool all has no worker");
+    assertThat(json.exitCode()).isEqualTo(ExitCode.UNREACHABLE);
+    assertThat(json.out()).contains("\"pools_without_workers\" : [ \"all\" ]");
+  }
+
   private static String pool(String name, String role, Matcher engine, String declared) {
     return "  %s: {role: %s, model: tiny, engine: vllm, %sworkers: [{url: \"%s\", side-channel: \"%s\"}]}\n"
         .formatted(

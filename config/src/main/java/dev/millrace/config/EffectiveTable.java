@@ -94,6 +94,7 @@ public final class EffectiveTable {
       json.put("workers", listed);
     }
     pool.workersFile().ifPresent(file -> json.put("workers-file", shown(file)));
+    pool.workersDns().ifPresent(dns -> json.put("workers-dns", question(dns)));
     return json;
   }
 
@@ -132,6 +133,22 @@ public final class EffectiveTable {
     json.putAll(DeclaredValues.of(worker.declared()));
     if (!worker.labels().isEmpty()) {
       json.put("labels", new TreeMap<>(worker.labels()));
+    }
+    return json;
+  }
+
+  private static Map<String, Object> question(WorkersDns dns) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    json.put("name", dns.name());
+    json.put("type", dns.type().keyword());
+    dns.port().ifPresent(port -> json.put("port", port));
+    json.put("scheme", dns.scheme().keyword());
+    json.put("every", Quantities.text(dns.every()));
+    dns.server().ifPresent(server -> json.put("server", server.toString()));
+    dns.sideChannelPort().ifPresent(port -> json.put("side-channel-port", port));
+    json.put("data-parallel-size", dns.dataParallel());
+    if (!dns.labels().isEmpty()) {
+      json.put("labels", new TreeMap<>(dns.labels()));
     }
     return json;
   }

@@ -17,6 +17,7 @@ import java.util.Optional;
  * @param workers no URL twice; those of the table, then those of other sources. None as long as no
  *     source has one: what a route needs of the pool is then refused
  * @param workersFile where more of them are listed
+ * @param workersDns whose answer has more of them
  */
 public record Pool(
     String name,
@@ -27,7 +28,8 @@ public record Pool(
     Upstream upstream,
     Health health,
     List<WorkerAddress> workers,
-    Optional<Path> workersFile) {
+    Optional<Path> workersFile,
+    Optional<WorkersDns> workersDns) {
   public Pool {
     workers = List.copyOf(workers);
     if (name.isBlank() || model.isBlank()) {
@@ -51,19 +53,26 @@ public record Pool(
         Upstream.defaults(),
         Health.defaults(),
         workers,
+        Optional.empty(),
         Optional.empty());
   }
 
   /** The same whose workers are shown something else. */
   public Pool withUpstream(Upstream newUpstream) {
     return new Pool(
-        name, role, model, engine, declared, newUpstream, health, workers, workersFile);
+        name, role, model, engine, declared, newUpstream, health, workers, workersFile, workersDns);
   }
 
   /** The same with another rule for workers that fail. */
   public Pool withHealth(Health newHealth) {
     return new Pool(
-        name, role, model, engine, declared, upstream, newHealth, workers, workersFile);
+        name, role, model, engine, declared, upstream, newHealth, workers, workersFile, workersDns);
+  }
+
+  /** The same with these workers. */
+  public Pool withWorkers(List<WorkerAddress> newWorkers) {
+    return new Pool(
+        name, role, model, engine, declared, upstream, health, newWorkers, workersFile, workersDns);
   }
 
   /** What is declared of a worker, by itself or with its pool. */

@@ -12,6 +12,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** The pools of a routing table, and whether a stage may name one of them. */
 final class PoolsReader {
@@ -85,10 +86,12 @@ final class PoolsReader {
   Optional<Set<String>> labels(String name) {
     return Optional.ofNullable(pools.get(name))
         .flatMap(PoolDraft::pool)
-        .filter(pool -> !pool.workers().isEmpty())
+        .filter(pool -> !pool.workers().isEmpty() || pool.workersDns().isPresent())
         .map(pool ->
-            pool.workers().stream()
-                .flatMap(worker -> worker.labels().keySet().stream())
+            Stream.concat(
+                    pool.workers().stream().map(WorkerAddress::labels),
+                    pool.workersDns().stream().map(WorkersDns::labels))
+                .flatMap(labels -> labels.keySet().stream())
                 .collect(Collectors.toCollection(TreeSet::new)));
   }
 
@@ -107,15 +110,17 @@ final class PoolsReader {
         pool.require("engine", "vllm or millrace-sim")
             .flatMap(value -> value.choice(EngineKind.values()));
     Optional<Path> file = workers.file(pool);
+    Optional<Field> dns = pool.find("workers-dns");
     Optional<Field> list =
-        file.isPresent() || pool.find("workers-file").isPresent()
+        pool.find("workers-file").isPresent() || dns.isPresent()
             ? pool.find("workers")
             : pool.require(
                 "workers",
-                "a list of {url, side-channel, data-parallel-size, labels}, or name a workers-file");
+                "a list of {url, side-channel, data-parallel-size, labels}, or name a workers-file or workers-dns");
     List<WorkerAddress> members = new ArrayList<>();
     list.ifPresent(listed -> members.addAll(workers.listed(listed, model)));
     file.ifPresent(named -> members.addAll(workers.ofFile(named, complaints, model)));
+    Optional<WorkersDns> question = dns.flatMap(Field::section).flatMap(WorkersDnsReader::read);
     Declared declared = DeclaredReader.read(pool);
     Upstream upstream = pool.part("upstream", Upstream.defaults(), this::upstream);
     Health health = pool.part("health", Health.defaults(), PoolsReader::health);
@@ -134,7 +139,8 @@ final class PoolsReader {
                     upstream,
                     health,
                     members,
-                    file))
+                    file,
+                    question))
             : Optional.empty();
     return new PoolDraft(role, model, read);
   }

@@ -89,6 +89,11 @@ public record RoutingTable(
     return new RoutingTable(listen, admin, byName, agents, routes);
   }
 
+  /** The same with pools that have other workers. */
+  public RoutingTable withPools(Map<String, Pool> newPools) {
+    return new RoutingTable(listen, admin, newPools, agents, routes);
+  }
+
   /** The first route that matches a model, whatever else it asks for, if one does. */
   public Optional<Route> routeFor(String model) {
     return routes.stream().filter(route -> route.match().model().matches(model)).findFirst();

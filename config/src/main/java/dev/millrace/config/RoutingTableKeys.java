@@ -164,6 +164,55 @@ final class RoutingTableKeys {
               "most workers of the pool that are out of use at a time; one may always be, the last"
                   + " one never; 0: none ever is"));
 
+  private static final List<Key> WORKERS_DNS =
+      List.of(
+          new Key(
+              "name",
+              new Word("host name", WorkersDnsReader.NAME),
+              required(),
+              "whose records are asked for, whole: search domains are not tried"),
+          new Key(
+              "type",
+              Choice.of(DnsType.values()),
+              or(DnsType.A.keyword()),
+              "`A` or `AAAA`: each address is a worker; `SRV`: each address of each host is one, at"
+                  + " the port that its record says"),
+          new Key(
+              "port",
+              new Whole(1, 65535),
+              otherwise("none"),
+              "where the workers answer HTTP; required unless `type` is `SRV`"),
+          new Key(
+              "scheme",
+              Choice.of(UrlScheme.values()),
+              or(UrlScheme.HTTP.keyword()),
+              "of the workers' URLs: `http`, or `https` by TLS"),
+          new Key(
+              "every",
+              Form.TIME,
+              or(Quantities.text(WorkersDns.DEFAULT_EVERY)),
+              "how often the name server is asked; at least 1s"),
+          new Key(
+              "server",
+              new Form("`address:port`", WorkersDnsReader.SERVER),
+              otherwise("the system's first"),
+              "the name server"),
+          new Key(
+              "side-channel-port",
+              new Whole(1, 65535),
+              otherwise("none"),
+              "where the workers' connectors answer handshakes, at the same address"),
+          new Key(
+              "data-parallel-size",
+              new Whole(1, WorkerAddress.MOST_DATA_PARALLEL),
+              or(1),
+              "as that of a worker"),
+          new Key(
+              "labels",
+              new Named(PoolsReader.NAME, Word.TEXT),
+              otherwise("none"),
+              "of all of them, as those of a worker"));
+
   static final List<Key> POOL =
       List.of(
           new Key(
@@ -206,7 +255,12 @@ final class RoutingTableKeys {
               Word.PATH,
               otherwise("none"),
               "a file with a list of more workers, of the same keys as here, which is followed like"
-                  + " the table"));
+                  + " the table"),
+          new Key(
+              "workers-dns",
+              Group.of(WORKERS_DNS),
+              otherwise("none"),
+              "a name whose addresses are more workers; it is asked for again and again"));
 
   static final List<Key> AGENT =
       List.of(

@@ -33,7 +33,11 @@ record WorkerEntry(WorkerAddress worker, Field url, Optional<Field> sideChannel)
     Optional<HostPort> channel = sideChannel.flatMap(Field::hostPort);
     if (address.isEmpty()
         || (channel.isPresent()
-            && !hasPorts(sideChannel.orElseThrow(), channel.get(), dataParallel))) {
+            && !hasPorts(
+                sideChannel.orElseThrow(),
+                channel.get().toString(),
+                channel.get().port(),
+                dataParallel))) {
       return Optional.empty();
     }
     return Optional.of(
@@ -43,13 +47,14 @@ record WorkerEntry(WorkerAddress worker, Field url, Optional<Field> sideChannel)
             channel.flatMap(read -> sideChannel)));
   }
 
-  private static boolean hasPorts(Field sideChannel, HostPort first, int dataParallel) {
-    if (first.port() + dataParallel - 1 <= 65535) {
+  /** Whether there are side channels for all data-parallel ranks from a port on. */
+  static boolean hasPorts(Field sideChannel, String shown, int first, int dataParallel) {
+    if (first + dataParallel - 1 <= 65535) {
       return true;
     }
     sideChannel.complain(
         "%s: its port and the %d after it, for the other data-parallel ranks, go beyond 65535;"
-                .formatted(quote(first.toString()), dataParallel - 1)
+                .formatted(quote(shown), dataParallel - 1)
             + " choose a lower one");
     return false;
   }

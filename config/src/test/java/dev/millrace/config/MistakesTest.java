@@ -163,7 +163,24 @@ class MistakesTest {
         mistake(
             pool("^{role: decode, model: m, engine: vllm}"),
             "\"workers\" is missing",
-            "or name a workers-file"),
+            "or name a workers-file or workers-dns"),
+        // ---- names of workers ----
+        mistake(dns("{name: ^\"p..svc\", port: 1}"), "\"p..svc\"", "such as prefill.llm.svc"),
+        mistake(dns("^{port: 8000}"), "\"name\" is missing", "such as prefill.llm.svc"),
+        mistake(dns("^{name: p.svc}"), "\"port\" is missing", "such as 8000"),
+        mistake(dns("{name: p.svc, type: ^MX, port: 1}"), "\"MX\"", "A, AAAA or SRV"),
+        mistake(dns("{name: p.svc, type: SRV, port: ^1}"), "type SRV", "have their own"),
+        mistake(dns("{name: p.svc, port: 1, scheme: ^grpc}"), "\"grpc\"", "http or https"),
+        mistake(dns("{name: p.svc, port: 1, every: ^100ms}"), "100ms", "at least 1000ms"),
+        mistake(
+            dns("{name: p.svc, port: 1, server: ^\"dns.svc:53\"}"),
+            "\"dns.svc:53\"",
+            "such as 10.96.0.10:53"),
+        mistake(
+            dns("{name: p.svc, port: 1, side-channel-port: ^65535, data-parallel-size: 2}"),
+            "\"65535\"",
+            "choose a lower one"),
+        mistake(dns("{name: p.svc, port: 1, ^ever: 5s}"), "ever", "did you mean \"every\"?"),
         // ---- what is declared ----
         mistake(declared("vllm-version: ^latest"), "\"latest\"", "such as 0.32.0"),
         mistake(declared("connector-version: ^0"), "is 0", "must be 1 to 1000"),
@@ -428,6 +445,10 @@ class MistakesTest {
 
   private static String worker(String worker) {
     return pool("{role: decode, model: llama, engine: vllm, workers: [" + worker + "]}");
+  }
+
+  private static String dns(String question) {
+    return pool("{role: decode, model: llama, engine: vllm, workers-dns: " + question + "}");
   }
 
   private static String declared(String said) {

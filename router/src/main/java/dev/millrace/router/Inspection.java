@@ -5,6 +5,7 @@ import dev.millrace.config.Route;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.layout.compatibility.EngineProfile;
 import dev.millrace.router.agents.Agents;
+import dev.millrace.router.discover.Members;
 import dev.millrace.router.edges.Judge;
 import dev.millrace.router.edges.ProfileJudge;
 import dev.millrace.router.handoff.Ledger;
@@ -32,11 +33,13 @@ import org.jspecify.annotations.Nullable;
  *
  * @param workers in the table's order
  * @param pairs of all routes, in the table's order
+ * @param emptyPools names of pools that nobody has named a worker of
  */
-public record Inspection(List<Found> workers, List<Pair> pairs) {
+public record Inspection(List<Found> workers, List<Pair> pairs, List<String> emptyPools) {
   public Inspection {
     workers = List.copyOf(workers);
     pairs = List.copyOf(pairs);
+    emptyPools = List.copyOf(emptyPools);
   }
 
   /**
@@ -56,7 +59,7 @@ public record Inspection(List<Found> workers, List<Pair> pairs) {
    */
   public record Pair(Route route, Worker prefill, Worker decode, Optional<Judge.Ruling> ruling) {}
 
-  /** By the table alone; nobody is contacted. */
+  /** By the table alone; nobody is contacted, no name server either. */
   public static Inspection declared(RoutingTable table) {
     Workers workers = new Workers(table);
     Map<Worker, Found> found = new LinkedHashMap<>();
@@ -68,8 +71,16 @@ public record Inspection(List<Found> workers, List<Pair> pairs) {
     return judged(table, workers, found);
   }
 
-  /** By asking every worker, all at once and each for a few seconds at most. */
-  public static Future<Inspection> probing(
+  /** By asking for workers, and then each worker, all at once and for a few seconds at most. */
+  public static Future<Inspection> probing(Vertx vertx, RoutingTable read, LongSupplier nanoClock) {
+    Members members = new Members(vertx, () -> {});
+    return members
+        .ask(read)
+        .compose(asked -> probingAll(vertx, members.with(read), nanoClock))
+        .onComplete(done -> members.end());
+  }
+
+  private static Future<Inspection> probingAll(
       Vertx vertx, RoutingTable table, LongSupplier nanoClock) {
     return Future.all(Agents.watch(vertx, table.agents()), Credentials.read(vertx, table))
         .compose(read -> {
@@ -133,7 +144,10 @@ public record Inspection(List<Found> workers, List<Pair> pairs) {
         }
       }
     }
-    return new Inspection(List.copyOf(found.values()), pairs);
+    return new Inspection(
+        List.copyOf(found.values()),
+        pairs,
+        table.pools().keySet().stream().filter(pool -> workers.ofPool(pool).isEmpty()).toList());
   }
 
   private static Optional<Judge.Ruling> ruling(

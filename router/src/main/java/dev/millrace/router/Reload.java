@@ -8,6 +8,7 @@ import dev.millrace.config.Loaded;
 import dev.millrace.config.LoadedKeys;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.router.access.Keys;
+import dev.millrace.router.discover.Members;
 import dev.millrace.router.edges.Watch;
 import io.vertx.core.Future;
 import io.vertx.core.Promise;
@@ -25,7 +26,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Changes over to a routing table that is read anew.
+ * Changes over to a routing table that is read anew, or whose pools have got other workers.
  *
  * <p>The next floor is laid while the one in force serves: workers that are new are asked what they
  * are, new pairs judged and tried out. Then it takes over in one step, for every exchange that
@@ -42,23 +43,40 @@ final class Reload {
   private final House house;
   private final TableSource source;
   private final Supplier<Watch> watches;
+  private final Members members;
   private final Duration idleLimit;
+
+  /** The table as it was read; the one in force has the workers that others know besides. */
+  private RoutingTable read;
+
   private Future<Reloaded> last = Future.succeededFuture(new Reloaded.Unchanged());
 
   /** One that has not begun: whatever it will read is newer than what is asked for now. */
-  private @Nullable Future<Reloaded> next;
+  private @Nullable Future<Reloaded> nextRead;
+
+  private @Nullable Future<Reloaded> nextMembers;
 
   /**
    * One for a house.
    *
+   * @param read the table that was read for the floor that is in force
+   * @param members of its pools
    * @param watches makes another watch over workers
    * @param idleLimit after which the public port closes connections on which nothing moves
    */
   Reload(
-      Vertx vertx, House house, TableSource source, Supplier<Watch> watches, Duration idleLimit) {
+      Vertx vertx,
+      House house,
+      TableSource source,
+      RoutingTable read,
+      Members members,
+      Supplier<Watch> watches,
+      Duration idleLimit) {
     this.vertx = vertx;
     this.house = house;
     this.source = source;
+    this.read = read;
+    this.members = members;
     this.watches = watches;
     this.idleLimit = idleLimit;
   }
@@ -68,25 +86,48 @@ final class Reload {
    * afterwards, for all who have asked meanwhile: what was read then may be older than they are.
    */
   Future<Reloaded> now() {
-    Future<Reloaded> waiting = next;
+    Future<Reloaded> waiting = nextRead;
     if (waiting != null) {
       return waiting;
     }
+    boolean begins = last.isComplete();
     Future<Reloaded> mine =
-        last.compose(
-                ended -> {
-                  next = null;
+        inTurn(
+                () -> {
+                  nextRead = null;
                   return read(vertx, source).compose(this::adopt);
                 })
+            .onSuccess(Reload::log);
+    nextRead = begins ? null : mine;
+    return mine;
+  }
+
+  /** Changes over to the same table with the workers that its pools have now. */
+  Future<Reloaded> membersChanged() {
+    Future<Reloaded> waiting = nextMembers;
+    if (waiting != null) {
+      return waiting;
+    }
+    boolean begins = last.isComplete();
+    Future<Reloaded> mine =
+        inTurn(
+                () -> {
+                  nextMembers = null;
+                  return changeTo(members.with(read), house.keys(), house.floor().credentials());
+                })
+            .onSuccess(Reload::logMembers);
+    nextMembers = begins ? null : mine;
+    return mine;
+  }
+
+  /** One change after the other: each begins with the floor that the one before has laid. */
+  private Future<Reloaded> inTurn(Supplier<Future<Reloaded>> change) {
+    last =
+        last.compose(ended -> change.get())
             .recover(failure ->
                 Future.succeededFuture(
-                    new Reloaded.Refused(List.of(String.valueOf(failure.getMessage())))))
-            .onSuccess(Reload::log);
-    if (!last.isComplete()) {
-      next = mine;
-    }
-    last = mine;
-    return mine;
+                    new Reloaded.Refused(List.of(String.valueOf(failure.getMessage())))));
+    return last;
   }
 
   private static Future<Loaded> read(Vertx vertx, TableSource source) {
@@ -108,8 +149,14 @@ final class Reload {
       case Loaded.Valid(RoutingTable table) -> {
         List<String> fixed = onlyByAStart(table);
         yield fixed.isEmpty()
-            ? Future.all(keys(vertx, table.listen(), house.keys()), Credentials.read(vertx, table))
-                .compose(read -> changeTo(table, read.resultAt(0), read.resultAt(1)))
+            ? Future.all(
+                    keys(vertx, table.listen(), house.keys()),
+                    Credentials.read(vertx, table),
+                    members.ask(table))
+                .compose(
+                    known -> changeTo(members.with(table), known.resultAt(0), known.resultAt(1)))
+                .onSuccess(changed -> read = table)
+                .onComplete(ended -> members.follow(read))
             : Future.succeededFuture(new Reloaded.Refused(fixed));
       }
     };
@@ -192,6 +239,16 @@ final class Reload {
           house.changeTo(next);
           return Future.succeededFuture(new Reloaded.Done(watch.pairs()));
         });
+  }
+
+  private static void logMembers(Reloaded reloaded) {
+    switch (reloaded) {
+      case Reloaded.Done(List<String> pairs) ->
+          LOG.info("pools have other workers now: {}", String.join("; ", pairs));
+      case Reloaded.Unchanged() -> {}
+      case Reloaded.Refused(List<String> why) ->
+          LOG.warn("pools have other workers, but stay as they are: {}", String.join("; ", why));
+    }
   }
 
   private static void log(Reloaded reloaded) {

@@ -1,12 +1,14 @@
 package dev.millrace.router;
 
 import dev.millrace.config.Loaded;
+import dev.millrace.config.Pool;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.layout.compatibility.Way;
 import dev.millrace.router.access.Keys;
 import dev.millrace.router.admin.AdminDoor;
 import dev.millrace.router.agents.Agents;
 import dev.millrace.router.agents.Heartbeats;
+import dev.millrace.router.discover.Members;
 import dev.millrace.router.edges.EdgeState;
 import dev.millrace.router.edges.ProfileJudge;
 import dev.millrace.router.edges.Watch;
@@ -166,6 +168,14 @@ public final class Router {
   /** How many pairs of workers can be used now, a line per route. */
   public List<String> pairs() {
     return house.watch().pairs();
+  }
+
+  /** Pools that have no worker yet, because nobody whom the table names has said one. */
+  public List<String> poolsWithoutWorkers() {
+    return house.table().pools().values().stream()
+        .filter(pool -> pool.workers().isEmpty())
+        .map(Pool::name)
+        .toList();
   }
 
   /** Reads the table anew and, if it is good, changes over to it; no exchange breaks off. */
@@ -329,6 +339,7 @@ public final class Router {
     private final TableSource source;
     private final LongSupplier nanoClock;
     private final SideChannelClient sideChannels = new SideChannelClient();
+    private final AtomicReference<@Nullable Members> members = new AtomicReference<>();
     private final AtomicReference<@Nullable House> house = new AtomicReference<>();
     private final AtomicReference<@Nullable Reload> reload = new AtomicReference<>();
     private final AtomicInteger port = new AtomicInteger();
@@ -342,11 +353,26 @@ public final class Router {
     @Override
     public Future<?> start() {
       Future<Keys> keys = Reload.keys(vertx, table.listen(), Keys.notAsked());
-      return Future.all(Agents.watch(vertx, table.agents()), keys, Credentials.read(vertx, table))
-          .compose(known -> open(known.resultAt(0), known.resultAt(1), known.resultAt(2)));
+      Members known = new Members(vertx, this::membersChanged);
+      members.set(known);
+      return Future.all(
+              Agents.watch(vertx, table.agents()),
+              keys,
+              Credentials.read(vertx, table),
+              known.ask(table))
+          .compose(all -> open(all.resultAt(0), all.resultAt(1), all.resultAt(2), known));
     }
 
-    private Future<HttpServer> open(Agents agents, Keys keys, Credentials credentials) {
+    private void membersChanged() {
+      Reload running = reload.get();
+      // Before there is one, the first floor is laid with what is known by then.
+      if (running != null) {
+        running.membersChanged();
+      }
+    }
+
+    private Future<HttpServer> open(
+        Agents agents, Keys keys, Credentials credentials, Members known) {
       HttpClient client = vertx.createHttpClient(Lane.clientOptions());
       EngineCalls calls = new EngineCalls(client);
       Ledger ledger = new Ledger();
@@ -360,16 +386,24 @@ public final class Router {
       Supplier<Watch> watches = () -> new Watch(vertx, prober, judge, canaries, nanoClock);
       Gauges gauges = new Gauges();
       Floor first =
-          Floor.of(table, watches.get(), keys, credentials, gauges.reservations, nanoClock, null);
+          Floor.of(
+              known.with(table),
+              watches.get(),
+              keys,
+              credentials,
+              gauges.reservations,
+              nanoClock,
+              null);
       House built = new House(nanoClock, gauges, ledger, agents, evidence, first);
       house.set(built);
-      reload.set(new Reload(vertx, built, source, watches, idleLimit(table)));
+      reload.set(new Reload(vertx, built, source, table, known, watches, idleLimit(table)));
+      known.follow(table);
       Heartbeats.begin(vertx, ledger, agents, nanoClock);
-      agents.known().onSuccess(known -> first.watch().begin());
-      return openAdmin(built);
+      agents.known().onSuccess(answered -> first.watch().begin());
+      return openAdmin(built, known);
     }
 
-    private Future<HttpServer> openAdmin(House built) {
+    private Future<HttpServer> openAdmin(House built, Members known) {
       AdminDoor door =
           new AdminDoor(
               built::table,
@@ -380,7 +414,7 @@ public final class Router {
               built::watch,
               built.ledger,
               built.gauges,
-              built::metrics,
+              () -> built.metrics() + known.text(built.table()),
               built.recent,
               () -> reload().map(Operations::json));
       return vertx
@@ -413,6 +447,7 @@ public final class Router {
     @Override
     public Future<?> stop() {
       house().watch().end();
+      Objects.requireNonNull(members.get(), "not deployed").end();
       return context.executeBlocking(
           () -> {
             sideChannels.close();
