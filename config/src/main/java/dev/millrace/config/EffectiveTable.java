@@ -90,7 +90,7 @@ public final class EffectiveTable {
             .filter(worker -> worker.source() == WorkerSource.STATIC)
             .map(EffectiveTable::worker)
             .toList();
-    if (!listed.isEmpty()) {
+    if (!listed.isEmpty() || (pool.workersFile().isEmpty() && pool.workersDns().isEmpty())) {
       json.put("workers", listed);
     }
     pool.workersFile().ifPresent(file -> json.put("workers-file", shown(file)));

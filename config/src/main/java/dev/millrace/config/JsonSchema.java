@@ -67,7 +67,8 @@ final class JsonSchema {
           schema(
               "type", List.of("boolean", "string"), "enum", List.of(true, false, "true", "false"));
       case Value.Foreign() -> schema("type", List.of("object", "string"));
-      case Value.ListOf(Value each) -> schema("type", "array", "minItems", 1, "items", of(each));
+      case Value.ListOf(Value each, int least) ->
+          schema("type", "array", "minItems", least, "items", of(each));
       case Value.Named(Pattern name, Value each) -> {
         Map<String, Object> schema = schema("type", "object", "minProperties", 1);
         schema.put("propertyNames", Map.of("pattern", whole(name)));

@@ -71,7 +71,7 @@ public final class KeyTables {
   private static void addRowsBelow(StringBuilder rows, String path, Value value) {
     switch (value) {
       case Value.Group group -> addRows(rows, path + ".", group.own());
-      case Value.ListOf(Value each) -> addRowsBelow(rows, path + "[]", each);
+      case Value.ListOf(Value each, _) -> addRowsBelow(rows, path + "[]", each);
       case Value.Named(Pattern _, Value each) -> addRowsBelow(rows, path + ".*", each);
       case Value.Word _,
           Value.Form _,
@@ -98,7 +98,7 @@ public final class KeyTables {
       case Value.Choice choice -> "`%s`".formatted(String.join("`, `", choice.words()));
       case Value.Flag() -> "`true`, `false`";
       case Value.Foreign() -> "object";
-      case Value.ListOf(Value each) -> "list: " + words(each);
+      case Value.ListOf(Value each, _) -> "list: " + words(each);
       case Value.Named(Pattern _, Value each) -> "by name: " + words(each);
       case Value.Group _ -> "mapping";
     };

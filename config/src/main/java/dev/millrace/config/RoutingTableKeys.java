@@ -246,7 +246,7 @@ final class RoutingTableKeys {
                   + " [operations](operations.md#workers-that-fail)"),
           new Key(
               "workers",
-              new ListOf(new Group(WORKER, DeclaredKeys.DECLARED)),
+              new ListOf(new Group(WORKER, DeclaredKeys.DECLARED), 0),
               otherwise("none"),
               "the engines; required unless they come from elsewhere, see"
                   + " [where workers come from](#where-workers-come-from)"),

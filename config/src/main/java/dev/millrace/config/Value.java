@@ -82,8 +82,17 @@ sealed interface Value {
   /** An object of a foreign program, in YAML or as the text that its command line takes. */
   record Foreign() implements Value {}
 
-  /** At least one of these. */
-  record ListOf(Value each) implements Value {}
+  /**
+   * Some of these.
+   *
+   * @param least how many at least
+   */
+  record ListOf(Value each, int least) implements Value {
+    /** At least one of these. */
+    ListOf(Value each) {
+      this(each, 1);
+    }
+  }
 
   /**
    * A mapping whose keys the operator chooses, at least one.

@@ -20,9 +20,9 @@ final class WorkersReader {
     this.table = table;
   }
 
-  /** Those of a list; empty, after complaints, where one cannot be read or is listed twice. */
+  /** Those of a list, which may be none; without those, after complaints, that are no workers. */
   List<WorkerAddress> listed(Field list, Optional<String> model) {
-    return read(list.items().orElse(List.of()), model, WorkerSource.STATIC);
+    return read(list.itemsOrNone().orElse(List.of()), model, WorkerSource.STATIC);
   }
 
   /** Those of a file, which may be none. */

@@ -91,8 +91,8 @@ class ComplaintTest {
             "4:44: pools.p.engine: \"sglang\" is not vllm or millrace-sim"),
         mistake(
             "workers: [{url: \"http://a:1\", side-channel: \"a:2\"}]",
-            "workers: []",
-            "4:59: pools.p.workers: is an empty list, needs at least one item"),
+            "workers: none",
+            "4:59: pools.p.workers: is \"none\", should be a list"),
         mistake(
             "workers: [{url: \"http://a:1\", side-channel: \"a:2\"}]",
             "workers: {url: x}",

@@ -71,7 +71,7 @@ class DescribedKeysTest {
       case Value.Group group ->
           group.all().forEach(key -> collect(below(path, key.name()), key.value(), paths));
       case Value.Named(_, Value each) -> collect(below(path, "*"), each, paths);
-      case Value.ListOf(Value each) -> collect(below(path, "*"), each, paths);
+      case Value.ListOf(Value each, _) -> collect(below(path, "*"), each, paths);
       case Value.Word _,
           Value.Form _,
           Value.Whole _,

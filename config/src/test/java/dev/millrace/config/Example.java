@@ -108,7 +108,7 @@ enum Example {
           group.all().forEach(key -> collectBelow(node, key.name(), key.value(), spot, spots));
       case Value.Named(_, Value each) ->
           ((Map<?, ?>) node).keySet().forEach(key -> collectBelow(node, key, each, spot, spots));
-      case Value.ListOf(Value each) ->
+      case Value.ListOf(Value each, _) ->
           IntStream.range(0, ((List<?>) node).size())
               .forEach(i -> collectBelow(node, i, each, spot, spots));
       case Value.Word _,

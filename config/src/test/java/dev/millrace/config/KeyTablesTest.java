@@ -69,7 +69,7 @@ class KeyTablesTest {
     return switch (value) {
       case Value.Group group -> Optional.of(group);
       case Value.Named(_, Value each) -> group(each);
-      case Value.ListOf(Value each) -> group(each);
+      case Value.ListOf(Value each, _) -> group(each);
       case Value.Word _,
           Value.Form _,
           Value.Whole _,

@@ -132,9 +132,9 @@ class MistakesTest {
             "\"model\" is missing",
             "the model name that clients send"),
         mistake(
-            pool("{role: decode, model: m, engine: vllm, workers: ^[]}"),
-            "empty list",
-            "needs at least one item"),
+            pool("{role: decode, model: m, engine: vllm, workers: ^none}"),
+            "\"none\"",
+            "should be a list"),
         mistake(
             """
             pools:

@@ -63,6 +63,15 @@ class WorkersFileTest {
   }
 
   @Test
+  void emptyListInTheTable_isNoneEither() throws IOException {
+    file("[]");
+    Files.writeString(
+        table, Files.readString(table).replace("workers: [{url: \"http://b:1\"}]", "workers: []"));
+
+    assertThat(read()).isEmpty();
+  }
+
+  @Test
   void emptyFile_isOne() throws IOException {
     file("");
 

@@ -416,7 +416,10 @@ public final class Router {
               built.gauges,
               () -> built.metrics() + known.text(built.table()),
               built.recent,
-              () -> reload().map(Operations::json));
+              () -> reload().map(Operations::json),
+              known,
+              new WorkerChanges(
+                  vertx, built, known, Objects.requireNonNull(reload.get(), "not deployed")));
       return vertx
           .createHttpServer()
           .requestHandler(door::handle)

@@ -3,6 +3,7 @@ package dev.millrace.router.admin;
 import dev.millrace.config.EffectiveTable;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.router.agents.Agents;
+import dev.millrace.router.discover.Members;
 import dev.millrace.router.edges.RouteEdges;
 import dev.millrace.router.edges.Watch;
 import dev.millrace.router.handoff.Ledger;
@@ -21,13 +22,19 @@ import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
 import java.util.List;
 import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 
 /** The operators' paths. */
 public final class AdminDoor {
   private static final String REQUESTS = "/pd/requests/";
+  private static final String WORKERS = "/pd/workers";
   private static final String PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8";
+
+  /** A worker with all that can be declared of it has a few. */
+  private static final int MOST_BODY_BYTES = 64 << 10;
 
   private final Supplier<RoutingTable> table;
   private final LongSupplier nanoClock;
@@ -40,6 +47,8 @@ public final class AdminDoor {
   private final Supplier<String> metrics;
   private final RecentExchanges recent;
   private final Supplier<Future<Change>> reload;
+  private final Members members;
+  private final Roster roster;
 
   /**
    * What came of a change.
@@ -47,7 +56,21 @@ public final class AdminDoor {
    * @param status of HTTP
    * @param body in words for people and programs
    */
-  public record Change(int status, JsonObject body) {}
+  public record Change(int status, JsonObject body) {
+    /** There was none, for a reason. */
+    public static Change refused(Problem problem) {
+      return new Change(problem.status(), new JsonObject(Buffer.buffer(problem.body("admin"))));
+    }
+  }
+
+  /** Adds workers to pools and removes them. What it changes has the worker's {@code url}. */
+  public interface Roster {
+    /** Adds the worker that a text describes. */
+    Future<Change> add(String text);
+
+    /** Removes a worker from one pool, or from all that have it. */
+    Future<Change> remove(String url, @Nullable String pool);
+  }
 
   /** Shows these. */
   public AdminDoor(
@@ -61,7 +84,9 @@ public final class AdminDoor {
       Gauges gauges,
       Supplier<String> metrics,
       RecentExchanges recent,
-      Supplier<Future<Change>> reload) {
+      Supplier<Future<Change>> reload,
+      Members members,
+      Roster roster) {
     this.table = table;
     this.nanoClock = nanoClock;
     this.closing = closing;
@@ -73,6 +98,8 @@ public final class AdminDoor {
     this.metrics = metrics;
     this.recent = recent;
     this.reload = reload;
+    this.members = members;
+    this.roster = roster;
   }
 
   /** Answers a request. */
@@ -80,10 +107,17 @@ public final class AdminDoor {
     String path = String.valueOf(request.path());
     if (request.method().equals(HttpMethod.POST)) {
       change(request, path);
+    } else if (request.method().equals(HttpMethod.DELETE) && path.equals(WORKERS)) {
+      answerOnce(
+          request,
+          roster.remove(String.valueOf(request.getParam("url")), request.getParam("pool")));
     } else if (!request.method().equals(HttpMethod.GET)) {
       refuse(
           request,
-          Problem.ofClient(405, "method_not_allowed", "The admin port takes GET and POST"));
+          Problem.ofClient(
+              405,
+              "method_not_allowed",
+              "The admin port takes GET and POST, and DELETE at /pd/workers"));
     } else if (path.startsWith(REQUESTS)) {
       one(request, path.substring(REQUESTS.length()));
     } else {
@@ -94,11 +128,11 @@ public final class AdminDoor {
             request.response().putHeader(HttpHeaders.CONTENT_TYPE, PROMETHEUS).end(metrics.get());
         case "/pd/config" ->
             answer(request, new JsonObject(EffectiveTable.withMembers(table.get())));
-        case "/pd/workers" ->
+        case WORKERS ->
             answer(
                 request,
                 WorkersPage.of(
-                    table.get(), workers.get(), gauges, ledger, nanoClock.getAsLong()));
+                    table.get(), workers.get(), members, gauges, ledger, nanoClock.getAsLong()));
         case "/pd/matrix" -> answer(request, MatrixPage.of(watch.get(), nanoClock.getAsLong()));
         case "/pd/agents" -> answer(request, AgentsPage.of(agents));
         case "/pd/handoffs" -> answer(request, HandOffsPage.of(ledger, nanoClock.getAsLong()));
@@ -122,13 +156,8 @@ public final class AdminDoor {
     switch (path) {
       case "/pd/drain" -> drain(request, true);
       case "/pd/resume" -> drain(request, false);
-      case "/pd/reload" ->
-          reload
-              .get()
-              .onSuccess(change -> {
-                request.response().setStatusCode(change.status());
-                answer(request, change.body());
-              });
+      case "/pd/reload" -> answerOnce(request, reload.get());
+      case WORKERS -> whole(request, text -> answerOnce(request, roster.add(text)));
       default ->
           refuse(
               request,
@@ -136,10 +165,49 @@ public final class AdminDoor {
     }
   }
 
+  private void whole(HttpServerRequest request, Consumer<String> taker) {
+    Buffer body = Buffer.buffer();
+    request.exceptionHandler(left -> {});
+    request.handler(piece -> {
+      if (body.length() <= MOST_BODY_BYTES) {
+        body.appendBuffer(piece);
+      }
+    });
+    request.endHandler(v -> {
+      if (body.length() > MOST_BODY_BYTES) {
+        refuse(
+            request,
+            Problem.ofClient(413, "body_too_large", "A worker is described in 64 KiB at most"));
+      } else {
+        taker.accept(body.toString());
+      }
+    });
+  }
+
+  private void answerOnce(HttpServerRequest request, Future<Change> changing) {
+    changing.onSuccess(change -> {
+      JsonObject body = change.body();
+      String url = body.getString("url");
+      request.response().setStatusCode(change.status());
+      answer(request, url == null ? body : body.put("workers", json(named(url))));
+    });
+  }
+
+  private List<Worker> named(String url) {
+    return workers.get().all().filter(worker -> worker.isNamed(url)).toList();
+  }
+
+  private JsonArray json(List<Worker> some) {
+    JsonArray json = new JsonArray();
+    some.forEach(
+        worker -> json.add(WorkersPage.json(table.get(), members, worker, nanoClock.getAsLong())));
+    return json;
+  }
+
   /** Every worker with this URL: one may be of several pools. */
   private void drain(HttpServerRequest request, boolean out) {
     String url = String.valueOf(request.getParam("worker"));
-    List<Worker> named = workers.get().all().filter(worker -> worker.isNamed(url)).toList();
+    List<Worker> named = named(url);
     if (named.isEmpty()) {
       refuse(
           request,
@@ -151,10 +219,7 @@ public final class AdminDoor {
     }
     named.forEach(worker -> worker.drain(out));
     watch.get().routes().forEach(RouteEdges::workersChanged);
-    JsonArray now = new JsonArray();
-    named.forEach(worker ->
-        now.add(WorkersPage.json(table.get(), worker, nanoClock.getAsLong())));
-    answer(request, new JsonObject().put("workers", now));
+    answer(request, new JsonObject().put("workers", json(named)));
   }
 
   private void one(HttpServerRequest request, String id) {

@@ -1,6 +1,8 @@
 package dev.millrace.router.admin;
 
 import dev.millrace.config.RoutingTable;
+import dev.millrace.config.WorkerAddress;
+import dev.millrace.router.discover.Members;
 import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.pools.Breaker;
 import dev.millrace.router.pools.Worker;
@@ -16,12 +18,24 @@ final class WorkersPage {
   private WorkersPage() {}
 
   static JsonObject of(
-      RoutingTable table, Workers workers, Gauges gauges, Ledger ledger, long nowNanos) {
+      RoutingTable table,
+      Workers workers,
+      Members members,
+      Gauges gauges,
+      Ledger ledger,
+      long nowNanos) {
     JsonArray all = new JsonArray();
-    workers.all().map(worker -> json(table, worker, nowNanos)).forEach(all::add);
+    workers.all().map(worker -> json(table, members, worker, nowNanos)).forEach(all::add);
+    JsonArray removed = new JsonArray();
+    members
+        .removed()
+        .forEach(one ->
+            removed.add(
+                new JsonObject().put("pool", one.getKey()).put("url", one.getValue().toString())));
     Ledger.Totals ends = ledger.totals();
     return new JsonObject()
         .put("workers", all)
+        .put("removed", removed)
         .put("open_exchanges", gauges.exchanges.get())
         .put("open_connections", gauges.connections.get())
         .put("reservations", gauges.reservations.get())
@@ -50,14 +64,16 @@ final class WorkersPage {
   }
 
   /** One worker. */
-  static JsonObject json(RoutingTable table, Worker worker, long nowNanos) {
+  static JsonObject json(RoutingTable table, Members members, Worker worker, long nowNanos) {
+    WorkerAddress address = address(table, worker);
     return new JsonObject()
         .put("pool", worker.pool())
         .put("role", worker.role().name().toLowerCase(Locale.ROOT))
         .put("url", worker.url())
-        .put("source", source(table, worker))
+        .put("source", address.source().keyword())
         .put("draining", worker.isDraining())
         .put("drained", worker.isDrained())
+        .put("leaving", members.isLeaving(worker.pool(), address.url()))
         .put("open_legs", worker.openLegs())
         .put("reserved", worker.reserved())
         .put("load", worker.load())
@@ -67,11 +83,10 @@ final class WorkersPage {
         .put("health", health(worker.breaker(), nowNanos));
   }
 
-  /** Who says now that it belongs to its pool; it may be another one than when it came. */
-  private static String source(RoutingTable table, Worker worker) {
+  /** What is said of it now; who says it may be another one than when it came. */
+  private static WorkerAddress address(RoutingTable table, Worker worker) {
     return Objects.requireNonNull(table.pools().get(worker.pool())).workers().stream()
         .filter(listed -> worker.isNamed(listed.url().toString()))
-        .map(listed -> listed.source().keyword())
         .findFirst()
         .orElseThrow();
   }
