@@ -7,37 +7,55 @@ import java.util.Set;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
-/** The files of keys and of workers that a table names, whatever mistakes it has besides. */
+/**
+ * The files of keys, workers, tokens and certificates that a table names, whatever mistakes it has
+ * besides. What only a start reads, such as tokens for agents, is not among them.
+ */
 final class NamedFiles {
-  private NamedFiles() {}
+  private final Path table;
+  private final Set<Path> found = new LinkedHashSet<>();
 
-  static Set<Path> of(Path table, UnaryOperator<@Nullable String> environment) {
-    return switch (YamlFile.read(table)) {
-      case YamlFile.Text(String text) -> {
-        Complaints unsaid = new Complaints(table.toString());
-        yield YamlText.compose(text, unsaid)
-            .map(new Variables(environment, unsaid)::in)
-            .flatMap(root -> new Field("", root, unsaid).section())
-            .map(top -> of(table, top))
-            .orElse(Set.of());
-      }
-      case YamlFile.Unreadable(_) -> Set.of();
-    };
+  private NamedFiles(Path table) {
+    this.table = table;
   }
 
-  private static Set<Path> of(Path table, Section top) {
-    Set<Path> named = new LinkedHashSet<>();
-    top.find("listen")
-        .flatMap(Field::section)
-        .flatMap(listen -> listen.find("keys-file"))
-        .flatMap(keys -> keys.path(table))
-        .ifPresent(named::add);
-    WorkersReader workers = new WorkersReader(table);
-    Optional<Section> pools = top.find("pools").flatMap(Field::section);
-    pools.ifPresent(all ->
-        all.entries()
-            .values()
-            .forEach(pool -> pool.section().flatMap(workers::file).ifPresent(named::add)));
-    return named;
+  static Set<Path> of(Path table, UnaryOperator<@Nullable String> environment) {
+    NamedFiles named = new NamedFiles(table);
+    if (YamlFile.read(table) instanceof YamlFile.Text(String text)) {
+      Complaints unsaid = new Complaints(table.toString());
+      YamlText.compose(text, unsaid)
+          .map(new Variables(environment, unsaid)::in)
+          .flatMap(root -> new Field("", root, unsaid).section())
+          .ifPresent(named::all);
+    }
+    return named.found;
+  }
+
+  private void all(Section top) {
+    Optional<Section> listen = below(top, "listen");
+    listen.ifPresent(all -> at(all, "keys-file"));
+    listen.flatMap(all -> below(all, "tls")).ifPresent(tls -> at(tls, "certificate", "key"));
+    below(top, "pools")
+        .ifPresent(pools ->
+            pools.entries().values().forEach(pool -> pool.section().ifPresent(this::pool)));
+  }
+
+  private void pool(Section pool) {
+    at(pool, "workers-file");
+    Optional<Section> upstream = below(pool, "upstream");
+    upstream.ifPresent(all -> at(all, "token-file"));
+    upstream
+        .flatMap(all -> below(all, "tls"))
+        .ifPresent(tls -> at(tls, "authorities", "certificate", "key"));
+  }
+
+  private static Optional<Section> below(Section section, String key) {
+    return section.find(key).flatMap(Field::section);
+  }
+
+  private void at(Section section, String... keys) {
+    for (String key : keys) {
+      section.find(key).flatMap(field -> field.path(table)).ifPresent(found::add);
+    }
   }
 }

@@ -123,10 +123,15 @@ class WorkersFileTest {
 
   @Test
   void filesThatATableNames_areKnownEvenIfItHasMistakes() throws IOException {
-    Files.writeString(table, Files.readString(table).replace("role: decode", "role: moo"));
+    Files.writeString(
+        table,
+        Files.readString(table)
+            .replace("role: decode", "role: moo, upstream: {token-file: t, tls: {authorities: c}}")
+            .replace("keys.yaml", "keys.yaml, tls: {certificate: a, key: b}"));
 
     assertThat(RoutingTables.named(table))
-        .containsExactly(folder.resolve("keys.yaml"), folder.resolve("d.yaml"));
+        .extracting(file -> String.valueOf(file.getFileName()))
+        .containsExactly("keys.yaml", "a", "b", "d.yaml", "t", "c");
     assertThat(RoutingTables.named(folder.resolve("none.yaml"))).isEmpty();
   }
 }
