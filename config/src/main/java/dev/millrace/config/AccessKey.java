@@ -1,15 +1,17 @@
 package dev.millrace.config;
 
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.regex.Pattern;
 
 /**
- * A key by which a client may ask, and for what. The key itself is known to nobody but its client:
- * only its hash is kept.
+ * By what a client may ask, and for what: a key, a token of somebody who is believed, or either. A
+ * key is known to nobody but its client: only its hash is kept.
  *
  * @param name of whoever has it, for records and messages; no two keys have the same
- * @param sha256 of the key's bytes, 64 hexadecimal digits in lower case
+ * @param sha256 of the key's bytes, 64 hexadecimal digits in lower case; empty: it has none
+ * @param subject what its tokens say in {@code sub}; empty: it has none
  * @param models that it may ask for; empty: all
  * @param priority while it waits for a place, {@code -100..100}; the higher, the earlier
  * @param concurrent most exchanges at a time; empty: as many as routes take on
@@ -19,7 +21,8 @@ import java.util.regex.Pattern;
  */
 public record AccessKey(
     String name,
-    String sha256,
+    Optional<String> sha256,
+    Optional<String> subject,
     Set<String> models,
     int priority,
     OptionalInt concurrent,
@@ -33,7 +36,10 @@ public record AccessKey(
 
   public AccessKey {
     models = Set.copyOf(models);
-    if (!SHA256.matcher(sha256).matches()) {
+    if (sha256.isEmpty() && subject.isEmpty()) {
+      throw new IllegalArgumentException("key \"%s\": nothing shows it".formatted(name));
+    }
+    if (sha256.isPresent() && !SHA256.matcher(sha256.get()).matches()) {
       throw new IllegalArgumentException("key \"%s\": its hash is none".formatted(name));
     }
   }

@@ -17,8 +17,13 @@ public final class AccessKeys {
   private final List<AccessKey> read = new ArrayList<>();
   private final Map<String, Field> named = new HashMap<>();
   private final Map<String, Field> hashed = new HashMap<>();
+  private final Map<String, Field> subjects = new HashMap<>();
+  private final Path file;
+  private Optional<TokenIssuer> issuer = Optional.empty();
 
-  private AccessKeys() {}
+  private AccessKeys(Path file) {
+    this.file = file;
+  }
 
   /** Reads a file; complaints name it as it was given. */
   public static LoadedKeys read(Path file) {
@@ -31,17 +36,17 @@ public final class AccessKeys {
   /**
    * Reads a text.
    *
-   * @param name what complaints call it
+   * @param name what complaints call it, and beside what other files are looked for
    * @param text YAML 1.2
    */
   public static LoadedKeys parse(String name, String text) {
     Complaints complaints = new Complaints(name);
-    AccessKeys keys = new AccessKeys();
+    AccessKeys keys = new AccessKeys(Path.of(name));
     YamlText.compose(text, complaints)
         .flatMap(root -> new Field("", root, complaints).section())
         .ifPresent(keys::all);
     return complaints.none()
-        ? new LoadedKeys.Valid(keys.read)
+        ? new LoadedKeys.Valid(keys.read, keys.issuer)
         : new LoadedKeys.Invalid(complaints.ordered());
   }
 
@@ -55,16 +60,42 @@ public final class AccessKeys {
         .flatMap(Field::items)
         .orElse(List.of())
         .forEach(item -> item.section().ifPresent(this::one));
+    issuer = top.part("tokens", Optional.empty(), this::issuer);
     top.refuseOtherKeys();
+    if (top.find("tokens").isEmpty()) {
+      subjects
+          .values()
+          .forEach(subject ->
+              subject.complain(
+                  "is for tokens, and nobody's are believed; write whose, under \"tokens\""));
+    }
+  }
+
+  private Optional<TokenIssuer> issuer(Section tokens) {
+    Optional<Path> jwks =
+        tokens
+            .require("jwks-file", "the file with the issuer's public keys")
+            .flatMap(field -> field.path(file));
+    Optional<String> named =
+        tokens.require("issuer", "what tokens say in \"iss\"").flatMap(Field::text);
+    Optional<String> audience =
+        tokens.require("audience", "what tokens say in \"aud\"").flatMap(Field::text);
+    return jwks.flatMap(
+        keys -> named.flatMap(who -> audience.map(whom -> new TokenIssuer(keys, who, whom))));
   }
 
   private void one(Section key) {
     Optional<String> name =
         key.require("name", "what whoever has the key is called")
             .flatMap(field -> unique(field, field.text(), named));
-    Optional<String> sha256 =
-        key.require("sha256", "the key's hash, from millrace keys new NAME")
-            .flatMap(field -> unique(field, hash(field), hashed));
+    Optional<Field> subjectField = key.find("subject");
+    Optional<String> subject = subjectField.flatMap(field -> unique(field, field.text(), subjects));
+    Optional<Field> hashField =
+        subjectField.isPresent()
+            ? key.find("sha256")
+            : key.require(
+                "sha256", "the key's hash, from millrace keys new NAME; or \"subject\", of tokens");
+    Optional<String> sha256 = hashField.flatMap(field -> unique(field, hash(field), hashed));
     Set<String> models = new HashSet<>();
     key.find("models")
         .flatMap(Field::items)
@@ -77,9 +108,10 @@ public final class AccessKeys {
     OptionalInt requests = count(key, "requests-per-minute", AccessKey.MOST_PER_MINUTE);
     OptionalInt tokens = count(key, "tokens-per-minute", AccessKey.MOST_TOKENS_PER_MINUTE);
     key.refuseOtherKeys();
-    if (name.isPresent() && sha256.isPresent()) {
+    if (name.isPresent() && (sha256.isPresent() || subject.isPresent())) {
       read.add(
-          new AccessKey(name.get(), sha256.get(), models, priority, concurrent, requests, tokens));
+          new AccessKey(
+              name.get(), sha256, subject, models, priority, concurrent, requests, tokens));
     }
   }
 

@@ -27,6 +27,7 @@ public final class KeyTables {
     TABLES.put("table", RoutingTableKeys.TABLE);
     TABLES.put("listen", RoutingTableKeys.LISTEN);
     TABLES.put("keys", KeysFileKeys.KEY);
+    TABLES.put("tokens", KeysFileKeys.TOKENS);
     TABLES.put("admin", RoutingTableKeys.ADMIN);
     TABLES.put("pools", RoutingTableKeys.POOL);
     TABLES.put("declared", DeclaredKeys.DECLARED);

@@ -20,8 +20,13 @@ final class KeysFileKeys {
           new Key(
               "sha256",
               new Form("64 digits of 0-9 and a-f", AccessKey.SHA256),
-              required(),
+              otherwise("required without `subject`"),
               "hash of the key"),
+          new Key(
+              "subject",
+              Word.TEXT,
+              otherwise("none"),
+              "what tokens (JWT) of whoever it is say in `sub`; beside `sha256` or instead"),
           new Key(
               "models",
               new ListOf(Word.TEXT),
@@ -50,13 +55,28 @@ final class KeysFileKeys {
               "of prompts and answers, on average; a minute's worth of them may come at once, see"
                   + " [rates](operations.md#rates-of-keys-and-routes)"));
 
+  static final List<Key> TOKENS =
+      List.of(
+          new Key(
+              "jwks-file",
+              Word.PATH,
+              required(),
+              "the issuer's public keys, a JSON Web Key Set (RFC 7517)"),
+          new Key("issuer", Word.TEXT, required(), "what tokens must say in `iss`"),
+          new Key("audience", Word.TEXT, required(), "what tokens must have among `aud`"));
+
   static final List<Key> FILE =
       List.of(
           new Key(
               "keys",
               new ListOf(Group.elsewhere(KEY)),
               required(),
-              "the keys by which clients may ask"));
+              "the keys by which clients may ask"),
+          new Key(
+              "tokens",
+              Group.of(TOKENS),
+              otherwise("none"),
+              "whose tokens are believed; needed where a key has a `subject`"));
 
   private KeysFileKeys() {}
 }

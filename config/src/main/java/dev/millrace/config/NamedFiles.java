@@ -21,23 +21,40 @@ final class NamedFiles {
 
   static Set<Path> of(Path table, UnaryOperator<@Nullable String> environment) {
     NamedFiles named = new NamedFiles(table);
-    if (YamlFile.read(table) instanceof YamlFile.Text(String text)) {
-      Complaints unsaid = new Complaints(table.toString());
-      YamlText.compose(text, unsaid)
-          .map(new Variables(environment, unsaid)::in)
-          .flatMap(root -> new Field("", root, unsaid).section())
-          .ifPresent(named::all);
-    }
+    sectionOf(table, environment).ifPresent(named::all);
     return named.found;
+  }
+
+  private static Optional<Section> sectionOf(
+      Path file, UnaryOperator<@Nullable String> environment) {
+    if (!(YamlFile.read(file) instanceof YamlFile.Text(String text))) {
+      return Optional.empty();
+    }
+    Complaints unsaid = new Complaints(file.toString());
+    return YamlText.compose(text, unsaid)
+        .map(new Variables(environment, unsaid)::in)
+        .flatMap(root -> new Field("", root, unsaid).section());
   }
 
   private void all(Section top) {
     Optional<Section> listen = below(top, "listen");
     listen.ifPresent(all -> at(all, "keys-file"));
+    listen
+        .flatMap(all -> all.find("keys-file"))
+        .flatMap(field -> field.path(table))
+        .ifPresent(this::keys);
     listen.flatMap(all -> below(all, "tls")).ifPresent(tls -> at(tls, "certificate", "key"));
     below(top, "pools")
         .ifPresent(pools ->
             pools.entries().values().forEach(pool -> pool.section().ifPresent(this::pool)));
+  }
+
+  private void keys(Path file) {
+    sectionOf(file, name -> null)
+        .flatMap(all -> below(all, "tokens"))
+        .flatMap(tokens -> tokens.find("jwks-file"))
+        .flatMap(field -> field.path(file))
+        .ifPresent(found::add);
   }
 
   private void pool(Section pool) {

@@ -7,7 +7,9 @@ import dev.millrace.config.Listen;
 import dev.millrace.config.Loaded;
 import dev.millrace.config.LoadedKeys;
 import dev.millrace.config.RoutingTable;
+import dev.millrace.config.TokenIssuer;
 import dev.millrace.router.access.Keys;
+import dev.millrace.router.access.Tokens;
 import dev.millrace.router.discover.Members;
 import dev.millrace.router.edges.Watch;
 import io.vertx.core.Future;
@@ -170,12 +172,18 @@ final class Reload {
         : vertx
             .fileSystem()
             .readFile(file.get().toString())
-            .map(content -> keys(file.get(), content.toString(), before));
+            .compose(content -> keys(vertx, file.get(), content.toString(), before));
   }
 
-  private static Keys keys(Path file, String content, Keys before) {
+  private static Future<Keys> keys(Vertx vertx, Path file, String content, Keys before) {
     return switch (AccessKeys.parse(file.toString(), content)) {
-      case LoadedKeys.Valid(List<AccessKey> keys) -> before.then(keys);
+      case LoadedKeys.Valid(List<AccessKey> keys, Optional<TokenIssuer> issuer) ->
+          issuer.isEmpty()
+              ? Future.succeededFuture(before.then(keys, null))
+              : vertx
+                  .fileSystem()
+                  .readFile(issuer.get().jwksFile().toString())
+                  .map(jwks -> before.then(keys, Tokens.of(vertx, issuer.get(), jwks.toString())));
       case LoadedKeys.Invalid(List<Complaint> complaints) ->
           throw new IllegalArgumentException("the keys cannot be read: " + complaints.getFirst());
     };

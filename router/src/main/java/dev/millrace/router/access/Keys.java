@@ -10,12 +10,13 @@ import java.security.NoSuchAlgorithmException;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The callers there are, by the hash of their keys.
+ * The callers there are, by the hash of their keys or by the subject of their tokens.
  *
  * <p>A key is hashed before it is looked up, so how long a look takes says nothing of the keys that
  * there are.
@@ -24,71 +25,105 @@ public final class Keys {
   private static final CharSequence API_KEY = HttpHeaders.createOptimized("x-api-key");
   private static final String BEARER = "Bearer ";
 
-  private final @Nullable Map<String, Caller> byHash;
-  private final List<AccessKey> listed;
+  private final @Nullable Map<AccessKey, Caller> callers;
+  private final Map<String, Caller> byHash = new HashMap<>();
+  private final Map<String, Caller> bySubject = new HashMap<>();
+  private final @Nullable Tokens tokens;
 
-  private Keys(@Nullable Map<String, Caller> byHash, List<AccessKey> listed) {
-    this.byHash = byHash;
-    this.listed = List.copyOf(listed);
+  private Keys(@Nullable Map<AccessKey, Caller> callers, @Nullable Tokens tokens) {
+    this.callers = callers;
+    this.tokens = tokens;
+    if (callers != null) {
+      callers.forEach((key, caller) -> {
+        key.sha256().ifPresent(hash -> byHash.put(hash, caller));
+        key.subject().ifPresent(subject -> bySubject.put(subject, caller));
+      });
+    }
   }
 
   /** Nobody is asked for a key. */
   public static Keys notAsked() {
-    return new Keys(null, List.of());
+    return new Keys(null, null);
   }
 
   /** Only these are let in. */
   public static Keys of(List<AccessKey> keys) {
-    return notAsked().then(keys);
+    return notAsked().then(keys, null);
   }
 
-  /** Only these are let in from now on; what those that stay as they are have open still counts. */
-  public Keys then(List<AccessKey> keys) {
-    Map<String, Caller> next = new HashMap<>();
+  /**
+   * Only these are let in from now on; what those that stay as they are have open still counts.
+   *
+   * @param newTokens that are believed; null: none are
+   */
+  public Keys then(List<AccessKey> keys, @Nullable Tokens newTokens) {
+    Map<AccessKey, Caller> next = new LinkedHashMap<>();
     for (AccessKey key : keys) {
-      Caller known = byHash != null && listed.contains(key) ? byHash.get(key.sha256()) : null;
-      next.put(key.sha256(), known == null ? Caller.of(key) : known);
+      Caller known = callers == null ? null : callers.get(key);
+      next.put(key, known == null ? Caller.of(key) : known);
     }
-    return new Keys(Map.copyOf(next), keys);
+    boolean same = tokens != null && newTokens != null && tokens.areSameAs(newTokens);
+    return new Keys(next, same ? tokens : newTokens);
   }
 
   /** Whether the same keys are listed, with the same that is said of them. */
   public boolean isSameAs(Keys other) {
-    return (byHash == null) == (other.byHash == null) && listed.equals(other.listed);
+    return (callers == null
+            ? other.callers == null
+            : other.callers != null && callers.keySet().equals(other.callers.keySet()))
+        && tokens == other.tokens;
   }
 
   /** Who somebody is. */
   public sealed interface Identity {
-    /** It has one of the keys, or is not asked for one. */
+    /** It has one of the keys, or a token of one that is listed, or is not asked for any. */
     record Known(Caller caller) implements Identity {}
 
     /** It has none of them. */
     record Stranger(Problem problem) implements Identity {}
   }
 
-  /** Who sent these headers: {@code Authorization: Bearer KEY}, or {@code x-api-key: KEY}. */
+  /**
+   * Who sent these headers: {@code Authorization: Bearer KEY-OR-TOKEN}, or {@code x-api-key: KEY}.
+   */
   public Identity of(MultiMap headers) {
-    if (byHash == null) {
+    if (callers == null) {
       return new Identity.Known(Caller.ANYBODY);
     }
     String key = shown(headers);
     if (key == null) {
       return stranger("Send your key as \"Authorization: Bearer KEY\" or \"x-api-key: KEY\"");
     }
-    Caller caller = byHash.get(hash(key));
-    return caller == null
-        ? stranger("There is no such key; whoever runs this service gives them out")
-        : new Identity.Known(caller);
+    String hash = hash(key);
+    Caller caller = byHash.get(hash);
+    if (caller != null) {
+      return new Identity.Known(caller);
+    }
+    return tokens != null && Tokens.isOne(key)
+        ? ofToken(tokens.read(key, hash))
+        : stranger("There is no such key; whoever runs this service gives them out");
   }
 
-  /** Everybody who has a key. */
+  private Identity ofToken(Tokens.Read read) {
+    return switch (read) {
+      case Tokens.Read.Refused(String why) -> stranger("The token is not believed: " + why);
+      case Tokens.Read.Of(String subject, _) -> {
+        Caller caller = bySubject.get(subject);
+        yield caller == null
+            ? stranger("The token is good, but its subject is not listed here")
+            : new Identity.Known(caller);
+      }
+    };
+  }
+
+  /** Everybody who is listed. */
   Collection<Caller> callers() {
-    return byHash == null ? List.of() : byHash.values();
+    return callers == null ? List.of() : callers.values();
   }
 
   /** Takes keys out of what goes to an engine: they are the router's, not the engine's. */
   public void strip(MultiMap headers) {
-    if (byHash != null) {
+    if (callers != null) {
       headers.remove(HttpHeaders.AUTHORIZATION);
       headers.remove(API_KEY);
     }
