@@ -17,6 +17,7 @@ import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -183,7 +184,10 @@ final class Reload {
               : vertx
                   .fileSystem()
                   .readFile(issuer.get().jwksFile().toString())
-                  .map(jwks -> before.then(keys, Tokens.of(vertx, issuer.get(), jwks.toString())));
+                  .map(jwks ->
+                      before.then(
+                          keys,
+                          Tokens.of(vertx, issuer.get(), jwks.toString(), InstantSource.system())));
       case LoadedKeys.Invalid(List<Complaint> complaints) ->
           throw new IllegalArgumentException("the keys cannot be read: " + complaints.getFirst());
     };

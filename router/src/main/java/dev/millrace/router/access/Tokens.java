@@ -17,6 +17,7 @@ import io.vertx.ext.auth.jwt.JWTAuthOptions;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.InstantSource;
 import java.util.Base64;
 import java.util.List;
 import java.util.Set;
@@ -49,22 +50,24 @@ public final class Tokens {
   private final TokenIssuer issuer;
   private final JsonObject keys;
   private final JWTAuth auth;
-  private final Cache<String, Read.Of> believed =
-      Caffeine.newBuilder().maximumSize(MOST_REMEMBERED).expireAfter(untilItEnds()).build();
+  private final Cache<String, Read.Of> believed;
 
-  private Tokens(TokenIssuer issuer, JsonObject keys, JWTAuth auth) {
+  private Tokens(TokenIssuer issuer, JsonObject keys, JWTAuth auth, InstantSource clock) {
     this.issuer = issuer;
     this.keys = keys;
     this.auth = auth;
+    this.believed =
+        Caffeine.newBuilder().maximumSize(MOST_REMEMBERED).expireAfter(untilItEnds(clock)).build();
   }
 
   /**
    * Tokens of an issuer.
    *
    * @param keys what its file of keys holds
+   * @param clock for how long a token may be remembered
    * @throws IllegalArgumentException if there is none that can be used, and what to do about it
    */
-  public static Tokens of(Vertx vertx, TokenIssuer issuer, String keys) {
+  public static Tokens of(Vertx vertx, TokenIssuer issuer, String keys, InstantSource clock) {
     JsonObject set = object(issuer, keys);
     List<JsonObject> usable =
         set.getJsonArray("keys", new JsonArray()).stream()
@@ -85,7 +88,8 @@ public final class Tokens {
     return new Tokens(
         issuer,
         set,
-        JWTAuth.create(vertx, new JWTAuthOptions().setJwks(usable).setJWTOptions(options)));
+        JWTAuth.create(vertx, new JWTAuthOptions().setJwks(usable).setJWTOptions(options)),
+        clock);
   }
 
   private static JsonObject object(TokenIssuer issuer, String keys) {
@@ -162,9 +166,9 @@ public final class Tokens {
     return text.length() <= 100 ? text : text.substring(0, 100) + "…";
   }
 
-  private static Expiry<String, Read.Of> untilItEnds() {
+  private static Expiry<String, Read.Of> untilItEnds(InstantSource clock) {
     return Expiry.creating((hash, read) -> {
-      Duration left = Duration.between(Instant.now(), read.ends());
+      Duration left = Duration.between(clock.instant(), read.ends());
       return left.compareTo(REMEMBERED) < 0 ? left : REMEMBERED;
     });
   }
