@@ -101,9 +101,11 @@ public final class AccessKeys {
         .flatMap(Field::items)
         .ifPresent(items -> items.forEach(item -> item.text().ifPresent(models::add)));
     int priority =
-        key.find("priority")
-            .flatMap(value -> value.integer(-AccessKey.MOST_PRIORITY, AccessKey.MOST_PRIORITY))
-            .orElse(AccessKey.DEFAULT_PRIORITY);
+        key.integer(
+            "priority",
+            -AccessKey.MOST_PRIORITY,
+            AccessKey.MOST_PRIORITY,
+            AccessKey.DEFAULT_PRIORITY);
     OptionalInt concurrent = count(key, "concurrent", Limits.MOST);
     OptionalInt requests = count(key, "requests-per-minute", AccessKey.MOST_PER_MINUTE);
     OptionalInt tokens = count(key, "tokens-per-minute", AccessKey.MOST_TOKENS_PER_MINUTE);

@@ -109,7 +109,7 @@ final class AgentReader {
     Listening read =
         new Listening(
             listen.find("host").flatMap(Field::host).orElse(defaults.host()),
-            listen.find("port").flatMap(port -> port.integer(0, 65535)).orElse(defaults.port()));
+            listen.integer("port", 0, 65535, defaults.port()));
     listen.refuseOtherKeys();
     return read;
   }
@@ -156,7 +156,7 @@ final class AgentReader {
   }
 
   private static Times times(Section top) {
-    Duration hold = top.find("hold").flatMap(Field::duration).orElse(DEFAULT_HOLD);
+    Duration hold = top.duration("hold", DEFAULT_HOLD);
     Times defaults = new Times(hold, DEFAULT_READ, DEFAULT_HANDSHAKE);
     Optional<Section> section = top.find("deadlines").flatMap(Field::section);
     if (section.isEmpty()) {
@@ -166,8 +166,8 @@ final class AgentReader {
     Times read =
         new Times(
             hold,
-            deadlines.find("read").flatMap(Field::duration).orElse(defaults.read()),
-            deadlines.find("handshake").flatMap(Field::duration).orElse(defaults.handshake()));
+            deadlines.duration("read", defaults.read()),
+            deadlines.duration("handshake", defaults.handshake()));
     deadlines.refuseOtherKeys();
     return read;
   }

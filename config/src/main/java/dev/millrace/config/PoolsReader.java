@@ -164,19 +164,12 @@ final class PoolsReader {
   private static Health health(Section health) {
     Health defaults = Health.defaults();
     return new Health(
-        count(health, "consecutive-failures", 1, Health.MOST_LEGS, defaults.consecutiveFailures()),
-        count(health, "failure-percent", 1, 100, defaults.failurePercent()),
-        count(health, "failure-legs", 1, Health.MOST_LEGS, defaults.failureLegs()),
-        health.find("ejection-time").flatMap(Field::duration).orElse(defaults.ejectionTime()),
-        health
-            .find("max-ejection-time")
-            .flatMap(Field::duration)
-            .orElse(defaults.maxEjectionTime()),
-        count(health, "max-ejection-percent", 0, 100, defaults.maxEjectionPercent()));
-  }
-
-  private static int count(Section section, String key, int least, int most, int otherwise) {
-    return section.find(key).flatMap(value -> value.integer(least, most)).orElse(otherwise);
+        health.integer("consecutive-failures", 1, Health.MOST_LEGS, defaults.consecutiveFailures()),
+        health.integer("failure-percent", 1, 100, defaults.failurePercent()),
+        health.integer("failure-legs", 1, Health.MOST_LEGS, defaults.failureLegs()),
+        health.duration("ejection-time", defaults.ejectionTime()),
+        health.duration("max-ejection-time", defaults.maxEjectionTime()),
+        health.integer("max-ejection-percent", 0, 100, defaults.maxEjectionPercent()));
   }
 
   static void requireName(Section section, String name, Field field, String of) {

@@ -2,7 +2,6 @@ package dev.millrace.config;
 
 import static dev.millrace.config.Complaints.quote;
 
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -169,30 +168,27 @@ final class RoutesReader {
   private static Deadlines deadlines(Section deadlines) {
     Deadlines defaults = Deadlines.defaults();
     return new Deadlines(
-        duration(deadlines, "prefill", defaults.prefill()),
-        duration(deadlines, "first-token", defaults.firstToken()),
-        duration(deadlines, "stream-idle", defaults.streamIdle()),
-        duration(deadlines, "total", defaults.total()));
-  }
-
-  private static Duration duration(Section section, String key, Duration otherwise) {
-    return section.find(key).flatMap(Field::duration).orElse(otherwise);
+        deadlines.duration("prefill", defaults.prefill()),
+        deadlines.duration("first-token", defaults.firstToken()),
+        deadlines.duration("stream-idle", defaults.streamIdle()),
+        deadlines.duration("total", defaults.total()));
   }
 
   private static Retries retries(Section retries) {
     Retries defaults = Retries.defaults();
     return new Retries(
-        count(retries, "prefill", 0, Retries.MOST, defaults.prefill()),
-        count(retries, "decode", 0, Retries.MOST, defaults.decode()),
-        count(retries, "budget-percent", 0, Retries.MOST_BUDGET_PERCENT, defaults.budgetPercent()));
+        retries.integer("prefill", 0, Retries.MOST, defaults.prefill()),
+        retries.integer("decode", 0, Retries.MOST, defaults.decode()),
+        retries.integer(
+            "budget-percent", 0, Retries.MOST_BUDGET_PERCENT, defaults.budgetPercent()));
   }
 
   private static Limits limits(Section limits) {
     Limits defaults = Limits.defaults();
     return new Limits(
-        count(limits, "concurrent", 1, Limits.MOST, defaults.concurrent()),
-        count(limits, "waiting", 0, Limits.MOST, defaults.waiting()),
-        duration(limits, "wait", defaults.patience()),
+        limits.integer("concurrent", 1, Limits.MOST, defaults.concurrent()),
+        limits.integer("waiting", 0, Limits.MOST, defaults.waiting()),
+        limits.duration("wait", defaults.patience()),
         perMinute(limits, "requests-per-minute", AccessKey.MOST_PER_MINUTE),
         perMinute(limits, "tokens-per-minute", AccessKey.MOST_TOKENS_PER_MINUTE));
   }
@@ -203,10 +199,6 @@ final class RoutesReader {
         .flatMap(value -> value.integer(1, most))
         .map(OptionalInt::of)
         .orElse(OptionalInt.empty());
-  }
-
-  private static int count(Section section, String key, int least, int most, int otherwise) {
-    return section.find(key).flatMap(value -> value.integer(least, most)).orElse(otherwise);
   }
 
   private static Bypass bypass(Section route, boolean disaggregated) {

@@ -45,7 +45,7 @@ final class RoutingTableReader {
     Listen defaults = Listen.defaults();
     return new Listen(
         listen.find("host").flatMap(Field::host).orElse(defaults.host()),
-        listen.find("port").flatMap(port -> port.integer(0, 65535)).orElse(defaults.port()),
+        listen.integer("port", 0, 65535, defaults.port()),
         listen
             .find("max-body")
             .flatMap(size -> size.bytes(Listen.LEAST_MAX_BODY_BYTES, Listen.MOST_MAX_BODY_BYTES))
@@ -54,7 +54,7 @@ final class RoutingTableReader {
             .find("event-loops")
             .flatMap(loops -> loops.integer(1, Listen.MOST_EVENT_LOOPS))
             .orElse(defaults.eventLoops()),
-        listen.find("shutdown-grace").flatMap(Field::duration).orElse(defaults.shutdownGrace()),
+        listen.duration("shutdown-grace", defaults.shutdownGrace()),
         listen.find("keys-file").flatMap(field -> field.path(file)),
         listen.part("tls", Optional.empty(), tls -> TlsReader.read(tls, file)),
         listen.part("cors", Optional.empty(), RoutingTableReader::cors));
@@ -83,7 +83,7 @@ final class RoutingTableReader {
     Admin defaults = Admin.defaults();
     return new Admin(
         admin.find("host").flatMap(Field::host).orElse(defaults.host()),
-        admin.find("port").flatMap(port -> port.integer(0, 65535)).orElse(defaults.port()));
+        admin.integer("port", 0, 65535, defaults.port()));
   }
 
   private static void refuseSameAddress(Section top, Listen listen, Admin admin) {

@@ -2,6 +2,7 @@ package dev.millrace.config;
 
 import static dev.millrace.config.Complaints.quote;
 
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.Map;
@@ -91,6 +92,16 @@ final class Section {
     T said = read.apply(found.get());
     found.get().refuseOtherKeys();
     return said;
+  }
+
+  /** A whole number within bounds; what holds otherwise where there is none. */
+  int integer(String key, int least, int most, int otherwise) {
+    return find(key).flatMap(value -> value.integer(least, most)).orElse(otherwise);
+  }
+
+  /** A time; what holds otherwise where there is none. */
+  Duration duration(String key, Duration otherwise) {
+    return find(key).flatMap(Field::duration).orElse(otherwise);
   }
 
   /** Complains of the mapping as a whole. */

@@ -21,11 +21,7 @@ record WorkerEntry(WorkerAddress worker, Field url, Optional<Field> sideChannel)
   static Optional<WorkerEntry> read(Section entry, WorkerSource source) {
     Optional<Field> url = entry.require("url", "such as http://10.0.0.4:8000");
     Optional<Field> sideChannel = entry.find("side-channel");
-    int dataParallel =
-        entry
-            .find("data-parallel-size")
-            .flatMap(size -> size.integer(1, WorkerAddress.MOST_DATA_PARALLEL))
-            .orElse(1);
+    int dataParallel = entry.integer("data-parallel-size", 1, WorkerAddress.MOST_DATA_PARALLEL, 1);
     Declared declared = DeclaredReader.read(entry);
     Map<String, String> labels = labels(entry);
     entry.refuseOtherKeys();

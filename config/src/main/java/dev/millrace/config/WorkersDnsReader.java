@@ -44,10 +44,7 @@ final class WorkersDnsReader {
     Optional<Field> ofSideChannel = section.find("side-channel-port");
     Optional<Integer> sideChannel = ofSideChannel.flatMap(value -> value.integer(1, 65535));
     int dataParallel =
-        section
-            .find("data-parallel-size")
-            .flatMap(size -> size.integer(1, WorkerAddress.MOST_DATA_PARALLEL))
-            .orElse(1);
+        section.integer("data-parallel-size", 1, WorkerAddress.MOST_DATA_PARALLEL, 1);
     Map<String, String> labels = WorkerEntry.labels(section);
     section.refuseOtherKeys();
     if (sideChannel.isPresent()

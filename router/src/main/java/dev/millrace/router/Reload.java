@@ -13,7 +13,6 @@ import dev.millrace.router.access.Tokens;
 import dev.millrace.router.discover.Members;
 import dev.millrace.router.edges.Watch;
 import io.vertx.core.Future;
-import io.vertx.core.Promise;
 import io.vertx.core.Vertx;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -21,8 +20,10 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -54,10 +55,8 @@ final class Reload {
 
   private Future<Reloaded> last = Future.succeededFuture(new Reloaded.Unchanged());
 
-  /** One that has not begun: whatever it will read is newer than what is asked for now. */
-  private @Nullable Future<Reloaded> nextRead;
-
-  private @Nullable Future<Reloaded> nextMembers;
+  private final Turn reading;
+  private final Turn changingMembers;
 
   /**
    * One for a house.
@@ -82,6 +81,8 @@ final class Reload {
     this.members = members;
     this.watches = watches;
     this.idleLimit = idleLimit;
+    this.reading = new Turn(() -> anew().compose(this::adopt), Reload::log);
+    this.changingMembers = new Turn(this::adoptMembers, Reload::logMembers);
   }
 
   /**
@@ -89,38 +90,43 @@ final class Reload {
    * afterwards, for all who have asked meanwhile: what was read then may be older than they are.
    */
   Future<Reloaded> now() {
-    Future<Reloaded> waiting = nextRead;
-    if (waiting != null) {
-      return waiting;
-    }
-    boolean begins = last.isComplete();
-    Future<Reloaded> mine =
-        inTurn(
-                () -> {
-                  nextRead = null;
-                  return read(vertx, source).compose(this::adopt);
-                })
-            .onSuccess(Reload::log);
-    nextRead = begins ? null : mine;
-    return mine;
+    return reading.ask();
   }
 
   /** Changes over to the same table with the workers that its pools have now. */
   Future<Reloaded> membersChanged() {
-    Future<Reloaded> waiting = nextMembers;
-    if (waiting != null) {
-      return waiting;
+    return changingMembers.ask();
+  }
+
+  /** A change that whoever asks for it before it has begun waits for together. */
+  private final class Turn {
+    private final Supplier<Future<Reloaded>> change;
+    private final Consumer<Reloaded> told;
+
+    /** One that has not begun: whatever it will find is newer than what is asked for now. */
+    private @Nullable Future<Reloaded> waiting;
+
+    Turn(Supplier<Future<Reloaded>> change, Consumer<Reloaded> told) {
+      this.change = change;
+      this.told = told;
     }
-    boolean begins = last.isComplete();
-    Future<Reloaded> mine =
-        inTurn(
-                () -> {
-                  nextMembers = null;
-                  return changeTo(members.with(read), house.keys(), house.floor().credentials());
-                })
-            .onSuccess(Reload::logMembers);
-    nextMembers = begins ? null : mine;
-    return mine;
+
+    Future<Reloaded> ask() {
+      Future<Reloaded> next = waiting;
+      if (next != null) {
+        return next;
+      }
+      boolean begins = last.isComplete();
+      Future<Reloaded> mine =
+          inTurn(
+                  () -> {
+                    waiting = null;
+                    return change.get();
+                  })
+              .onSuccess(told::accept);
+      waiting = begins ? null : mine;
+      return mine;
+    }
   }
 
   /** One change after the other: each begins with the floor that the one before has laid. */
@@ -133,15 +139,12 @@ final class Reload {
     return last;
   }
 
-  private static Future<Loaded> read(Vertx vertx, TableSource source) {
-    Promise<Loaded> read = Promise.promise();
-    vertx
-        .executeBlocking(() -> {
-          read.complete(source.read());
-          return true;
-        })
-        .onFailure(read::tryFail);
-    return read.future();
+  private Future<Loaded> anew() {
+    return vertx.executeBlocking(source::read).map(Objects::requireNonNull);
+  }
+
+  private Future<Reloaded> adoptMembers() {
+    return changeTo(members.with(read), house.keys(), house.floor().credentials());
   }
 
   private Future<Reloaded> adopt(Loaded loaded) {

@@ -14,10 +14,11 @@ import java.util.Objects;
  */
 final class Grid {
   private final Map<Worker, Map<Worker, Edge>> all = new HashMap<>();
-  private final List<Edge> inOrder = new ArrayList<>();
+  private final List<Edge> inOrder;
   private volatile RouteEdges.Usable usable = new RouteEdges.Usable(List.of(), Map.of());
 
   Grid(List<Worker> prefilling, List<Worker> decoding, EdgeState first, Edge.Listener listener) {
+    List<Edge> made = new ArrayList<>();
     for (Worker prefill : prefilling) {
       Map<Worker, Edge> row = new HashMap<>();
       for (Worker decode : decoding) {
@@ -31,10 +32,11 @@ final class Grid {
                   listener.changed(changed, before);
                 });
         row.put(decode, edge);
-        inOrder.add(edge);
+        made.add(edge);
       }
       all.put(prefill, row);
     }
+    inOrder = List.copyOf(made);
     sortOut();
   }
 

@@ -44,7 +44,7 @@ public final class RouteEdges {
 
   /** All of them, in the table's order. */
   public List<Edge> edges() {
-    return List.copyOf(grid.edges());
+    return grid.edges();
   }
 
   /** The edge between two workers of the route's pools. */

@@ -1,49 +1,73 @@
 package dev.millrace.router.match;
 
-import dev.millrace.router.admit.Gate;
-import dev.millrace.router.admit.GatesText;
-import java.util.LinkedHashMap;
+import static dev.millrace.router.telemetry.PrometheusText.label;
+
+import dev.millrace.router.telemetry.PrometheusText;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.ToLongFunction;
 
 /** What routes have taken on, in Prometheus' text format. */
 public final class RoutesText {
-  private RoutesText() {}
+  private final List<ServedRoute> routes;
+  private final PrometheusText text = new PrometheusText();
+
+  private RoutesText(List<ServedRoute> routes) {
+    this.routes = routes;
+  }
+
+  /** A branch of a split route. */
+  private record Share(ServedRoute route, ServedBranch branch) {}
+
+  /** What a route's fallbacks have taken for a reason. */
+  private record FellBack(ServedRoute route, Map.Entry<String, LongAdder> why) {}
 
   /** All of it. */
   public static String of(List<ServedRoute> routes) {
-    Map<String, Gate> gates = new LinkedHashMap<>();
-    routes.forEach(each -> gates.put(each.name(), each.gate()));
-    StringBuilder text = new StringBuilder(GatesText.of(gates));
-    head(text, "millrace_route_branch_total", "Exchanges of split routes, by their branch");
-    routes.stream().filter(ServedRoute::isSplit).forEach(each -> branches(text, each));
-    head(text, "millrace_route_fallbacks_total", "Exchanges that another route took instead");
-    routes.forEach(each -> fallbacks(text, each));
+    return new RoutesText(routes).all();
+  }
+
+  private String all() {
+    each("exchanges", "gauge", "Exchanges that have a place", route -> route.gate().inside());
+    each("waiting", "gauge", "Exchanges that wait for one", route -> route.gate().waiting());
+    each("refused_total", "counter", "Exchanges that got none", route -> route.gate().refused());
+    text.each(
+        "millrace_route_branch_total",
+        "counter",
+        "Exchanges of split routes, by their branch",
+        shares(),
+        share -> of(share.route()) + "," + label("branch", share.branch().name()),
+        share -> share.branch().taken().sum());
+    text.each(
+        "millrace_route_fallbacks_total",
+        "counter",
+        "Exchanges that another route took instead",
+        fellBack(),
+        one -> of(one.route()) + "," + label("reason", one.why().getKey()),
+        one -> one.why().getValue().sum());
     return text.toString();
   }
 
-  private static void branches(StringBuilder text, ServedRoute route) {
-    for (ServedBranch branch : route.branches()) {
-      text.append(
-          "millrace_route_branch_total{route=\"%s\",branch=\"%s\"} %d\n"
-              .formatted(
-                  GatesText.escaped(route.name()),
-                  GatesText.escaped(branch.name()),
-                  branch.taken().sum()));
-    }
+  private void each(String name, String type, String help, ToLongFunction<ServedRoute> value) {
+    text.each("millrace_route_" + name, type, help, routes, RoutesText::of, value);
   }
 
-  private static void fallbacks(StringBuilder text, ServedRoute route) {
-    route
-        .fallbacks()
-        .forEach((why, count) ->
-            text.append(
-                "millrace_route_fallbacks_total{route=\"%s\",reason=\"%s\"} %d\n"
-                    .formatted(GatesText.escaped(route.name()), why, count.sum())));
+  private static String of(ServedRoute route) {
+    return label("route", route.name());
   }
 
-  private static void head(StringBuilder text, String name, String help) {
-    text.append("# HELP ").append(name).append(' ').append(help).append(".\n");
-    text.append("# TYPE ").append(name).append(" counter\n");
+  private List<Share> shares() {
+    return routes.stream()
+        .filter(ServedRoute::isSplit)
+        .flatMap(route -> route.branches().stream().map(branch -> new Share(route, branch)))
+        .toList();
+  }
+
+  private List<FellBack> fellBack() {
+    return routes.stream()
+        .flatMap(
+            route -> route.fallbacks().entrySet().stream().map(why -> new FellBack(route, why)))
+        .toList();
   }
 }
