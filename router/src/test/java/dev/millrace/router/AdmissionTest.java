@@ -25,10 +25,7 @@ final class AdmissionTest {
 
   /** Answers nothing before it is told to. */
   private ScriptedEngine slow() {
-    return stage.engine((request, wire) -> {
-      answered.await();
-      Scripts.decode().play(request, wire);
-    });
+    return stage.engine(Scripts.decodeAfter(answered));
   }
 
   private void open(
@@ -50,13 +47,6 @@ final class AdmissionTest {
             HttpResponse.BodyHandlers.ofString());
   }
 
-  private boolean counted(String name, int value) {
-    return stage
-        .get(stage.adminUrl("/metrics"))
-        .body()
-        .contains("millrace_route_%s{route=\"tiny\"} %d\n".formatted(name, value));
-  }
-
   @Test
   void routeIsFull_theNextWaitsAndTheOneAfterItIsRefused() throws Exception {
     ScriptedEngine p = stage.engine(Scripts.prefill());
@@ -65,7 +55,7 @@ final class AdmissionTest {
     CompletableFuture<HttpResponse<String>> first = later();
     Stage.await("the first is at D", () -> d.requests().size() == 1);
     CompletableFuture<HttpResponse<String>> second = later();
-    Stage.await("the second waits", () -> counted("waiting", 1));
+    Stage.await("the second waits", () -> stage.counted("waiting", 1));
 
     HttpResponse<String> third = stage.post(COMPLETIONS, Scripts.whole());
 
@@ -74,12 +64,12 @@ final class AdmissionTest {
     assertThat(new JsonObject(third.body()).getJsonObject("error").getString("code"))
         .isEqualTo("overloaded");
     assertThat(p.requests()).as("no prompt is computed that waits").hasSize(1);
-    assertThat(counted("refused_total", 1)).isTrue();
+    assertThat(stage.counted("refused_total", 1)).isTrue();
 
     answered.countDown();
     assertThat(first.join().statusCode()).isEqualTo(200);
     assertThat(second.join().statusCode()).isEqualTo(200);
-    Stage.await("all places are free", () -> counted("exchanges", 0));
+    Stage.await("all places are free", () -> stage.counted("exchanges", 0));
   }
 
   @Test
@@ -105,11 +95,11 @@ final class AdmissionTest {
     CompletableFuture<HttpResponse<String>> first = later();
     Stage.await("the first is at D", () -> d.requests().size() == 1);
     RawClient leaving = stage.raw().send(RawClient.post(COMPLETIONS, Scripts.whole()));
-    Stage.await("the second waits", () -> counted("waiting", 1));
+    Stage.await("the second waits", () -> stage.counted("waiting", 1));
 
     leaving.reset();
 
-    Stage.await("the queue is empty", () -> counted("waiting", 0));
+    Stage.await("the queue is empty", () -> stage.counted("waiting", 0));
     answered.countDown();
     assertThat(first.join().statusCode()).isEqualTo(200);
     assertThat(stage.post(COMPLETIONS, Scripts.whole()).statusCode()).isEqualTo(200);
@@ -138,7 +128,7 @@ final class AdmissionTest {
     assertThat(stage.post(COMPLETIONS, Scripts.whole()).statusCode()).isEqualTo(200);
 
     assertOverloaded(stage.post(COMPLETIONS, Scripts.whole()), "requests", "5");
-    assertThat(counted("refused_total", 1)).isTrue();
+    assertThat(stage.counted("refused_total", 1)).isTrue();
   }
 
   @Test

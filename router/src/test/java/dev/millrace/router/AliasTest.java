@@ -95,13 +95,8 @@ final class AliasTest {
   void blocksThatAreLetGo_areReleasedUnderTheEnginesName() throws Exception {
     ScriptedEngine p = stage.engine(Scripts.prefill());
     ScriptedEngine d =
-        stage.engine((request, wire) -> {
-          if (request.text().contains("\"min_tokens\":2,")) {
-            wire.answer(400, Stage.recorded("error_reject.json"));
-          } else {
-            wire.answer(422, Scripts.ERROR_BODY);
-          }
-        });
+        stage.engine(
+            Scripts.butForReleases((request, wire) -> wire.answer(422, Scripts.ERROR_BODY)));
     stage.open(List.of(p.url()), List.of(d.url()), AliasTest::aliased);
 
     stage.post("/v1/completions", "{\"model\":%s,\"prompt\":\"a\"}".formatted(QUOTED));

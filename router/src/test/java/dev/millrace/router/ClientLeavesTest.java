@@ -67,7 +67,7 @@ final class ClientLeavesTest {
 
   @Test
   void whileAWholeAnswerIsGenerated_resetsTheDecodeLegAndReleasesTheBlocks() throws Exception {
-    ScriptedEngine d = stage.engine(hangingUnlessRelease());
+    ScriptedEngine d = stage.engine(Scripts.butForReleases(hanging()));
     Router router = stage.open(stage.engine(Scripts.prefill()), d);
     RawClient client = stage.raw().send(RawClient.post("/v1/completions", Scripts.whole()));
 
@@ -78,16 +78,6 @@ final class ClientLeavesTest {
     assertThat(d.requests().getLast().text())
         .contains("\"max_tokens\":1,\"min_tokens\":2,\"kv_transfer_params\":" + Scripts.PARAMETERS);
     assertThat(stage.get(stage.adminUrl("/pd/workers")).body()).contains("\"released\":1");
-  }
-
-  private ScriptedEngine.Script hangingUnlessRelease() {
-    return (request, wire) -> {
-      if (request.text().contains("\"min_tokens\":2,")) {
-        Scripts.decode().play(request, wire);
-      } else {
-        hanging().play(request, wire);
-      }
-    };
   }
 
   @Test

@@ -34,17 +34,6 @@ final class DecodeFaultTest {
           Duration.ofMillis(150),
           Duration.ofSeconds(9));
 
-  /** Faults a request, but refuses what a release asks for. */
-  private static ScriptedEngine.Script faulty(ScriptedEngine.Script fault) {
-    return (request, wire) -> {
-      if (request.text().contains("\"min_tokens\":2,")) {
-        Scripts.decode().play(request, wire);
-      } else {
-        fault.play(request, wire);
-      }
-    };
-  }
-
   private String handOffs() {
     String body = stage.get(stage.adminUrl("/pd/workers")).body();
     return body.substring(body.indexOf("\"hand_offs\""));
@@ -83,7 +72,8 @@ final class DecodeFaultTest {
   @ValueSource(strings = {"d_leg_p_dead_err_stream.http", "d_leg_p_dead_err_chat_stream.http"})
   void errorAsFirstEvent_isAnHonestStatus(String recording) throws Exception {
     ScriptedEngine p = stage.engine(Scripts.prefill());
-    ScriptedEngine d = stage.engine(faulty((request, wire) -> replay(wire, recording)));
+    ScriptedEngine d =
+        stage.engine(Scripts.butForReleases((request, wire) -> replay(wire, recording)));
     Router router = stage.open(p, d);
 
     HttpResponse<String> answer = stage.post("/v1/completions", Scripts.streamed());
@@ -107,7 +97,9 @@ final class DecodeFaultTest {
   void errorAsFirstEvent_withAnotherPair_isTriedWithANewPrefill() throws Exception {
     ScriptedEngine p = stage.engine(Scripts.prefill());
     ScriptedEngine bad =
-        stage.engine(faulty((request, wire) -> replay(wire, "d_leg_p_dead_err_chat_stream.http")));
+        stage.engine(
+            Scripts.butForReleases(
+                (request, wire) -> replay(wire, "d_leg_p_dead_err_chat_stream.http")));
     ScriptedEngine good = stage.engine(Scripts.decode());
     Router router =
         stage.open(List.of(p.url()), List.of(bad.url(), good.url()), UnaryOperator.identity());
@@ -124,7 +116,7 @@ final class DecodeFaultTest {
   @Test
   void resetBeforeTheAnswer_withAnotherPair_isTriedWithANewPrefill() {
     ScriptedEngine p = stage.engine(Scripts.prefill());
-    ScriptedEngine bad = stage.engine(faulty((request, wire) -> wire.reset()));
+    ScriptedEngine bad = stage.engine(Scripts.butForReleases((request, wire) -> wire.reset()));
     ScriptedEngine good = stage.engine(Scripts.decode());
     stage.open(List.of(p.url()), List.of(bad.url(), good.url()), UnaryOperator.identity());
 
@@ -159,7 +151,7 @@ final class DecodeFaultTest {
   void garbageInOnePiece_is502(String body) {
     stage.open(
         stage.engine(Scripts.prefill()),
-        stage.engine(faulty((request, wire) -> wire.answer(200, body))));
+        stage.engine(Scripts.butForReleases((request, wire) -> wire.answer(200, body))));
 
     HttpResponse<String> answer = stage.post("/v1/completions", Scripts.whole());
 
@@ -173,7 +165,7 @@ final class DecodeFaultTest {
     stage.open(
         stage.engine(Scripts.prefill()),
         stage.engine(
-            faulty((request, wire) -> {
+            Scripts.butForReleases((request, wire) -> {
               wire.streamHead();
               if (!events.isEmpty()) {
                 wire.chunk(events);
@@ -191,7 +183,7 @@ final class DecodeFaultTest {
   void silence_is504AndResetsTheLeg() throws Exception {
     ScriptedEngine d =
         stage.engine(
-            faulty((request, wire) -> {
+            Scripts.butForReleases((request, wire) -> {
               wire.streamHead().chunk(Scripts.ROLE);
               wire.awaitGone();
             }));
@@ -337,7 +329,7 @@ final class DecodeFaultTest {
             Duration.ofSeconds(5),
             Duration.ofSeconds(5),
             Duration.ofMillis(150));
-    ScriptedEngine d = stage.engine(faulty((request, wire) -> wire.awaitGone()));
+    ScriptedEngine d = stage.engine(Scripts.butForReleases((request, wire) -> wire.awaitGone()));
     stage.open(
         List.of(stage.engine(Scripts.prefill()).url()),
         List.of(d.url()),

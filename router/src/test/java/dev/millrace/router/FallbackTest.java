@@ -177,13 +177,8 @@ final class FallbackTest {
   void blocksOfARouteThatFails_areReleased() throws Exception {
     ScriptedEngine p = stage.engine(Scripts.prefill());
     ScriptedEngine d =
-        stage.engine((request, wire) -> {
-          if (request.text().contains("\"min_tokens\":2,")) {
-            wire.answer(400, Stage.recorded("error_reject.json"));
-          } else {
-            wire.answer(500, Scripts.ERROR_BODY);
-          }
-        });
+        stage.engine(
+            Scripts.butForReleases((request, wire) -> wire.answer(500, Scripts.ERROR_BODY)));
     pooled
         .with("b")
         .pool("p", "role: prefill, model: a", p)

@@ -245,15 +245,9 @@ final class HealthTest {
     assertThat(health(one.url()).getInteger("withheld")).isZero();
   }
 
-  /** A decode engine that has no use for blocks, and refuses what a release asks for. */
+  /** A decode engine that has no use for blocks. */
   private static ScriptedEngine.Script failingToRead() {
-    return (request, wire) -> {
-      if (request.text().contains("\"min_tokens\":2,")) {
-        Scripts.decode().play(request, wire);
-      } else {
-        wire.answer(500, Scripts.ERROR_BODY);
-      }
-    };
+    return Scripts.butForReleases(Scripts.error(500));
   }
 
   @Test

@@ -103,11 +103,7 @@ final class KeysTest {
   @Test
   void moreAtATimeThanAgreed_isRefused() throws Exception {
     CountDownLatch answered = new CountDownLatch(1);
-    ScriptedEngine d =
-        stage.engine((request, wire) -> {
-          answered.await();
-          Scripts.decode().play(request, wire);
-        });
+    ScriptedEngine d = stage.engine(Scripts.decodeAfter(answered));
     open(stage.engine(Scripts.prefill()), d, ", concurrent: 1");
     CompletableFuture<HttpResponse<String>> first =
         CompletableFuture.supplyAsync(() -> ask("x-api-key", KEY));

@@ -21,11 +21,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -102,11 +98,7 @@ final class ReloadTest {
   void exchangeUnderWay_endsWhereItBegan() throws Exception {
     CountDownLatch answered = new CountDownLatch(1);
     ScriptedEngine p = stage.engine(Scripts.prefill());
-    ScriptedEngine slow =
-        stage.engine((request, wire) -> {
-          answered.await();
-          Scripts.decode().play(request, wire);
-        });
+    ScriptedEngine slow = stage.engine(Scripts.decodeAfter(answered));
     open(table(p, slow));
     CompletableFuture<Integer> asked = CompletableFuture.supplyAsync(this::ask);
     Stage.await("it is at D", () -> slow.requests().size() == 1);
@@ -226,11 +218,7 @@ final class ReloadTest {
   @Test
   void limits_areThoseOfTheNewTable() throws Exception {
     CountDownLatch answered = new CountDownLatch(1);
-    ScriptedEngine d =
-        stage.engine((request, wire) -> {
-          answered.await();
-          Scripts.decode().play(request, wire);
-        });
+    ScriptedEngine d = stage.engine(Scripts.decodeAfter(answered));
     open(table(stage.engine(Scripts.prefill()), d).replace("500", "1"));
     CompletableFuture<Integer> first = CompletableFuture.supplyAsync(this::ask);
     Stage.await("the first is at D", () -> d.requests().size() == 1);
@@ -274,32 +262,16 @@ final class ReloadTest {
     String second = TABLE.replace("verify: trust, ", "").formatted(p.get(1), d.get(1));
     open(both);
     stage.router().settled().await(20, TimeUnit.SECONDS);
-    AtomicBoolean over = new AtomicBoolean();
-    try (ExecutorService clients = Executors.newFixedThreadPool(4)) {
-      List<Future<Integer>> asked = new ArrayList<>();
-      for (int i = 0; i < 4; i++) {
-        asked.add(
-            clients.submit(() -> {
-              int served = 0;
-              while (!over.get()) {
-                HttpResponse<String> answer = stage.post(COMPLETIONS, Scripts.whole());
-                assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
-                served++;
-              }
-              return served;
-            }));
-      }
-      for (String next : List.of(first, second, both, first, both)) {
-        file.set(next);
-        assertThat(reload(200).getJsonArray("pairs").encode()).doesNotContain(" 0 of ");
-      }
-      over.set(true);
-      int served = 0;
-      for (Future<Integer> each : asked) {
-        served += each.get();
-      }
-      assertThat(served).isPositive();
-    }
+    stage.whileAsked(
+        4,
+        COMPLETIONS,
+        Scripts.whole(),
+        () -> {
+          for (String next : List.of(first, second, both, first, both)) {
+            file.set(next);
+            assertThat(reload(200).getJsonArray("pairs").encode()).doesNotContain(" 0 of ");
+          }
+        });
   }
 
   @Test

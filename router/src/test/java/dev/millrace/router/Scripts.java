@@ -1,6 +1,7 @@
 package dev.millrace.router;
 
 import dev.millrace.router.ScriptedEngine.Script;
+import java.util.concurrent.CountDownLatch;
 
 /** What engines do, for most tests. */
 final class Scripts {
@@ -34,13 +35,30 @@ final class Scripts {
 
   /** A decode engine; refuses what a release asks for, as vLLM does. */
   static Script decode() {
-    return (request, wire) -> {
-      if (request.text().contains("\"min_tokens\":2,")) {
-        wire.answer(400, Stage.recorded("error_reject.json"));
-      } else if (request.text().contains("\"stream\":true")) {
+    return butForReleases((request, wire) -> {
+      if (request.text().contains("\"stream\":true")) {
         wire.streamHead().chunk(EVENT).chunk(EVENT).chunk(DONE).endChunks();
       } else {
         wire.answer(200, ANSWER);
+      }
+    });
+  }
+
+  /** A decode engine that begins once it may. */
+  static Script decodeAfter(CountDownLatch go) {
+    return (request, wire) -> {
+      go.await();
+      decode().play(request, wire);
+    };
+  }
+
+  /** Refuses what a release asks for, as vLLM does, and does something else with the rest. */
+  static Script butForReleases(Script otherwise) {
+    return (request, wire) -> {
+      if (request.text().contains("\"min_tokens\":2,")) {
+        wire.answer(400, Stage.recorded("error_reject.json"));
+      } else {
+        otherwise.play(request, wire);
       }
     };
   }

@@ -71,14 +71,7 @@ final class ShutDownTest {
   void answersThatTakeTooLong_breakOffAndTheirBlocksAreReleased() throws Exception {
     SimulatedEngine p =
         stage.simulated(EngineConfig.builder().role(EngineRole.PREFILL).model(Stage.MODEL).build());
-    ScriptedEngine d =
-        stage.engine((request, wire) -> {
-          if (request.text().contains("\"min_tokens\":2,")) {
-            Scripts.decode().play(request, wire);
-          } else {
-            wire.awaitGone();
-          }
-        });
+    ScriptedEngine d = stage.engine(Scripts.butForReleases((request, wire) -> wire.awaitGone()));
     stage.open(List.of(p.uri()), List.of(d.url()), UnaryOperator.identity());
     RawClient client = stage.raw().send(RawClient.post(COMPLETIONS, Scripts.streamed()));
     Stage.await("P holds blocks", () -> stage.router().occupancy().handOffs() == 1);

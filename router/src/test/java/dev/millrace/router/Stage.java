@@ -28,7 +28,11 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import java.util.function.UnaryOperator;
@@ -272,6 +276,48 @@ final class Stage implements BeforeEachCallback, AfterEachCallback {
 
   Router router() {
     return router;
+  }
+
+  /** Whether the metrics have this number of the route for {@link #MODEL}. */
+  boolean counted(String name, int value) {
+    return get(adminUrl("/metrics"))
+        .body()
+        .contains("millrace_route_%s{route=\"%s\"} %d\n".formatted(name, MODEL, value));
+  }
+
+  /** Something that is done while clients ask. */
+  interface Doing {
+    void run() throws Exception;
+  }
+
+  /** Does something while clients ask again and again, each of whom must be answered each time. */
+  void whileAsked(int clients, String path, String body, Doing doing) throws Exception {
+    AtomicBoolean over = new AtomicBoolean();
+    try (ExecutorService threads = Executors.newFixedThreadPool(clients)) {
+      List<Future<Integer>> asked = new ArrayList<>();
+      for (int i = 0; i < clients; i++) {
+        asked.add(
+            threads.submit(() -> {
+              int served = 0;
+              while (!over.get()) {
+                HttpResponse<String> answer = post(path, body);
+                assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
+                served++;
+              }
+              return served;
+            }));
+      }
+      try {
+        doing.run();
+      } finally {
+        over.set(true);
+      }
+      int served = 0;
+      for (Future<Integer> each : asked) {
+        served += each.get();
+      }
+      assertThat(served).isPositive();
+    }
   }
 
   static void await(String what, BooleanSupplier condition) throws InterruptedException {
