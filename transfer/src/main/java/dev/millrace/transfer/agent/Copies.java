@@ -173,12 +173,13 @@ final class Copies {
   private synchronized Dropped dropIf(Predicate<Entry> over) {
     List<Entry> dropped = new ArrayList<>();
     entries.values().removeIf(entry -> over.test(entry) && dropped.add(entry));
-    publish();
     long bytes = 0;
     for (Entry entry : dropped) {
       bytes += entry.blocks().bytes();
       memory.free(entry.blocks());
     }
+    // Who sees that a copy is gone may rely on its memory being free.
+    publish();
     return new Dropped(dropped.size(), bytes);
   }
 
