@@ -91,7 +91,7 @@ public record Inspection(List<Found> workers, List<Pair> pairs, List<String> emp
           Workers workers = new Workers(table);
           workers.all().forEach(worker -> worker.show(credentials.to(worker)));
           Leftovers leftovers =
-              new Leftovers(() -> workers, new Ledger(), agents, calls, nanoClock);
+              new Leftovers(vertx, () -> workers, new Ledger(), agents, calls, nanoClock);
           SideChannelClient sideChannels = new SideChannelClient();
           Prober prober = new Prober(vertx, calls, sideChannels, leftovers::free);
           List<Future<Found>> asked = workers.all().map(worker -> found(prober, worker)).toList();

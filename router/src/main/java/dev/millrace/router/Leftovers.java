@@ -11,12 +11,16 @@ import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
 import dev.millrace.router.probe.EngineCalls;
 import io.vertx.core.Future;
+import io.vertx.core.Promise;
+import io.vertx.core.Vertx;
+import io.vertx.core.internal.ContextInternal;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
+import reactor.core.publisher.Mono;
 
 /**
  * The blocks that engines hold after prompts of the router's own, on the books like any other.
@@ -30,9 +34,12 @@ final class Leftovers {
   private final Agents agents;
   private final EngineCalls calls;
   private final LongSupplier nanoClock;
-  private final Set<Future<Outcome>> open = new HashSet<>();
+  private final EventLoopScheduler scheduler;
+  private final Set<Future<Void>> untried = new HashSet<>();
 
+  /** Those of the event loop from which it is made. */
   Leftovers(
+      Vertx vertx,
       Supplier<Workers> workers,
       Ledger ledger,
       Agents agents,
@@ -43,6 +50,7 @@ final class Leftovers {
     this.agents = agents;
     this.calls = calls;
     this.nanoClock = nanoClock;
+    this.scheduler = new EventLoopScheduler((ContextInternal) vertx.getOrCreateContext());
   }
 
   /** Enters blocks that a worker holds. */
@@ -57,22 +65,20 @@ final class Leftovers {
 
   /** Frees blocks: by an agent, else by a request that an engine of the other stage refuses. */
   void free(HandOff blocks) {
-    Future<Outcome> freed =
-        agents
-            .release(blocks.pinned())
-            .<Outcome>map(done -> new Outcome.Released(Outcome.By.AGENT))
-            .recover(failure -> byRequest(blocks));
-    Future<Outcome> outcome = freed.otherwise(failure -> new Outcome.Expired());
-    open.add(outcome);
-    outcome.onSuccess(how -> {
-      open.remove(outcome);
-      blocks.end(how);
-    });
+    Promise<Void> tried = Promise.promise();
+    untried.add(tried.future());
+    Mono<Outcome> attempt =
+        Freeing.attempt(() -> agents.release(blocks.pinned()).recover(failure -> byRequest(blocks)))
+            .doFinally(how -> {
+              untried.remove(tried.future());
+              tried.tryComplete();
+            });
+    Freeing.of(blocks, attempt, scheduler, nanoClock).subscribe(blocks::end);
   }
 
-  /** Completes when everything that is being freed now is free, or cannot be. */
+  /** Completes when everything that is to be freed now is free, or could not be at once. */
   Future<?> settled() {
-    return Future.join(List.copyOf(open));
+    return Future.join(List.copyOf(untried));
   }
 
   /** Roles are not enforced by vLLM (0.32.0): a prefill engine refuses like a decode engine. */
@@ -82,6 +88,7 @@ final class Leftovers {
         .get()
         .all()
         .filter(worker -> worker.role() != holder.role() && worker.model().equals(holder.model()))
+        .filter(worker -> !worker.refusedSince(blocks.sinceNanos()))
         .findFirst()
         .map(worker ->
             calls
@@ -90,13 +97,10 @@ final class Leftovers {
                     Api.COMPLETIONS.path(),
                     RefusedRequest.body(Api.COMPLETIONS, worker.model(), blocks.pinned().object()),
                     ANSWER_WITHIN)
-                .map(answer -> outcome(answer.status())))
-        .orElseGet(() -> Future.succeededFuture(new Outcome.Expired()));
-  }
-
-  private static Outcome outcome(int status) {
-    return RefusedRequest.freesBlocks(status)
-        ? new Outcome.Released(Outcome.By.REFUSED_REQUEST)
-        : new Outcome.Expired();
+                .compose(answer ->
+                    RefusedRequest.outcome(answer.status())
+                        .map(Future::succeededFuture)
+                        .orElseGet(() -> Future.failedFuture("it does not refuse"))))
+        .orElseGet(() -> Future.failedFuture("nobody is there to refuse"));
   }
 }

@@ -1,5 +1,6 @@
 package dev.millrace.router;
 
+import dev.millrace.router.agents.Agents;
 import dev.millrace.router.handoff.HandOff;
 import dev.millrace.router.handoff.Outcome;
 import dev.millrace.router.handoff.RefusedRequest;
@@ -21,16 +22,13 @@ import reactor.core.publisher.MonoSink;
  * none reaches it there is another way, although vLLM has no request for it: when a decode engine
  * refuses a request that names blocks, it tells the prefill engine to free them. So a {@linkplain
  * RefusedRequest request} is sent that must be refused; the blocks are free 0.1 s later. Where
- * neither can be had an agent may come back; else they stay until their lease ends.
+ * neither can be had now, it is tried again until their lease ends.
  */
 final class Release {
   private static final Duration ANSWER_WITHIN = Duration.ofSeconds(5);
 
   /** A read that a decode engine has begun takes milliseconds; blocks are not freed under it. */
   private static final Duration AFTER_ABORT = Duration.ofMillis(500);
-
-  /** Agents that are gone are looked after as often. */
-  private static final Duration LOOK_AGAIN = Duration.ofMillis(100);
 
   private final Lane lane;
   private final HandOff blocks;
@@ -60,37 +58,27 @@ final class Release {
 
   /** Sees to it that the blocks are freed, and ends the hand-off by what came of it. */
   static void of(Lane lane, HandOff blocks, When when, Request refusable) {
-    Release release = new Release(lane, blocks, refusable);
-    Mono<Outcome> somehow =
-        Mono.defer(release::byAgent).switchIfEmpty(Mono.defer(release::byRequest));
+    Mono<Outcome> freed =
+        Freeing.of(
+            blocks,
+            new Release(lane, blocks, refusable).attempt(),
+            lane.scheduler,
+            lane.house.nanoClock);
     Mono<Outcome> outcome =
         switch (when) {
-          case NOW -> somehow;
-          case AFTER_ABORT -> somehow.delaySubscription(AFTER_ABORT, lane.scheduler);
+          case NOW -> freed;
+          case AFTER_ABORT -> freed.delaySubscription(AFTER_ABORT, lane.scheduler);
         };
-    outcome.subscribe(blocks::end, e -> blocks.end(new Outcome.Expired()));
+    outcome.subscribe(blocks::end);
   }
 
-  /** Empty if none could. */
-  private Mono<Outcome> byAgent() {
-    return Mono.create(sink ->
-        lane.house
-            .agents
-            .release(blocks.pinned())
-            .onSuccess(freed -> sink.success(new Outcome.Released(Outcome.By.AGENT)))
-            .onFailure(failure -> sink.success()));
-  }
-
-  /** Nobody else can tell the prefill engine; an agent that is started again can. */
-  private Mono<Outcome> byAgentOnceItIsBack() {
-    if (lane.house.agents.all().isEmpty()) {
+  private Mono<Outcome> attempt() {
+    Agents agents = lane.house.agents;
+    if (agents.all().isEmpty() && refusable.worker().isEmpty()) {
       return Mono.just(new Outcome.Expired());
     }
-    return Mono.delay(LOOK_AGAIN, lane.scheduler)
-        .flatMap(now -> byAgent())
-        .repeat(() -> blocks.isUsable(lane.now()))
-        .next()
-        .defaultIfEmpty(new Outcome.Expired());
+    return Freeing.attempt(() -> agents.release(blocks.pinned()))
+        .switchIfEmpty(Mono.defer(this::byRequest));
   }
 
   private Buffer body() {
@@ -98,14 +86,13 @@ final class Release {
   }
 
   private Mono<Outcome> byRequest() {
-    if (refusable.worker().isEmpty()) {
-      return byAgentOnceItIsBack();
-    }
-    return Mono.<Outcome>create(sink ->
-            new Refusal(sink, lane, refusable.worker().get())
-                .leg.send(
-                    refusable.api(), refusable.clientHeaders(), refusable.requestId(), body()))
-        .timeout(ANSWER_WITHIN, Mono.just(new Outcome.Expired()), lane.scheduler);
+    return Mono.justOrEmpty(refusable.worker())
+        .flatMap(worker ->
+            Mono.<Outcome>create(sink ->
+                new Refusal(sink, lane, worker)
+                    .leg.send(
+                        refusable.api(), refusable.clientHeaders(), refusable.requestId(), body())))
+        .timeout(ANSWER_WITHIN, Mono.empty(), lane.scheduler);
   }
 
   private static final class Refusal implements Leg.Events {
@@ -124,24 +111,16 @@ final class Release {
 
     @Override
     public void answered(HttpClientResponse response) {
-      int status = response.statusCode();
-      outcome =
-          RefusedRequest.freesBlocks(status)
-              ? new Outcome.Released(Outcome.By.REFUSED_REQUEST)
-              : status == 200 ? new Outcome.Consumed() : new Outcome.Expired();
+      outcome = RefusedRequest.outcome(response.statusCode()).orElse(null);
       response.endHandler(v -> {
         leg.close();
-        succeed();
+        sink.success(outcome);
       });
-    }
-
-    private void succeed() {
-      sink.success(outcome == null ? new Outcome.Expired() : outcome);
     }
 
     @Override
     public void failed(Fault fault) {
-      succeed();
+      sink.success(outcome);
     }
   }
 }

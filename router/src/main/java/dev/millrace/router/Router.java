@@ -377,7 +377,7 @@ public final class Router {
       EngineCalls calls = new EngineCalls(client);
       Ledger ledger = new Ledger();
       Leftovers leftovers =
-          new Leftovers(() -> house().workers(), ledger, agents, calls, nanoClock);
+          new Leftovers(vertx, () -> house().workers(), ledger, agents, calls, nanoClock);
       Prober prober = new Prober(vertx, calls, sideChannels, leftovers::free);
       EvidenceCollector evidence = new EvidenceCollector(vertx, context, client);
       CanaryFlights canaries =

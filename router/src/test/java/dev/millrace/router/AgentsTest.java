@@ -4,9 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.config.AgentAddress;
 import dev.millrace.router.agents.Agents;
+import dev.millrace.router.handoff.Outcome;
+import dev.millrace.router.handoff.Pinned;
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.EngineRole;
 import dev.millrace.simulator.SimulatedEngine;
+import io.vertx.core.buffer.Buffer;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.URI;
@@ -19,7 +22,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 
-/** When pairs may be judged that need an agent. */
+/** When pairs may be judged that need an agent, and what agents are good for. */
 final class AgentsTest {
   @RegisterExtension final Stage stage = new Stage();
   @TempDir Path folder;
@@ -63,5 +66,39 @@ final class AgentsTest {
 
       assertThat(agents.all().getFirst().trouble()).isNotNull();
     }
+  }
+
+  private static Pinned blocks(String engineId, int sideChannelPort) {
+    return new Pinned(
+        Buffer.buffer("{}"), engineId, "r", "127.0.0.1", sideChannelPort, 1, 1, 20, 2, null);
+  }
+
+  @Test
+  void release_ofAnEngineThatIsGone_failsAndTheAgentStillCounts() throws Exception {
+    SimulatedEngine engine =
+        stage.simulated(EngineConfig.builder().role(EngineRole.PREFILL).model(Stage.MODEL).build());
+    TestAgent agent = stage.closing(TestAgent.reaching(stage.vertx(), folder, engine));
+    Agents agents = known(agent.address());
+    Pinned blocks = blocks(engine.engineId(), engine.sideChannelPort());
+    engine.close().await(10, TimeUnit.SECONDS);
+
+    assertThat(agents.release(blocks).toCompletionStage().toCompletableFuture())
+        .failsWithin(10, TimeUnit.SECONDS)
+        .withThrowableOfType(ExecutionException.class)
+        .withMessageContaining("cannot be reached");
+    assertThat(agents.reaching("127.0.0.1", blocks.port())).isPresent();
+  }
+
+  @Test
+  void release_whereAnotherEngineIsByNow_theBlocksAreLost() throws Exception {
+    SimulatedEngine engine =
+        stage.simulated(EngineConfig.builder().role(EngineRole.PREFILL).model(Stage.MODEL).build());
+    TestAgent agent = stage.closing(TestAgent.reaching(stage.vertx(), folder, engine));
+
+    assertThat(
+            known(agent.address())
+                .release(blocks("the one before", engine.sideChannelPort()))
+                .await(10, TimeUnit.SECONDS))
+        .isEqualTo(new Outcome.Lost());
   }
 }

@@ -26,6 +26,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.RegisterExtension;
@@ -129,6 +130,28 @@ final class LedgerTest {
     Stage.await("the hand-offs have ended", () -> handOffs().getInteger("open") == 0);
     assertThat(handOffs().getInteger("released_by_agent")).isPositive();
     assertThat(handOffs().getInteger("released_by_refused_request")).isZero();
+  }
+
+  @Test
+  void whoCouldTellIsBusy_itIsAskedAgain() throws Exception {
+    ScriptedEngine p = stage.engine(Scripts.prefill());
+    AtomicInteger asked = new AtomicInteger();
+    ScriptedEngine d =
+        stage.engine((request, wire) -> {
+          switch (asked.incrementAndGet()) {
+            case 1 -> wire.reset();
+            case 2, 3 -> wire.answer(503, Scripts.ERROR_BODY);
+            default -> Scripts.decode().play(request, wire);
+          }
+        });
+    stage.open(p, d, 1);
+
+    assertThat(stage.post(COMPLETIONS, body(false)).statusCode()).isEqualTo(502);
+
+    Stage.await("the hand-off has ended", () -> handOffs().getInteger("open") == 0);
+    assertThat(asked).hasValue(4);
+    assertThat(handOffs().getInteger("released_by_refused_request")).isEqualTo(1);
+    assertThat(handOffs().getInteger("expired")).isZero();
   }
 
   private static RoutingTable table(String yaml) {

@@ -1,6 +1,7 @@
 package dev.millrace.router.agents;
 
 import dev.millrace.config.AgentAddress;
+import dev.millrace.router.handoff.Outcome;
 import dev.millrace.router.handoff.Pinned;
 import dev.millrace.transfer.rpc.AgentCallFailed;
 import dev.millrace.transfer.rpc.AgentClient;
@@ -119,7 +120,7 @@ public final class Agents {
 
   /** Whoever is not there is not called before it answers again. */
   static void noticed(Agent agent, Throwable failure) {
-    if (failure instanceof AgentCallFailed call && call.status() == GrpcStatus.UNAVAILABLE) {
+    if (failure instanceof AgentCallFailed call && call.isUnanswered()) {
       failed(agent, failure);
     }
   }
@@ -180,9 +181,12 @@ public final class Agents {
         copy.agent(), "drop", copy.of(), copy.agent().client().release(request, SHORT_CALL));
   }
 
-  /** Frees blocks at the prefill engine, by the first agent that can; fails if none could. */
-  public Future<Void> release(Pinned blocks) {
-    Future<Void> released =
+  /**
+   * Frees blocks at the prefill engine, by the first agent that can: {@link Outcome.Released}, or
+   * {@link Outcome.Lost} if another engine is at its address by now. Fails if none could.
+   */
+  public Future<Outcome> release(Pinned blocks) {
+    Future<Outcome> released =
         Future.failedFuture("no agent that answers reaches " + blocks.sideChannel());
     for (Agent agent : allReaching(blocks.host(), blocks.port()).toList()) {
       released = released.recover(failure -> release(agent, blocks));
@@ -190,13 +194,19 @@ public final class Agents {
     return released;
   }
 
-  private static Future<Void> release(Agent agent, Pinned blocks) {
+  private static Future<Outcome> release(Agent agent, Pinned blocks) {
     ReleaseRequest request =
         ReleaseRequest.newBuilder()
             .setHandOff(named(blocks))
             .setHolder(Holder.HOLDER_ENGINE)
             .build();
-    return counted(agent, "release", blocks, agent.client().release(request, SHORT_CALL));
+    return counted(agent, "release", blocks, agent.client().release(request, SHORT_CALL))
+        .<Outcome>map(freed -> new Outcome.Released(Outcome.By.AGENT))
+        .recover(failure ->
+            failure instanceof AgentCallFailed call
+                    && call.status() == GrpcStatus.FAILED_PRECONDITION
+                ? Future.succeededFuture(new Outcome.Lost())
+                : Future.failedFuture(failure));
   }
 
   /** Asks the prefill engine to keep blocks for longer; fails if the agent could not. */

@@ -4,6 +4,7 @@ import dev.millrace.router.http.Api;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.json.Json;
 import java.nio.charset.StandardCharsets;
+import java.util.Optional;
 
 /**
  * A request that names blocks and must be refused, with {@code min_tokens} above {@code
@@ -42,5 +43,13 @@ public final class RefusedRequest {
    */
   public static boolean freesBlocks(int status) {
     return status == 400;
+  }
+
+  /** What came of the blocks that such a request named, if its answer says that. */
+  public static Optional<Outcome> outcome(int status) {
+    if (freesBlocks(status)) {
+      return Optional.of(new Outcome.Released(Outcome.By.REFUSED_REQUEST));
+    }
+    return status == 200 ? Optional.of(new Outcome.Consumed()) : Optional.empty();
   }
 }

@@ -9,13 +9,31 @@ public final class AgentCallFailed extends RuntimeException {
   private static final long serialVersionUID = 1;
 
   private final GrpcStatus status;
+  private final boolean unanswered;
 
-  AgentCallFailed(GrpcStatus status, String message) {
+  private AgentCallFailed(GrpcStatus status, String message, boolean unanswered) {
     super(message, null, false, false);
     this.status = status;
+    this.unanswered = unanswered;
   }
 
-  /** How the call ended; {@code UNAVAILABLE} if the agent did not answer. */
+  AgentCallFailed(GrpcStatus status, String message) {
+    this(status, message, false);
+  }
+
+  static AgentCallFailed unanswered(String message) {
+    return new AgentCallFailed(GrpcStatus.UNAVAILABLE, message, true);
+  }
+
+  /** Whether the agent is not there, or is going. What else fails, a living agent has said. */
+  public boolean isUnanswered() {
+    return unanswered;
+  }
+
+  /**
+   * How the call ended; {@code UNAVAILABLE} if the agent did not answer, and if it says so of an
+   * engine.
+   */
   public GrpcStatus status() {
     return status;
   }

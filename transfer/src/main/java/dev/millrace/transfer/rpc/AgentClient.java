@@ -25,6 +25,7 @@ import io.vertx.grpc.client.GrpcClient;
 import io.vertx.grpc.client.GrpcClientOptions;
 import io.vertx.grpc.client.GrpcClientRequest;
 import io.vertx.grpc.client.GrpcClientResponse;
+import io.vertx.grpc.common.GrpcError;
 import io.vertx.grpc.common.GrpcStatus;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
@@ -208,7 +209,7 @@ public final class AgentClient {
               answer.tryComplete(message);
             }
           });
-          response.errorHandler(error -> answer.tryFail(refusal(error.status, error.name())));
+          response.errorHandler(error -> answer.tryFail(reset(error)));
           response.exceptionHandler(failure -> answer.tryFail(explained(failure)));
           return answer.future();
         })
@@ -249,24 +250,29 @@ public final class AgentClient {
 
   private static void onEnd(GrpcClientResponse<?, ?> response, Promise<?> over) {
     response.endHandler(ended -> over.tryFail(refusal(response)));
-    response.errorHandler(error -> over.tryFail(refusal(error.status, error.name())));
+    response.errorHandler(error -> over.tryFail(reset(error)));
     response.exceptionHandler(failure -> over.tryFail(explained(failure)));
   }
 
   private static AgentCallFailed refusal(GrpcClientResponse<?, ?> response) {
-    return refusal(response.status(), response.statusMessage());
+    GrpcStatus status = response.status();
+    String message = response.statusMessage();
+    return status == null || status == GrpcStatus.OK
+        ? AgentCallFailed.unanswered("the agent ended the call without an answer")
+        : new AgentCallFailed(status, message == null ? status.toString() : message);
   }
 
-  private static AgentCallFailed refusal(@Nullable GrpcStatus status, @Nullable String message) {
-    return status == null || status == GrpcStatus.OK
-        ? new AgentCallFailed(GrpcStatus.UNAVAILABLE, "the agent ended the call without an answer")
-        : new AgentCallFailed(status, message == null ? status.toString() : message);
+  /** The stream was closed before the agent had said how the call ends. */
+  private static AgentCallFailed reset(GrpcError error) {
+    return error.status == GrpcStatus.UNAVAILABLE
+        ? AgentCallFailed.unanswered("the agent broke the call off: " + error)
+        : new AgentCallFailed(error.status, error.name());
   }
 
   private static AgentCallFailed explained(Throwable failure) {
     return failure instanceof AgentCallFailed known
         ? known
-        : new AgentCallFailed(GrpcStatus.UNAVAILABLE, "the agent does not answer: " + failure);
+        : AgentCallFailed.unanswered("the agent does not answer: " + failure);
   }
 
   /** Closes connections; calls under way fail. */
