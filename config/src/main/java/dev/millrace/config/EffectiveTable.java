@@ -81,6 +81,9 @@ public final class EffectiveTable {
     json.put("model", pool.model());
     json.put("engine", pool.engine().keyword());
     json.put("health", health(pool.health()));
+    if (pool.role() != Role.PREFILL) {
+      json.put("kv-percent", pool.kvPercent());
+    }
     json.putAll(DeclaredValues.of(pool.declared()));
     if (!pool.upstream().equals(Upstream.defaults())) {
       json.put("upstream", upstream(pool.upstream()));
@@ -95,6 +98,15 @@ public final class EffectiveTable {
     }
     pool.workersFile().ifPresent(file -> json.put("workers-file", shown(file)));
     pool.workersDns().ifPresent(dns -> json.put("workers-dns", question(dns)));
+    return json;
+  }
+
+  private static Map<String, Object> bypass(Bypass bypass) {
+    Map<String, Object> json = new LinkedHashMap<>();
+    if (bypass.promptBytesBelow() > 0) {
+      json.put("prompt-bytes-below", Quantities.text(bypass.promptBytesBelow()));
+    }
+    json.put("break-even", bypass.breakEven());
     return json;
   }
 
@@ -169,10 +181,8 @@ public final class EffectiveTable {
     json.put("decode", stage(route.decode()));
     route.split().ifPresent(split -> json.put("split", split(split)));
     route.fallback().ifPresent(name -> json.put("fallback", name));
-    if (route.bypass().promptBytesBelow() > 0) {
-      json.put(
-          "bypass",
-          Map.of("prompt-bytes-below", Quantities.text(route.bypass().promptBytesBelow())));
+    if (!route.bypass().equals(Bypass.none())) {
+      json.put("bypass", bypass(route.bypass()));
     }
     Pairing pairing = route.pairing();
     json.put("transfer", pairing.transfer().keyword());

@@ -14,6 +14,8 @@ import java.util.Optional;
  * @param declared what the operator says of all its engines
  * @param upstream what the router shows to them
  * @param health when one of them is taken out of use
+ * @param kvPercent how much of the KV cache of one that decodes may be given away at a time, {@code
+ *     1..1000}
  * @param workers no URL twice; those of the table, then those of other sources. None as long as no
  *     source has one: what a route needs of the pool is then refused
  * @param workersFile where more of them are listed
@@ -27,11 +29,21 @@ public record Pool(
     Declared declared,
     Upstream upstream,
     Health health,
+    int kvPercent,
     List<WorkerAddress> workers,
     Optional<Path> workersFile,
     Optional<WorkersDns> workersDns) {
+  /** A little is left for answers that become longer than was thought. */
+  static final int KV_PERCENT = 95;
+
+  static final int MOST_KV_PERCENT = 1000;
+
   public Pool {
     workers = List.copyOf(workers);
+    if (kvPercent < 1 || kvPercent > MOST_KV_PERCENT) {
+      throw new IllegalArgumentException(
+          "pool \"%s\": kvPercent=%d (1 to %d)".formatted(name, kvPercent, MOST_KV_PERCENT));
+    }
     if (name.isBlank() || model.isBlank()) {
       throw new IllegalArgumentException(
           "pool \"%s\" of model \"%s\" needs a name and a model".formatted(name, model));
@@ -52,6 +64,7 @@ public record Pool(
         Declared.nothing(),
         Upstream.defaults(),
         Health.defaults(),
+        KV_PERCENT,
         workers,
         Optional.empty(),
         Optional.empty());
@@ -60,19 +73,65 @@ public record Pool(
   /** The same whose workers are shown something else. */
   public Pool withUpstream(Upstream newUpstream) {
     return new Pool(
-        name, role, model, engine, declared, newUpstream, health, workers, workersFile, workersDns);
+        name,
+        role,
+        model,
+        engine,
+        declared,
+        newUpstream,
+        health,
+        kvPercent,
+        workers,
+        workersFile,
+        workersDns);
   }
 
   /** The same with another rule for workers that fail. */
   public Pool withHealth(Health newHealth) {
     return new Pool(
-        name, role, model, engine, declared, upstream, newHealth, workers, workersFile, workersDns);
+        name,
+        role,
+        model,
+        engine,
+        declared,
+        upstream,
+        newHealth,
+        kvPercent,
+        workers,
+        workersFile,
+        workersDns);
+  }
+
+  /** The same of whose decode workers' caches another share may be given away. */
+  public Pool withKvPercent(int newKvPercent) {
+    return new Pool(
+        name,
+        role,
+        model,
+        engine,
+        declared,
+        upstream,
+        health,
+        newKvPercent,
+        workers,
+        workersFile,
+        workersDns);
   }
 
   /** The same with these workers. */
   public Pool withWorkers(List<WorkerAddress> newWorkers) {
     return new Pool(
-        name, role, model, engine, declared, upstream, health, newWorkers, workersFile, workersDns);
+        name,
+        role,
+        model,
+        engine,
+        declared,
+        upstream,
+        health,
+        kvPercent,
+        newWorkers,
+        workersFile,
+        workersDns);
   }
 
   /** What is declared of a worker, by itself or with its pool. */

@@ -124,6 +124,11 @@ final class PoolsReader {
     Declared declared = DeclaredReader.read(pool);
     Upstream upstream = pool.part("upstream", Upstream.defaults(), this::upstream);
     Health health = pool.part("health", Health.defaults(), PoolsReader::health);
+    int kvPercent = pool.integer("kv-percent", 1, Pool.MOST_KV_PERCENT, Pool.KV_PERCENT);
+    if (role.filter(Role.PREFILL::equals).isPresent()) {
+      pool.find("kv-percent")
+          .ifPresent(given -> given.complain("is of pools that decode; remove it from this one"));
+    }
     pool.refuseOtherKeys();
     boolean complete =
         !name.isBlank() && role.isPresent() && model.isPresent() && engine.isPresent();
@@ -138,6 +143,7 @@ final class PoolsReader {
                     declared,
                     upstream,
                     health,
+                    kvPercent,
                     members,
                     file,
                     question))

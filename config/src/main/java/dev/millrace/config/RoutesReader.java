@@ -210,10 +210,14 @@ final class RoutesReader {
   }
 
   private static Bypass bypass(Section bypass) {
-    return bypass
-        .require("prompt-bytes-below", "the size from which prompts are handed over")
-        .flatMap(size -> size.bytes(1, Bypass.MOST_BYTES))
-        .map(Bypass::new)
-        .orElse(Bypass.none());
+    boolean breakEven = bypass.find("break-even").flatMap(Field::flag).orElse(false);
+    Optional<Field> size =
+        breakEven
+            ? bypass.find("prompt-bytes-below")
+            : bypass.require(
+                "prompt-bytes-below",
+                "the size from which prompts are handed over, unless break-even is true");
+    return new Bypass(
+        size.flatMap(field -> field.bytes(1, Bypass.MOST_BYTES)).orElse(0L), breakEven);
   }
 }

@@ -5,6 +5,7 @@ import static dev.millrace.config.Absence.otherwise;
 import static dev.millrace.config.Absence.required;
 
 import dev.millrace.config.Value.Choice;
+import dev.millrace.config.Value.Flag;
 import dev.millrace.config.Value.Form;
 import dev.millrace.config.Value.Group;
 import dev.millrace.config.Value.ListOf;
@@ -245,6 +246,12 @@ final class RoutingTableKeys {
               "when a worker is taken out of use for failing, see"
                   + " [operations](operations.md#workers-that-fail)"),
           new Key(
+              "kv-percent",
+              new Whole(1, Pool.MOST_KV_PERCENT),
+              or(Pool.KV_PERCENT),
+              "of pools that decode: how much of a worker's KV cache may be given away at a time,"
+                  + " see [operations](operations.md#room-on-decode-workers)"),
+          new Key(
               "workers",
               new ListOf(new Group(WORKER, DeclaredKeys.DECLARED), 0),
               otherwise("none"),
@@ -378,8 +385,15 @@ final class RoutingTableKeys {
           new Key(
               "prompt-bytes-below",
               Form.size(1, Bypass.MOST_BYTES),
-              required(),
-              "shorter prompts are computed by a decode worker alone"));
+              otherwise("none"),
+              "shorter prompts are computed by a decode worker alone; required unless `break-even`"
+                  + " is"),
+          new Key(
+              "break-even",
+              new Flag(),
+              or(false),
+              "whether prompts are that with which clients would wait longer for a hand-off, by what"
+                  + " was measured, see [operations](operations.md#what-is-worth-a-hand-off)"));
 
   private static final List<Key> DEADLINES =
       List.of(

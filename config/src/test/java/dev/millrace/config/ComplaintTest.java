@@ -292,7 +292,7 @@ class ComplaintTest {
             "transfer: engine",
             "bypass: {}",
             "10:13: routes[0].bypass: \"prompt-bytes-below\" is missing: the size from which prompts"
-                + " are handed over"),
+                + " are handed over, unless break-even is true"),
         mistake(
             "transfer: engine",
             "transfer: relay",

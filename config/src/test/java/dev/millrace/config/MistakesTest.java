@@ -343,6 +343,13 @@ class MistakesTest {
         mistake(declared("health: {max-ejection-percent: ^150}"), "is 150", "must be 0 to 100"),
         mistake(declared("health: {ejection-time: ^5}"), "\"5\"", "ms, s, m or h"),
         mistake(declared("health: {^max-ejection: 5s}"), "max-ejection", "max-ejection-time"),
+        mistake(routeWith("bypass: {break-even: ^maybe}"), "\"maybe\"", "not true or false"),
+        mistake(declared("kv-percent: ^0"), "is 0", "must be 1 to 1000"),
+        mistake(
+            pool(
+                "{role: prefill, model: llama, engine: vllm, kv-percent: ^90, workers: [{url: \"http://c:1\"}]}"),
+            "kv-percent",
+            "is of pools that decode; remove it"),
         mistake(declared("health: ^off"), "\"off\"", "should be a mapping"),
         mistake(routeWith("retries: {prefill: ^11}"), "is 11", "must be 0 to 10"),
         mistake(routeWith("retries: {budget-percent: ^101}"), "is 101", "must be 0 to 100"),

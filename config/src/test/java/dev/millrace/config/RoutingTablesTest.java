@@ -100,7 +100,7 @@ class RoutingTablesTest {
     assertThat(route.decode())
         .isEqualTo(
             Stage.sessionAffinity("d", new SessionKey.BodyField("user")).withPreferSame("zone"));
-    assertThat(route.bypass()).isEqualTo(new Bypass(2048));
+    assertThat(route.bypass()).isEqualTo(Bypass.below(2048));
     assertThat(table.pool(route.prefill().orElseThrow()).workers().getFirst().labels())
         .isEqualTo(Map.of("zone", "a", "rack", "7"));
   }

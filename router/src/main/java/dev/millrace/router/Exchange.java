@@ -64,6 +64,9 @@ final class Exchange {
 
   private static final Duration LOOK_AGAIN = Duration.ofMillis(20);
 
+  /** A stream more or less ends in that time on a busy worker; one exchange at a time looks. */
+  private static final Duration LOOK_FOR_ROOM = Duration.ofMillis(5);
+
   private final Lane lane;
   private final Api api;
   private final HttpServerRequest request;
@@ -93,10 +96,14 @@ final class Exchange {
       @Nullable ModelNames names,
       Traits traits,
       ServedRoute target,
-      Chooser chooser,
+      ServedBranch branch,
       HeldBlocks blocks) {
+    Chooser chooser() {
+      return branch.chooser();
+    }
+
     Route route() {
-      return chooser.route();
+      return chooser().route();
     }
   }
 
@@ -192,7 +199,7 @@ final class Exchange {
         ModelNames.between(enginesName, clientsName),
         traits,
         target,
-        branch.chooser(),
+        branch,
         new HeldBlocks(lane, origin, branch.chooser(), places, blame));
   }
 
@@ -316,13 +323,18 @@ final class Exchange {
   // ---- choose: a prefill and a decode worker that fit, both with a place ----
 
   private Mono<Ending> choose(Service to) {
-    return go(to, to.chooser().choose(to.traits(), blame));
+    boolean othersWait = !to.branch().line().isEmpty();
+    return othersWait && to.chooser().whyAlone(to.traits()).isEmpty()
+        ? waitForRoom(to)
+        : go(to, to.chooser().choose(to.traits(), blame));
   }
 
   private Mono<Ending> go(Service to, Choice choice) {
+    to.traits().weighed().ifPresent(waterfall::weighed);
     return switch (choice) {
       case Choice.Refuse(Problem problem) -> Mono.just(new Ending.Refused(problem));
       case Choice.NotYet() -> waitForVerdict(to);
+      case Choice.Full _ -> waitForRoom(to);
       case Choice.Disaggregate(Edge pair, Reservation first, Reservation second) -> {
         places.take(first, second);
         if (to.client().course() instanceof Course.Primed(var prompts, String why)) {
@@ -339,6 +351,44 @@ final class Exchange {
         yield decodeLeg(to, to.client().decodeBody());
       }
     };
+  }
+
+  /** One after the other, or short prompts would overtake a long one for ever. */
+  private Mono<Ending> waitForRoom(Service to) {
+    long since = lane.now();
+    return Admission.to(to.branch().line(), to.caller().priority(), lane.scheduler)
+        .flatMap(verdict ->
+            switch (verdict) {
+              case Admission.Verdict.Refused _ -> Mono.just(new Ending.Refused(noRoom(to)));
+              case Admission.Verdict.Admitted(Gate.Place place) -> {
+                places.inLine(place);
+                yield nextToFindRoom(to, since);
+              }
+            });
+  }
+
+  private Mono<Ending> nextToFindRoom(Service to, long sinceNanos) {
+    Choice choice = to.chooser().choose(to.traits(), blame);
+    long waited = lane.now() - sinceNanos;
+    if (choice instanceof Choice.Full && waited < to.route().limits().patience().toNanos()) {
+      return Mono.delay(LOOK_FOR_ROOM, lane.scheduler)
+          .flatMap(now -> nextToFindRoom(to, sinceNanos));
+    }
+    places.leaveLine();
+    waterfall.waitedForRoom(waited);
+    return choice instanceof Choice.Full
+        ? Mono.just(new Ending.Refused(noRoom(to)))
+        : go(to, choice);
+  }
+
+  private static Problem noRoom(Service to) {
+    return new Problem(
+        Problem.Side.US,
+        503,
+        "overloaded",
+        "No decode worker has had room in its KV cache for the prompt within %d ms, or too many wait for some"
+            .formatted(to.route().limits().patience().toMillis()),
+        Problem.Retry.SOON);
   }
 
   // ---- prime: prompts of a request with several sequences get into the decode worker's cache ----
@@ -410,6 +460,7 @@ final class Exchange {
           waterfall.ended(Part.P, lane.now());
           return switch (prefilled) {
             case PrefillLeg.Prefilled.Done(Found blocks, Body said) -> {
+              to.chooser().prefilled(worker, to.traits(), waterfall.nanos(Part.P_CONNECT, Part.P));
               promptAnswer = to.client().promptAnswer(said.bytes(), said.length()).orElse(null);
               yield handOff(to, worker, blocks);
             }
@@ -491,6 +542,9 @@ final class Exchange {
               to, holder, "they name " + pinned.sideChannel() + ", which is not its side channel");
       case Found.Blocks(Pinned pinned) -> {
         to.blocks().enter(holder, pinned);
+        if (pinned.tokens() > 0) {
+          places.decodeNeeds(to.chooser().counted(to.traits(), pinned.tokens()));
+        }
         if (promptAnswer == null && to.client().needsPromptAnswer()) {
           // Nobody but the decode worker is left to say it, and it can only for what it computes.
           to.blocks().letGo(null);
@@ -651,7 +705,14 @@ final class Exchange {
                     to.names() == null ? complete : to.names().whole(complete, headers)));
           }
           case DecodeLeg.Decoded.Speaks speaks -> {
+            boolean fromBlocks = to.blocks().handOff() != null;
             answering(to);
+            to.chooser()
+                .begun(
+                    worker,
+                    to.traits(),
+                    fromBlocks,
+                    waterfall.nanos(Part.HAND_OFF, Part.D_BEFORE_FIRST_TOKEN));
             yield StreamRelay.of(
                 lane,
                 speaks,

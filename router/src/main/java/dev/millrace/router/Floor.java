@@ -1,5 +1,6 @@
 package dev.millrace.router;
 
+import dev.millrace.config.Limits;
 import dev.millrace.config.Route;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.router.access.Keys;
@@ -116,6 +117,7 @@ record Floor(
               random,
               nanoClock,
               known == null ? null : known.chooser()),
+          known == null ? new Gate(inLine(part.limits())) : known.line(),
           known == null ? new LongAdder() : known.taken());
     }
 
@@ -149,7 +151,17 @@ record Floor(
   /** Takes the place of another one. */
   void takeOver() {
     workers.takeOver();
-    routes.all().forEach(each -> each.gate().setLimits(each.route().limits()));
+    routes
+        .all()
+        .forEach(each -> {
+          each.gate().setLimits(each.route().limits());
+          each.branches().forEach(branch -> branch.line().setLimits(inLine(each.route().limits())));
+        });
+  }
+
+  /** One at a time looks for room on decode workers; others wait behind it. */
+  private static Limits inLine(Limits ofRoute) {
+    return new Limits(1, ofRoute.waiting(), ofRoute.patience());
   }
 
   /**

@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
 final class Places {
   private Gate.@Nullable Place ofCaller;
   private Gate.@Nullable Place onRoute;
+  private Gate.@Nullable Place inLine;
   private @Nullable Reservation prefill;
   private @Nullable Reservation decode;
 
@@ -25,10 +26,23 @@ final class Places {
     onRoute = place;
   }
 
+  /** Is the next to find room on a decode worker, until it leaves the line. */
+  void inLine(Gate.Place place) {
+    inLine = place;
+  }
+
+  /** Lets the next one look for room. */
+  void leaveLine() {
+    if (inLine != null) {
+      inLine.release();
+    }
+  }
+
   /** Gives back what it has on its route, which goes on elsewhere. */
   void leaveRoute() {
     releasePrefill();
     releaseDecode();
+    leaveLine();
     if (onRoute != null) {
       onRoute.release();
     }
@@ -51,6 +65,13 @@ final class Places {
   /** Who decodes, if that is settled. */
   @Nullable Worker decodeWorker() {
     return decode == null ? null : decode.worker();
+  }
+
+  /** So many tokens of the decode worker's KV cache are needed, as is known by now. */
+  void decodeNeeds(long kvTokens) {
+    if (decode != null) {
+      decode.needs(kvTokens);
+    }
   }
 
   /** Gives the prefill leg's place back, if one is held. */

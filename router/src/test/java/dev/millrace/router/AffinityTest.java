@@ -75,7 +75,15 @@ final class AffinityTest {
   }
 
   private JsonObject ask(String prompt, String... headers) {
-    String body = "{\"model\":\"tiny\",\"max_tokens\":2,\"prompt\":\"%s\"}".formatted(prompt);
+    return post("\"prompt\":\"%s\"".formatted(prompt), headers);
+  }
+
+  private JsonObject streamed(String prompt) {
+    return post("\"stream\":true,\"prompt\":\"%s\"".formatted(prompt));
+  }
+
+  private JsonObject post(String members, String... headers) {
+    String body = "{\"model\":\"tiny\",\"max_tokens\":2,%s}".formatted(members);
     HttpResponse<String> answer = stage.post("/v1/completions", body, headers);
     assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
     return stage.record(answer.headers().firstValue("x-request-id").orElseThrow());
@@ -165,7 +173,7 @@ final class AffinityTest {
 
   @Test
   void bypass_sendsShortPromptsToADecodeWorkerAlone_andSaysWhy() throws Exception {
-    open(1, 1, route -> route.withBypass(new Bypass(1000)));
+    open(1, 1, route -> route.withBypass(Bypass.below(1000)));
 
     JsonObject brief = ask("hello");
     JsonObject lengthy = ask("hello ".repeat(200));
@@ -175,5 +183,24 @@ final class AffinityTest {
         .isEqualTo("its prompt has 7 bytes, and its route hands over those from 1000 bytes on");
     assertThat(lengthy.getString("prefill")).isNotNull();
     assertThat(lengthy.getString("bypass")).isNull();
+  }
+
+  @Test
+  void breakEven_onceItKnowsWhatAHandOffTakes_computesShortPromptsAlone() throws Exception {
+    open(1, 1, route -> route.withBypass(Bypass.measured()));
+
+    JsonObject last = new JsonObject();
+    for (int i = 0; i < 20; i++) {
+      last = streamed("hello " + i + " ".repeat(i));
+    }
+
+    JsonObject ways = last.getJsonObject("break_even");
+    assertThat(ways.getDouble("alone_ms")).isPositive();
+    assertThat(ways.getDouble("handed_over_ms")).isPositive();
+    boolean alone = ways.getDouble("alone_ms") < ways.getDouble("handed_over_ms");
+    assertThat(last.getString("bypass") != null).isEqualTo(alone);
+    if (alone) {
+      assertThat(last.getString("bypass")).startsWith("it is not worth a hand-off: ");
+    }
   }
 }

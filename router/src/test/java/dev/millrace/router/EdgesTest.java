@@ -221,7 +221,7 @@ final class EdgesTest {
       HttpResponse<String> answer = ask();
       assertThat(answer.statusCode()).as(answer.body()).isEqualTo(200);
     }
-    assertThat(again.stats().heldBlocks()).isZero();
+    Stage.await("P holds no blocks", () -> again.stats().heldBlocks() == 0);
     assertThat(edge(0).getString("state")).isEqualTo("usable");
   }
 

@@ -284,7 +284,7 @@ final class HealthTest {
     open(
         List.of(stage.engine(Scripts.prefill())),
         List.of(bad, good),
-        route -> route.withBypass(new Bypass(1 << 20)));
+        route -> route.withBypass(Bypass.below(1 << 20)));
 
     askFor(30, 200);
 

@@ -1,10 +1,12 @@
 package dev.millrace.router.admin;
 
+import dev.millrace.config.Role;
 import dev.millrace.config.RoutingTable;
 import dev.millrace.config.WorkerAddress;
 import dev.millrace.router.discover.Members;
 import dev.millrace.router.handoff.Ledger;
 import dev.millrace.router.pools.Breaker;
+import dev.millrace.router.pools.KvRoom;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
 import dev.millrace.router.telemetry.Gauges;
@@ -80,7 +82,16 @@ final class WorkersPage {
         .put("hand_offs", worker.held())
         .put("legs", worker.totalLegs())
         .put("failed_legs", worker.totalFailedLegs())
-        .put("health", health(worker.breaker(), nowNanos));
+        .put("health", health(worker.breaker(), nowNanos))
+        .put("kv", worker.role() == Role.PREFILL ? null : kv(worker.kvRoom().view()));
+  }
+
+  private static JsonObject kv(KvRoom.View now) {
+    return new JsonObject()
+        .put("tokens", now.total())
+        .put("reserved_tokens", now.reserved())
+        .put("others_tokens", now.others())
+        .put("most_streams", now.mostStreams() == 0 ? null : now.mostStreams());
   }
 
   /** What is said of it now; who says it may be another one than when it came. */

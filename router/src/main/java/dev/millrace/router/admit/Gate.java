@@ -29,6 +29,7 @@ public final class Gate {
   private final TreeSet<Waiter> queue = new TreeSet<>(ORDER);
   private final LongAdder refused = new LongAdder();
   private int taken;
+  private volatile boolean empty = true;
   private long numbers;
 
   /** A gate with every place free. */
@@ -56,7 +57,7 @@ public final class Gate {
     try {
       Waiter next = taken < limits.concurrent() ? queue.pollFirst() : null;
       if (next != null) {
-        taken++;
+        take();
       }
       return next;
     } finally {
@@ -140,7 +141,7 @@ public final class Gate {
     lock.lock();
     try {
       if (taken < limits.concurrent()) {
-        taken++;
+        take();
         return new Entry.Admitted(new Place(this));
       }
       if (queue.size() >= limits.waiting()) {
@@ -168,11 +169,17 @@ public final class Gate {
       Waiter next = taken <= limits.concurrent() ? queue.pollFirst() : null;
       if (next == null) {
         taken--;
+        empty = taken == 0;
       }
       return next;
     } finally {
       lock.unlock();
     }
+  }
+
+  private void take() {
+    taken++;
+    empty = false;
   }
 
   private boolean withdraw(Waiter waiter) {
@@ -192,6 +199,11 @@ public final class Gate {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Whether nobody has a place; without the lock. */
+  public boolean isEmpty() {
+    return empty;
   }
 
   /** How many wait for one. */

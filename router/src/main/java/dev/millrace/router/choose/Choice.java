@@ -22,6 +22,13 @@ public sealed interface Choice {
    */
   record DecodeOnly(Reservation decode, String why) implements Choice {}
 
+  /**
+   * Nobody at this moment: the decode workers of all pairs that fit have no room for its KV cache.
+   *
+   * @param tokens that it needs
+   */
+  record Full(long tokens) implements Choice {}
+
   /** Nobody at this moment, but pairs are being judged of which one may do. */
   record NotYet() implements Choice {}
 

@@ -9,6 +9,7 @@ import dev.millrace.router.http.Problem;
 import dev.millrace.router.pools.Breaker;
 import dev.millrace.router.pools.Breaker.Entry;
 import dev.millrace.router.pools.Breakers;
+import dev.millrace.router.pools.KvRoom;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.pools.Workers;
 import java.util.Comparator;
@@ -30,6 +31,10 @@ import org.jspecify.annotations.Nullable;
  * seen failing is not picked again as long as there is somebody else, and a pair never again once
  * both of it, or its edge, have failed. Nor is a worker that its {@linkplain Breaker breaker} keeps
  * out, as long as there is somebody else for the exchange.
+ *
+ * <p>A decode worker is picked only if it has {@linkplain KvRoom room} for the exchange, which is
+ * taken then: nobody's blocks wait on a prefill worker for a decode worker that is full. Where no
+ * prefill worker takes part nothing waits but the request, and engines queue those by themselves.
  */
 public final class Chooser {
   private final Route route;
@@ -42,6 +47,8 @@ public final class Chooser {
   private final PreferSame preferSame;
   private final AtomicInteger reservations;
   private final RetryBudget retries;
+  private final @Nullable BreakEven breakEven;
+  private final PromptSizes promptSizes;
 
   /**
    * A chooser for a route.
@@ -79,10 +86,19 @@ public final class Chooser {
         before != null && before.route.decode().equals(route.decode())
             ? before.decodePolicy
             : WorkerPolicy.of(route.decode(), random);
+    this.breakEven = breakEven(route, before);
+    this.promptSizes = before == null ? new PromptSizes() : before.promptSizes;
     this.preferSame = new PreferSame(route.decode());
     this.reservations = reservations;
     int percent = route.retries().budgetPercent();
     this.retries = before == null ? new RetryBudget(percent) : before.retries.withPercent(percent);
+  }
+
+  private static @Nullable BreakEven breakEven(Route route, @Nullable Chooser before) {
+    if (!route.bypass().breakEven()) {
+      return null;
+    }
+    return before != null && before.breakEven != null ? before.breakEven : new BreakEven();
   }
 
   /** What the operator wrote. */
@@ -102,17 +118,70 @@ public final class Chooser {
 
   /** Picks the workers for a request. */
   public Choice choose(Traits traits, Blame blame) {
+    return whyAlone(traits)
+        .map(why -> decodeOnly(traits, blame, why))
+        .orElseGet(() -> pair(traits, blame));
+  }
+
+  /** Why a decode worker computes everything for a request; empty if it gets blocks. */
+  public Optional<String> whyAlone(Traits traits) {
     return switch (traits.course()) {
-      case Course.Alone(String why) -> decodeOnly(traits, blame, why);
+      case Course.Alone(String why) -> Optional.of(why);
       case Course.Disaggregated(), Course.Primed(_, _) -> {
         if (route.prefill().isEmpty()) {
-          yield decodeOnly(traits, blame, "its route has no prefill stage");
+          yield Optional.of("its route has no prefill stage");
         }
         yield route.bypass().takes(traits.promptBytes())
-            ? decodeOnly(traits, blame, tooShort(traits))
-            : pair(traits, blame);
+            ? Optional.of(tooShort(traits))
+            : notWorthIt(traits);
       }
     };
+  }
+
+  /** What is primed is several prompts, whose times say little of one. */
+  private Optional<String> notWorthIt(Traits traits) {
+    if (breakEven == null || !(traits.course() instanceof Course.Disaggregated)) {
+      return Optional.empty();
+    }
+    Weighed weighed = traits.weighed(breakEven, () -> weigh(breakEven, traits));
+    return weighed instanceof Weighed.Known known && known.prefersAlone()
+        ? Optional.of("it is not worth a hand-off: " + known.words())
+        : Optional.empty();
+  }
+
+  private Weighed weigh(BreakEven by, Traits traits) {
+    List<Worker> prefill = edges.usable().prefill();
+    List<Worker> decode = decoding(new Blame()).toList();
+    if (prefill.isEmpty() || decode.isEmpty()) {
+      return Weighed.UNKNOWN;
+    }
+    BreakEven.Known known =
+        new BreakEven.Known(
+            prefillPolicy.knownBytes(prefill, traits), decodePolicy.knownBytes(decode, traits));
+    return by.weigh(traits.promptBytes(), known, prefill, decode);
+  }
+
+  /** A prefill leg has answered, so long after it was sent. */
+  public void prefilled(Worker worker, Traits traits, long nanos) {
+    if (breakEven != null) {
+      breakEven.prefilled(worker, traits.bytesUnderWay(), nanos);
+    }
+  }
+
+  /**
+   * A stream has begun.
+   *
+   * @param nanos since its blocks were there, or since its leg was sent if it has read none
+   */
+  public void begun(Worker worker, Traits traits, boolean fromBlocks, long nanos) {
+    if (breakEven == null || !(traits.course() instanceof Course.Disaggregated)) {
+      return;
+    }
+    if (fromBlocks) {
+      breakEven.handedOver(traits.promptBytes(), nanos);
+    } else {
+      breakEven.computedAlone(worker, traits.promptBytes(), nanos);
+    }
   }
 
   private String tooShort(Traits traits) {
@@ -127,13 +196,51 @@ public final class Chooser {
     }
     if (blame.isNobodys() && areAllInUse()) {
       Worker prefill = prefillPolicy.pick(usable.prefill(), traits);
-      Worker decode = partner(traits, prefill, partners(usable, prefill));
-      return reserved(traits, prefill, Entry.FREE, decode, Entry.FREE);
+      List<Worker> roomy = withRoom(traits, partners(usable, prefill));
+      if (!roomy.isEmpty()) {
+        Worker decode = partner(traits, prefill, roomy);
+        return reserved(traits, prefill, Entry.FREE, decode, Entry.FREE);
+      }
     }
-    return among(traits, blame, edge -> !blame.has(edge.prefill()) && !blame.has(edge.decode()))
-        .or(() ->
-            among(traits, blame, edge -> !blame.has(edge.prefill()) || !blame.has(edge.decode())))
-        .orElseGet(() -> new Choice.Refuse(exhausted()));
+    Predicate<Edge> roomy = edge -> hasRoom(traits, edge.decode());
+    Predicate<Edge> both = edge -> !blame.has(edge.prefill()) && !blame.has(edge.decode());
+    Predicate<Edge> either = edge -> !blame.has(edge.prefill()) || !blame.has(edge.decode());
+    return among(traits, blame, both.and(roomy))
+        .or(() -> among(traits, blame, either.and(roomy)))
+        .orElseGet(() ->
+            left(blame, either.and(edge -> !edge.prefill().isDraining())).isEmpty()
+                ? new Choice.Refuse(exhausted())
+                : new Choice.Full(kvTokens(traits)));
+  }
+
+  /** Tokens of a decode worker's KV cache that it needs: its prompt's, and those of the answer. */
+  private long kvTokens(Traits traits) {
+    return promptSizes.tokens(traits.promptBytes()) + traits.answerTokens();
+  }
+
+  /** A prompt's tokens were counted: how many of a KV cache its exchange needs, as is known now. */
+  public long counted(Traits traits, int promptTokens) {
+    promptSizes.counted(traits.promptBytes(), promptTokens);
+    return promptTokens + traits.answerTokens();
+  }
+
+  private boolean hasRoom(Traits traits, Worker decode) {
+    return decode.kvRoom().has(kvTokens(traits));
+  }
+
+  private List<Worker> withRoom(Traits traits, List<Worker> decode) {
+    for (Worker worker : decode) {
+      if (!hasRoom(traits, worker)) {
+        return decode.stream().filter(each -> hasRoom(traits, each)).toList();
+      }
+    }
+    return decode;
+  }
+
+  /** Those with room; all if none has, for engines queue by themselves. */
+  private List<Worker> preferablyWithRoom(Traits traits, List<Worker> decode) {
+    List<Worker> roomy = withRoom(traits, decode);
+    return roomy.isEmpty() ? decode : roomy;
   }
 
   private Worker partner(Traits traits, Worker prefill, List<Worker> able) {
@@ -257,7 +364,9 @@ public final class Chooser {
       return Optional.empty();
     }
     List<Worker> able = left.stream().map(Edge::decode).toList();
-    return Optional.of(placeOnOne(able, some -> partner(traits, holder, some), traits));
+    return Optional.of(
+        placeOnOne(
+            preferablyWithRoom(traits, able), some -> partner(traits, holder, some), traits));
   }
 
   /** A place on one of some workers; on one that is in use if there is one. */
@@ -280,11 +389,12 @@ public final class Chooser {
   }
 
   private Reservation place(Worker worker, Traits traits, Entry entry) {
-    return new Reservation(worker, traits.promptBytes(), reservations, entry);
+    return new Reservation(worker, traits.promptBytes(), kvTokens(traits), reservations, entry);
   }
 
   /** A prompt goes to a prefill worker. */
   public void prefillSent(Worker worker, Traits traits) {
+    traits.bytesUnderWay(worker.load());
     prefillPolicy.sent(worker, traits);
   }
 
@@ -298,7 +408,9 @@ public final class Chooser {
     List<Worker> left = decoding(blame).toList();
     return left.isEmpty()
         ? Optional.empty()
-        : Optional.of(placeOnOne(left, some -> decodePolicy.pick(some, traits), traits));
+        : Optional.of(
+            placeOnOne(
+                preferablyWithRoom(traits, left), some -> decodePolicy.pick(some, traits), traits));
   }
 
   /** The decode worker with the least to do, for a message that is no request of a client. */

@@ -5,6 +5,7 @@ import com.github.benmanes.caffeine.cache.Caffeine;
 import dev.millrace.router.pools.Worker;
 import java.util.List;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The worker to which the longest beginning of the prompt went before, and whose cache so holds it.
@@ -39,8 +40,23 @@ final class PrefixAffinity implements WorkerPolicy {
     this.sentTo = Caffeine.newBuilder().maximumSize(mostEntries).executor(Runnable::run).build();
   }
 
+  private record Match(Worker holder, int bytes) {}
+
   @Override
   public Worker pick(List<Worker> workers, Traits traits) {
+    Match match = match(workers, traits);
+    return match != null && hasRoom(match.holder, match.bytes, workers, traits)
+        ? match.holder
+        : withoutMatch.pick(workers, traits);
+  }
+
+  @Override
+  public long knownBytes(List<Worker> workers, Traits traits) {
+    Match match = match(workers, traits);
+    return match != null && hasRoom(match.holder, match.bytes, workers, traits) ? match.bytes : 0;
+  }
+
+  private @Nullable Match match(List<Worker> workers, Traits traits) {
     Prefixes prefixes = traits.prefixes();
     Worker holder = null;
     int bytes = 0;
@@ -55,9 +71,7 @@ final class PrefixAffinity implements WorkerPolicy {
         bytes = prefixes.bytes(i);
       }
     }
-    return holder != null && hasRoom(holder, bytes, workers, traits)
-        ? holder
-        : withoutMatch.pick(workers, traits);
+    return holder == null ? null : new Match(holder, bytes);
   }
 
   private boolean hasRoom(Worker holder, int bytes, List<Worker> workers, Traits traits) {

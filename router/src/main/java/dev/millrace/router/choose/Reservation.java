@@ -1,5 +1,6 @@
 package dev.millrace.router.choose;
 
+import dev.millrace.config.Role;
 import dev.millrace.router.pools.Breaker;
 import dev.millrace.router.pools.Worker;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -10,19 +11,24 @@ public final class Reservation {
   private final long promptBytes;
   private final AtomicInteger gauge;
   private final Breaker.Entry entry;
+  private long kvTokens;
   private boolean held = true;
 
   /**
    * A place from now on.
    *
+   * @param kvTokens of the worker's KV cache, if it decodes
    * @param entry how the worker's breaker let it in
    */
-  Reservation(Worker worker, long promptBytes, AtomicInteger gauge, Breaker.Entry entry) {
+  Reservation(
+      Worker worker, long promptBytes, long kvTokens, AtomicInteger gauge, Breaker.Entry entry) {
     this.entry = entry;
     this.worker = worker;
     this.promptBytes = promptBytes;
+    this.kvTokens = worker.role() == Role.PREFILL ? 0 : kvTokens;
     this.gauge = gauge;
     worker.reserve(promptBytes);
+    worker.kvRoom().take(kvTokens);
     gauge.incrementAndGet();
   }
 
@@ -31,11 +37,20 @@ public final class Reservation {
     return worker;
   }
 
+  /** So many tokens of the worker's KV cache are needed, as is known by now. */
+  public void needs(long tokens) {
+    if (held) {
+      worker.kvRoom().correct(tokens - kvTokens);
+      kvTokens = tokens;
+    }
+  }
+
   /** Gives the place back; later calls do nothing. */
   public void release() {
     if (held) {
       held = false;
       worker.unreserve(promptBytes);
+      worker.kvRoom().giveBack(kvTokens);
       gauge.decrementAndGet();
       if (entry == Breaker.Entry.TRIAL) {
         worker.breaker().trialOver();

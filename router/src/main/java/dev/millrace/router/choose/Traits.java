@@ -6,6 +6,7 @@ import dev.millrace.router.http.ClientRequest.Course;
 import io.vertx.core.MultiMap;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,10 +14,19 @@ import org.jspecify.annotations.Nullable;
  * then kept: routes whose policies ask for none pay for none. Owned by the exchange's event loop.
  */
 public final class Traits {
+  /** Most answers are shorter, and a cache that is given away to the last answer is never full. */
+  private static final int USUAL_ANSWER_TOKENS = 256;
+
   private final ClientRequest client;
   private final MultiMap headers;
   private @Nullable Session session;
   private @Nullable Prefixes prefixes;
+
+  private @Nullable Judged judged;
+  private long bytesUnderWay;
+
+  /** What was thought of its two ways, and who did. */
+  private record Judged(BreakEven by, Weighed weighed) {}
 
   private record Session(SessionKey from, OptionalLong hash) {}
 
@@ -34,6 +44,36 @@ public final class Traits {
   /** Bytes of its prompt as it is spelt; at least one, for nothing is no load. */
   long promptBytes() {
     return Math.max(1, client.prompt().bytes());
+  }
+
+  /** Tokens of a usual answer, unless it allows fewer; what long ones have more is seen later. */
+  long answerTokens() {
+    return Math.clamp(client.mostAnswerTokens(USUAL_ANSWER_TOKENS), 0, USUAL_ANSWER_TOKENS);
+  }
+
+  /** Which way it is worth, by what was measured; an exchange's retries keep to it. */
+  Weighed weighed(BreakEven by, Supplier<Weighed> weighing) {
+    Judged known = judged;
+    if (known == null || known.by != by) {
+      known = new Judged(by, weighing.get());
+      judged = known;
+    }
+    return known.weighed;
+  }
+
+  /** What was thought of its two ways, if anybody has. */
+  public Optional<Weighed> weighed() {
+    return Optional.ofNullable(judged).map(Judged::weighed);
+  }
+
+  /** Notes the bytes of prompts that are under way on its prefill worker, its own among them. */
+  void bytesUnderWay(long bytes) {
+    bytesUnderWay = bytes;
+  }
+
+  /** Those at the moment when its prompt was sent there. */
+  long bytesUnderWay() {
+    return bytesUnderWay;
   }
 
   /** The hash of its session's key; empty if it names none. */

@@ -16,6 +16,11 @@ public sealed interface WorkerPolicy
    */
   Worker pick(List<Worker> workers, Traits traits);
 
+  /** Bytes of a prompt that the worker knows already which it would pick, as far as it can tell. */
+  default long knownBytes(List<Worker> workers, Traits traits) {
+    return 0;
+  }
+
   /** A request goes to a worker, whoever picked it. */
   default void sent(Worker worker, Traits traits) {}
 

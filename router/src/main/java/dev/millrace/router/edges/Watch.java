@@ -110,6 +110,7 @@ public final class Watch {
     void learnt(Optional<Sighting> now) {
       sighting = now;
       release = now.flatMap(Sighting::version).map(Watch::release).orElse(UNKNOWN);
+      worker.kvRoom().sized(now.flatMap(Sighting::cacheTokens).orElse(0L));
     }
   }
 
@@ -393,10 +394,11 @@ public final class Watch {
       return;
     }
     prober
-        .startSeconds(one.worker)
+        .pulse(one.worker)
         .onFailure(failure -> ask(one))
-        .onSuccess(start -> {
-          if (!start.equals(known.startSeconds())) {
+        .onSuccess(pulse -> {
+          pulse.load().ifPresent(one.worker.kvRoom()::looked);
+          if (!pulse.startSeconds().equals(known.startSeconds())) {
             ask(one);
           }
         });

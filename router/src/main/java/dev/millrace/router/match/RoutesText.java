@@ -32,6 +32,11 @@ public final class RoutesText {
     each("exchanges", "gauge", "Exchanges that have a place", route -> route.gate().inside());
     each("waiting", "gauge", "Exchanges that wait for one", route -> route.gate().waiting());
     each("refused_total", "counter", "Exchanges that got none", route -> route.gate().refused());
+    each(
+        "waiting_for_room",
+        "gauge",
+        "Exchanges that wait for room in a decode worker's KV cache",
+        route -> route.branches().stream().mapToLong(ServedBranch::waitingForRoom).sum());
     text.each(
         "millrace_route_branch_total",
         "counter",

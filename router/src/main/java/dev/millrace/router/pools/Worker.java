@@ -40,6 +40,7 @@ public final class Worker {
   private final String url;
   private final Lease lease;
   private final Breaker breaker;
+  private final KvRoom kvRoom;
 
   private final AtomicInteger openLegs = new AtomicInteger();
   private final AtomicInteger reserved = new AtomicInteger();
@@ -61,6 +62,7 @@ public final class Worker {
   /** A worker of a pool: one of the data-parallel ranks behind an address, from 0 on. */
   Worker(Pool pool, WorkerAddress address, int rank, Breakers breakers) {
     this.breaker = new Breaker(this, breakers);
+    this.kvRoom = new KvRoom(pool.kvPercent());
     this.pool = pool;
     this.declared = pool.declaredOf(address);
     this.lease = Lease.of(declared);
@@ -209,6 +211,11 @@ public final class Worker {
   /** Whether it is given exchanges, by what becomes of them. */
   public Breaker breaker() {
     return breaker;
+  }
+
+  /** What of its KV cache is spoken for, if it decodes. */
+  public KvRoom kvRoom() {
+    return kvRoom;
   }
 
   /** Counts a leg that begins. */

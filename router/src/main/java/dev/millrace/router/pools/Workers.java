@@ -46,6 +46,7 @@ public final class Workers {
     byPool.forEach((name, workers) -> {
       Pool pool = Objects.requireNonNull(pools.get(name));
       breakers(name).become(pool.health(), workers);
+      workers.forEach(worker -> worker.kvRoom().become(pool.kvPercent()));
     });
   }
 

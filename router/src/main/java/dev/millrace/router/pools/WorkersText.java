@@ -1,5 +1,6 @@
 package dev.millrace.router.pools;
 
+import dev.millrace.config.Role;
 import dev.millrace.router.telemetry.PrometheusText;
 import java.util.List;
 import java.util.function.ToLongFunction;
@@ -36,7 +37,26 @@ public final class WorkersText {
         worker -> worker.breaker().withheld());
     each("legs_total", "counter", "Legs that the worker was sent", Worker::totalLegs);
     each("legs_failed_total", "counter", "Legs that failed", Worker::totalFailedLegs);
+    kv(
+        "tokens",
+        "Tokens that its KV cache has room for; 0 if that is not known",
+        KvRoom.View::total);
+    kv(
+        "reserved_tokens",
+        "Tokens of it that exchanges under way were given",
+        KvRoom.View::reserved);
+    kv("others_tokens", "Tokens of it that are in use beside those", KvRoom.View::others);
     return text.toString();
+  }
+
+  private void kv(String name, String help, ToLongFunction<KvRoom.View> value) {
+    text.each(
+        "millrace_worker_kv_" + name,
+        "gauge",
+        help,
+        workers.stream().filter(worker -> worker.role() != Role.PREFILL).toList(),
+        WorkersText::labels,
+        worker -> value.applyAsLong(worker.kvRoom().view()));
   }
 
   private void each(String name, String type, String help, ToLongFunction<Worker> value) {

@@ -5,6 +5,7 @@ import dev.millrace.config.Role;
 import dev.millrace.router.handoff.Parameters;
 import dev.millrace.router.handoff.Pinned;
 import dev.millrace.router.http.MetricsText;
+import dev.millrace.router.pools.KvRoom;
 import dev.millrace.router.pools.Worker;
 import dev.millrace.router.probe.EngineCalls.Answer;
 import dev.millrace.router.probe.Sighting.CacheConfig;
@@ -100,17 +101,43 @@ public final class Prober {
                 .formatted(draft.engines, worker.dataParallel(), draft.engines));
   }
 
-  /** When a worker's process began, which tells whether it is still the same. */
-  public Future<Optional<Double>> startSeconds(Worker worker) {
+  /**
+   * What is asked of a worker all the time.
+   *
+   * @param startSeconds when its process began, which tells whether it is still the same
+   * @param load how busy it is, if it says so
+   */
+  public record Pulse(Optional<Double> startSeconds, Optional<KvRoom.Look> load) {}
+
+  /** Asks a worker how it is. */
+  public Future<Pulse> pulse(Worker worker) {
     return calls
         .get(worker, "/metrics", ANSWER_WITHIN)
         .compose(answer ->
             answer.status() == 200
                 ? Future.succeededFuture(answer)
                 : Future.failedFuture("/metrics answers status " + answer.status()))
-        .map(answer ->
-            new MetricsText(answer.body().bytes(), answer.body().length())
-                .sum("process_start_time_seconds"));
+        .map(answer -> {
+          MetricsText page = new MetricsText(answer.body().bytes(), answer.body().length());
+          return new Pulse(
+              page.sum("process_start_time_seconds"),
+              worker.role() == Role.PREFILL ? Optional.empty() : load(worker.ownIn(page)));
+        });
+  }
+
+  /**
+   * Those that wait for something else, such as their blocks, are none the worker is too small for.
+   */
+  private static Optional<KvRoom.Look> load(MetricsText page) {
+    int waiting =
+        page.samples("vllm:num_requests_waiting_by_reason").stream()
+            .filter(sample -> sample.label("reason").filter("capacity"::equals).isPresent())
+            .mapToInt(sample -> (int) sample.value())
+            .sum();
+    return page.sum("vllm:kv_cache_usage_perc")
+        .flatMap(used ->
+            page.sum("vllm:num_requests_running")
+                .map(running -> new KvRoom.Look(used, running.intValue(), waiting)));
   }
 
   private static final class Draft {

@@ -109,6 +109,12 @@ public record Sighting(
                 cache.flatMap(CacheConfig::blockSize))));
   }
 
+  /** How many tokens its KV cache has room for. */
+  public Optional<Long> cacheTokens() {
+    return cache.flatMap(known ->
+        known.blockSize().flatMap(size -> known.blocks().map(blocks -> (long) size * blocks)));
+  }
+
   /** The ids under which the engine answered; data-parallel ranks have one each. */
   public List<String> engineIds() {
     return Stream.concat(

@@ -1,5 +1,6 @@
 package dev.millrace.router.telemetry;
 
+import dev.millrace.router.choose.Weighed;
 import dev.millrace.router.pools.TransferReport;
 import io.vertx.core.json.JsonArray;
 import io.vertx.core.json.JsonObject;
@@ -78,6 +79,8 @@ public final class Waterfall {
   private int prompts;
   private long promptsAcross;
   private int retries;
+  private long roomNanos = -1;
+  private @Nullable Weighed weighed;
   private boolean retryRefused;
   private long tokensTaken = -1;
   private long tokensUsed;
@@ -143,6 +146,11 @@ public final class Waterfall {
     }
   }
 
+  /** Notes how long it waited for room on a decode worker, which is part of the queue's time. */
+  public void waitedForRoom(long nanos) {
+    roomNanos = Math.max(0, roomNanos) + nanos;
+  }
+
   /** Notes that a failure was answered as it was, although its stage had retries left. */
   public void retryRefused() {
     retryRefused = true;
@@ -157,6 +165,16 @@ public final class Waterfall {
   public void tokens(long taken, long used) {
     tokensTaken = taken;
     tokensUsed = used;
+  }
+
+  /** How long a part, and the one after it, have taken. */
+  public long nanos(Part part, Part next) {
+    return partNanos[part.index] + partNanos[next.index];
+  }
+
+  /** Notes what was thought of a hand-off and of a decode worker alone. */
+  public void weighed(Weighed ways) {
+    weighed = ways;
   }
 
   /** Notes what the request asked for. */
@@ -288,6 +306,8 @@ public final class Waterfall {
             prompts == 0
                 ? null
                 : new JsonObject().put("prompts", prompts).put("across", promptsAcross))
+        .put("break_even", breakEven())
+        .put("room_ms", roomNanos < 0 ? null : millis(roomNanos))
         .put("retries", retries)
         .put("not_retried", retryRefused ? "the route's retry budget is spent" : null)
         .put(
@@ -305,6 +325,16 @@ public final class Waterfall {
                 .put("agent_bytes", carriedBytes)
                 .put("agent_ms", millis(carriedNanos)))
         .put("transfer", transferJson());
+  }
+
+  private @Nullable JsonObject breakEven() {
+    return weighed instanceof Weighed.Known known
+        ? new JsonObject()
+            .put("alone_ms", known.aloneNanos() / 1e6)
+            .put("handed_over_ms", known.handedOverNanos() / 1e6)
+            .put("streams", known.streams())
+            .put("probes", known.probes())
+        : null;
   }
 
   private JsonObject transferJson() {

@@ -72,6 +72,9 @@ public final class MetricsPage {
     page.counter("nixl_num_notifications_after_expiry", of -> of.lateNotifications.get());
     page.gauge("num_requests_running", Engine::running);
     page.gauge("num_requests_waiting", engine -> engine.stats().waitingRequests());
+    page.type("num_requests_waiting_by_reason", "gauge");
+    page.waiting("capacity", engine -> engine.stats().waitingRequests());
+    page.waiting("deferred", engine -> 0);
     page.gauge("kv_cache_usage_perc", Engine::usedShare);
     page.counter("prefix_cache_queries", of -> of.promptTokens.get());
     page.counter("prefix_cache_hits", of -> of.cachedTokens.get());
@@ -152,6 +155,14 @@ public final class MetricsPage {
             "prompt_tokens_by_source_total",
             labels(engine, "") + ",source=\"" + source + "\"",
             value.applyAsDouble(engine.counters())));
+  }
+
+  private void waiting(String reason, ToDoubleFunction<Engine> value) {
+    engines.forEach(engine ->
+        line(
+            "num_requests_waiting_by_reason",
+            labels(engine, "") + ",reason=\"" + reason + "\"",
+            value.applyAsDouble(engine)));
   }
 
   private void ended(String reason, ToDoubleFunction<Counters> value) {
