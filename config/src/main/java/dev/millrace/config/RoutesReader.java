@@ -206,18 +206,18 @@ final class RoutesReader {
     if (field.isPresent() && !disaggregated) {
       field.get().complain("bypasses prefill, which this route does not have");
     }
-    return route.part("bypass", Bypass.none(), RoutesReader::bypass);
+    return route.part("bypass", Bypass.none(), bypass -> bypass(bypass, field));
   }
 
-  private static Bypass bypass(Section bypass) {
-    boolean breakEven = bypass.find("break-even").flatMap(Field::flag).orElse(false);
-    Optional<Field> size =
-        breakEven
-            ? bypass.find("prompt-bytes-below")
-            : bypass.require(
-                "prompt-bytes-below",
-                "the size from which prompts are handed over, unless break-even is true");
+  private static Bypass bypass(Section bypass, Optional<Field> itself) {
+    Optional<Field> size = bypass.find("prompt-bytes-below");
+    Optional<Field> breakEven = bypass.find("break-even");
+    if (size.isEmpty() && breakEven.isEmpty()) {
+      itself.ifPresent(
+          field -> field.complain("says nothing; set prompt-bytes-below, break-even, or both"));
+    }
     return new Bypass(
-        size.flatMap(field -> field.bytes(1, Bypass.MOST_BYTES)).orElse(0L), breakEven);
+        size.flatMap(field -> field.bytes(1, Bypass.MOST_BYTES)).orElse(0L),
+        breakEven.flatMap(Field::flag).orElse(false));
   }
 }

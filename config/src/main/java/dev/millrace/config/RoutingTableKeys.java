@@ -386,12 +386,11 @@ final class RoutingTableKeys {
               "prompt-bytes-below",
               Form.size(1, Bypass.MOST_BYTES),
               otherwise("none"),
-              "shorter prompts are computed by a decode worker alone; required unless `break-even`"
-                  + " is"),
+              "shorter prompts are computed by a decode worker alone"),
           new Key(
               "break-even",
               new Flag(),
-              or(false),
+              otherwise("`false`"),
               "whether prompts are that with which clients would wait longer for a hand-off, by what"
                   + " was measured, see [operations](operations.md#what-is-worth-a-hand-off)"));
 

@@ -291,8 +291,7 @@ class ComplaintTest {
         mistake(
             "transfer: engine",
             "bypass: {}",
-            "10:13: routes[0].bypass: \"prompt-bytes-below\" is missing: the size from which prompts"
-                + " are handed over, unless break-even is true"),
+            "10:13: routes[0].bypass: says nothing; set prompt-bytes-below, break-even, or both"),
         mistake(
             "transfer: engine",
             "transfer: relay",
