@@ -752,6 +752,7 @@ final class Exchange {
   private void answering(Service to) {
     answered = true;
     waterfall.firstToken(lane.now());
+    places.decodeArrived();
     to.blocks().consumed();
     if (edge != null && to.blocks().handOff() != null) {
       edge.handedOff();

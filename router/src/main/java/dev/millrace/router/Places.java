@@ -74,6 +74,13 @@ final class Places {
     }
   }
 
+  /** The decode worker has everything in its KV cache. */
+  void decodeArrived() {
+    if (decode != null) {
+      decode.arrived();
+    }
+  }
+
   /** Gives the prefill leg's place back, if one is held. */
   void releasePrefill() {
     if (prefill != null) {

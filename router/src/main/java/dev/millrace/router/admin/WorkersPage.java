@@ -90,7 +90,8 @@ final class WorkersPage {
     return new JsonObject()
         .put("tokens", now.total())
         .put("reserved_tokens", now.reserved())
-        .put("others_tokens", now.others())
+        .put("used_tokens", now.used())
+        .put("unseen_tokens", now.unseen())
         .put("most_streams", now.mostStreams() == 0 ? null : now.mostStreams());
   }
 

@@ -2,8 +2,10 @@ package dev.millrace.router.choose;
 
 import dev.millrace.config.Role;
 import dev.millrace.router.pools.Breaker;
+import dev.millrace.router.pools.KvRoom;
 import dev.millrace.router.pools.Worker;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 
 /** A place on a worker. Owned by the event loop of its exchange; released once. */
 public final class Reservation {
@@ -11,7 +13,7 @@ public final class Reservation {
   private final long promptBytes;
   private final AtomicInteger gauge;
   private final Breaker.Entry entry;
-  private long kvTokens;
+  private final KvRoom.@Nullable Share kv;
   private boolean held = true;
 
   /**
@@ -25,10 +27,9 @@ public final class Reservation {
     this.entry = entry;
     this.worker = worker;
     this.promptBytes = promptBytes;
-    this.kvTokens = worker.role() == Role.PREFILL ? 0 : kvTokens;
+    this.kv = worker.role() == Role.PREFILL ? null : worker.kvRoom().take(kvTokens);
     this.gauge = gauge;
     worker.reserve(promptBytes);
-    worker.kvRoom().take(kvTokens);
     gauge.incrementAndGet();
   }
 
@@ -39,9 +40,15 @@ public final class Reservation {
 
   /** So many tokens of the worker's KV cache are needed, as is known by now. */
   public void needs(long tokens) {
-    if (held) {
-      worker.kvRoom().correct(tokens - kvTokens);
-      kvTokens = tokens;
+    if (held && kv != null) {
+      kv.become(tokens);
+    }
+  }
+
+  /** The worker has what the exchange needs in its KV cache. */
+  public void arrived() {
+    if (held && kv != null) {
+      kv.arrived();
     }
   }
 
@@ -50,7 +57,9 @@ public final class Reservation {
     if (held) {
       held = false;
       worker.unreserve(promptBytes);
-      worker.kvRoom().giveBack(kvTokens);
+      if (kv != null) {
+        kv.giveBack();
+      }
       gauge.decrementAndGet();
       if (entry == Breaker.Entry.TRIAL) {
         worker.breaker().trialOver();

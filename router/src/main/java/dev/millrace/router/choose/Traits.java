@@ -24,6 +24,7 @@ public final class Traits {
 
   private @Nullable Judged judged;
   private long bytesUnderWay;
+  private long answerTokens = -1;
 
   /** What was thought of its two ways, and who did. */
   private record Judged(BreakEven by, Weighed weighed) {}
@@ -48,7 +49,11 @@ public final class Traits {
 
   /** Tokens of a usual answer, unless it allows fewer; what long ones have more is seen later. */
   long answerTokens() {
-    return Math.clamp(client.mostAnswerTokens(USUAL_ANSWER_TOKENS), 0, USUAL_ANSWER_TOKENS);
+    if (answerTokens < 0) {
+      answerTokens =
+          Math.clamp(client.mostAnswerTokens(USUAL_ANSWER_TOKENS), 0, USUAL_ANSWER_TOKENS);
+    }
+    return answerTokens;
   }
 
   /** Which way it is worth, by what was measured; an exchange's retries keep to it. */

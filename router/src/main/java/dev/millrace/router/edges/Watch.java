@@ -393,6 +393,7 @@ public final class Watch {
       ask(one);
       return;
     }
+    one.worker.kvRoom().lookBegins();
     prober
         .pulse(one.worker)
         .onFailure(failure -> ask(one))

@@ -41,11 +41,8 @@ public final class WorkersText {
         "tokens",
         "Tokens that its KV cache has room for; 0 if that is not known",
         KvRoom.View::total);
-    kv(
-        "reserved_tokens",
-        "Tokens of it that exchanges under way were given",
-        KvRoom.View::reserved);
-    kv("others_tokens", "Tokens of it that are in use beside those", KvRoom.View::others);
+    kv("reserved_tokens", "Tokens of it that exchanges under way need", KvRoom.View::reserved);
+    kv("used_tokens", "Tokens of it that were in use when it was last asked", KvRoom.View::used);
     return text.toString();
   }
 
