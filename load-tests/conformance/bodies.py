@@ -2,12 +2,16 @@
 import json
 
 import recorder
-from cases import (BYPASSED, CHAT, COMPLETIONS, DISAGGREGATED, GENERATING, MESSAGES, NO_PREFILL, PRIMED, RESPONSES, STREAM, WHOLE, case, prompt,
-                   refused, same, usage, within)
+from cases import (BYPASSED, CHAT, COMPLETIONS, DISAGGREGATED, GENERATING, MESSAGES, NO_PREFILL, PRIMED, RESPONSES, STREAM, WHOLE, alike, case,
+                   prompt, refused, same, usage, within)
 from wire import post
 
 ASKS = {"do_remote_decode": True, "do_remote_prefill": False, "remote_engine_id": None, "remote_block_ids": None, "remote_host": None,
         "remote_port": None}
+
+
+def get(path, *headers):
+    return post(path, b"", *headers).replace(b"POST", b"GET")
 
 
 def form(api):
@@ -176,10 +180,50 @@ alone("echo of a stream", COMPLETIONS, ABOUT_PROMPT, STREAM, stream=True, echo=T
 alone("echo of a chat", CHAT, "echo of a chat, or of nothing but the prompt", echo=True)
 alone("echo of nothing but the prompt", COMPLETIONS, "echo of a chat, or of nothing but the prompt", echo=True, max_tokens=0)
 alone("more than 64 prompts", COMPLETIONS, "several prompts", prompt=["a"] * 65, max_tokens=1)
-alone("a response that follows another", RESPONSES, "previous_response_id", previous_response_id="resp_1")
 alone("a response in the background", RESPONSES, "background", background=True)
 alone("a response that may be truncated", RESPONSES, "truncation", truncation="auto")
 alone("a response with a tool of the engine", RESPONSES, "tools that the engine uses by itself", tools=[{"type": "web_search"}])
+
+
+KEPT_THERE = "the response that it is about is kept there"
+
+
+def made(at):
+    """A response, by a request of its own."""
+    return at.ask(post(RESPONSES, prompt(RESPONSES, at.id), f"x-request-id: {at.id}-made"))
+
+
+@case("one worker alone: a response that follows another is made where that is kept", RESPONSES, WHOLE, BYPASSED, KEPT_THERE)
+def follows(at):
+    def following(first):
+        return prompt(RESPONSES, "and then?", previous_response_id=first.json()["id"])
+    answer = at.post(RESPONSES, following(made(at)))
+    same(answer.status, 200, f"the status of {answer.body[:200]!r}")
+    one = at.one_engine(RESPONSES, following(at.one_engine(RESPONSES, prompt(RESPONSES, at.id))))
+    same(alike(answer.body), alike(one.body), "the answer")
+
+
+@case("one worker alone: a response that follows an unknown one is refused by the engine in its own words", RESPONSES, WHOLE, BYPASSED,
+      "previous_response_id")
+def follows_nothing(at):
+    body = prompt(RESPONSES, "a", previous_response_id="resp_0")
+    answer = at.post(RESPONSES, body)
+    same((answer.status, answer.body), (404, at.one_engine(RESPONSES, body).body), "the answer")
+
+
+@case("a response is shown, and its cancelling refused, by the engine that keeps it", RESPONSES, WHOLE, BYPASSED, KEPT_THERE)
+def shown(at):
+    response = made(at)
+    path = f"{RESPONSES}/{response.json()['id']}"
+    cancelled = at.ask(post(f"{path}/cancel", {}, f"x-request-id: {at.id}-cancelled"))
+    same((cancelled.status, cancelled.error()["message"]), (400, "Cannot cancel a synchronous response."), "what cancelling is answered")
+    answer = at.ask(get(path, f"x-request-id: {at.id}"), "GET")
+    same((answer.status, answer.body), (200, response.body), "what is shown")
+
+
+@case("a response that nobody keeps is 404", RESPONSES)
+def not_shown(at):
+    refused(at.ask(get(f"{RESPONSES}/resp_0", f"x-request-id: {at.id}"), "GET"), 404, "response_not_found", at.id)
 
 
 @case("one worker alone: no pair fits, and the route says recompute", CHAT, WHOLE, BYPASSED, "no pair of workers fits")
@@ -273,7 +317,7 @@ def no_model_several_routes(at):
 
 @case("the models are the routes', with what their engines say of them", "/v1/models")
 def models(at):
-    page = at.ask(post("/v1/models", b"").replace(b"POST", b"GET"), "GET").json()
+    page = at.ask(get("/v1/models"), "GET").json()
     cards = {card["id"]: card for card in page["data"]}
     same((page["object"], sorted(cards)), ("list", sorted(("pair", "plain", "misfit", "recorded", "kept", "gone", "lost"))), "the models")
     same((cards["pair"]["owned_by"], cards["pair"]["root"], cards["recorded"]["owned_by"]), ("vllm", "pair", "millrace"), "who owns them")
@@ -282,9 +326,9 @@ def models(at):
 
 @case("one model is its card of the list; an unknown one 404", "/v1/models/NAME")
 def model(at):
-    def get(path):
-        return at.ask(post(path, b"", f"x-request-id: {at.id}").replace(b"POST", b"GET"), "GET")
-    same(get("/v1/models/pair").json(), next(card for card in get("/v1/models").json()["data"] if card["id"] == "pair"), "the card")
-    same(get("/v1/models/p%61ir").json()["id"], "pair", "the card of an escaped name")
-    refused(get("/v1/models/nobody%2Fmodel"), 404, "model_not_found", at.id)
-    within(get("/v1/models/nobody%2Fmodel").error()["message"], "nobody/model", "the message")
+    def got(path):
+        return at.ask(get(path, f"x-request-id: {at.id}"), "GET")
+    same(got("/v1/models/pair").json(), next(card for card in got("/v1/models").json()["data"] if card["id"] == "pair"), "the card")
+    same(got("/v1/models/p%61ir").json()["id"], "pair", "the card of an escaped name")
+    refused(got("/v1/models/nobody%2Fmodel"), 404, "model_not_found", at.id)
+    within(got("/v1/models/nobody%2Fmodel").error()["message"], "nobody/model", "the message")

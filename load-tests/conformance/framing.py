@@ -173,7 +173,7 @@ def unknown_path(path):
 
 
 for unknown in ("/", "/v1", "/v1/chat/completions/", "//v1/completions", "/v1/../v1/completions", "/v1/engines/x/completions", "/metrics",
-                "/pd/requests", "/v1/responses/resp_1", "/inference/v1/generate"):
+                "/pd/requests", "/v1/responses/resp_1/input_items", "/inference/v1/generate"):
     unknown_path(unknown)
 
 

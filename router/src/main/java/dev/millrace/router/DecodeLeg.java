@@ -1,8 +1,9 @@
 package dev.millrace.router;
 
 import dev.millrace.router.handoff.Parameters;
-import dev.millrace.router.http.Api;
 import dev.millrace.router.http.Body;
+import dev.millrace.router.http.ClientRequest;
+import dev.millrace.router.http.ClientRequest.Course;
 import dev.millrace.router.http.StreamHead;
 import dev.millrace.router.pools.TransferEvidence;
 import dev.millrace.router.pools.TransferReport;
@@ -59,7 +60,7 @@ final class DecodeLeg implements Leg.Events {
   private final MonoSink<Decoded> sink;
   private final Lane lane;
   private final Worker worker;
-  private final Api api;
+  private final ClientRequest client;
   private final Reads reads;
   private final Consumer<Sent> progress;
   private final TransferEvidence.Leg evidence;
@@ -70,14 +71,14 @@ final class DecodeLeg implements Leg.Events {
       MonoSink<Decoded> sink,
       Lane lane,
       Worker worker,
-      Api api,
+      ClientRequest client,
       Reads reads,
       Consumer<Sent> progress,
       Consumer<TransferReport> transferred) {
     this.sink = sink;
     this.lane = lane;
     this.worker = worker;
-    this.api = api;
+    this.client = client;
     this.reads = reads;
     this.progress = progress;
     this.evidence = worker.evidence().begin(transferred);
@@ -89,7 +90,7 @@ final class DecodeLeg implements Leg.Events {
   static Mono<Decoded> on(
       Lane lane,
       Worker worker,
-      Api api,
+      ClientRequest client,
       MultiMap headers,
       String requestId,
       Buffer body,
@@ -97,8 +98,8 @@ final class DecodeLeg implements Leg.Events {
       Consumer<Sent> progress,
       Consumer<TransferReport> transferred) {
     return Mono.create(sink ->
-        new DecodeLeg(sink, lane, worker, api, reads, progress, transferred)
-            .leg.send(api, headers, requestId, body));
+        new DecodeLeg(sink, lane, worker, client, reads, progress, transferred)
+            .leg.send(client, headers, requestId, body));
   }
 
   @Override
@@ -145,22 +146,28 @@ final class DecodeLeg implements Leg.Events {
   }
 
   private void complete(HttpClientResponse response, Body body) {
-    if (!api.generates()) {
+    if (!client.api().generates()) {
       // Texts, audio, anything; parameters of a transfer are not among it.
-      leg.complete();
-      sink.success(new Decoded.Whole(200, response.headers(), body.toBuffer()));
+      whole(response, body.toBuffer());
       return;
     }
     switch (Parameters.clean(body.bytes(), body.length())) {
-      case Parameters.Cleaned.Clean(Buffer clean) -> {
-        leg.complete();
-        sink.success(new Decoded.Whole(200, response.headers(), clean));
+      case Parameters.Cleaned.Clean(Buffer clean) -> whole(response, clean);
+      case Parameters.Cleaned.Failed(_, Buffer clean)
+          when client.course() instanceof Course.AtKeeper -> {
+        // That a response has failed is what was asked for.
+        whole(response, clean);
       }
       case Parameters.Cleaned.Failed(String what, _) ->
           leg.fail(new Fault.Garbage(worker, "status 200, although " + what));
       case Parameters.Cleaned.Garbage() ->
           leg.fail(new Fault.Garbage(worker, "its body is not a JSON object"));
     }
+  }
+
+  private void whole(HttpClientResponse response, Buffer body) {
+    leg.complete();
+    sink.success(new Decoded.Whole(200, response.headers(), body));
   }
 
   /** Blocks that cannot be had end in an answer that says so; whose fault it is, edges find out. */

@@ -11,6 +11,7 @@ import dev.millrace.router.agents.NotCarried;
 import dev.millrace.router.choose.Blame;
 import dev.millrace.router.choose.Choice;
 import dev.millrace.router.choose.Chooser;
+import dev.millrace.router.choose.Keepers.Keeper;
 import dev.millrace.router.choose.Reservation;
 import dev.millrace.router.choose.Traits;
 import dev.millrace.router.edges.Edge;
@@ -24,11 +25,13 @@ import dev.millrace.router.http.Classified;
 import dev.millrace.router.http.ClientRequest;
 import dev.millrace.router.http.ClientRequest.Course;
 import dev.millrace.router.http.ClientRequest.TokenReuse;
+import dev.millrace.router.http.KeptResponse;
 import dev.millrace.router.http.ModelNames;
 import dev.millrace.router.http.Patience;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.PromptAnswer;
 import dev.millrace.router.http.RequestId;
+import dev.millrace.router.http.ResponseId;
 import dev.millrace.router.match.ServedBranch;
 import dev.millrace.router.match.ServedRoute;
 import dev.millrace.router.pools.TransferReport;
@@ -69,6 +72,7 @@ final class Exchange {
 
   private final Lane lane;
   private final Api api;
+  private final @Nullable KeptResponse asked;
   private final HttpServerRequest request;
   private final String requestId;
   private final Waterfall waterfall;
@@ -105,21 +109,36 @@ final class Exchange {
     Route route() {
       return chooser().route();
     }
+
+    /** Null if there is none, or it could not serve the request either. */
+    @Nullable ServedRoute fallback() {
+      return client.course() instanceof Course.AtKeeper ? null : target.fallback();
+    }
   }
 
-  private Exchange(Lane lane, Api api, HttpServerRequest request) {
+  private Exchange(Lane lane, Api api, @Nullable KeptResponse asked, HttpServerRequest request) {
     this.lane = lane;
     this.api = api;
+    this.asked = asked;
     this.request = request;
     this.requestId = RequestId.keptOrFresh(request.getHeader(RequestId.HEADER), lane.random);
-    this.waterfall = new Waterfall(requestId, api.path(), lane.now());
+    String path = asked == null ? api.path() : shortened(asked.uri());
+    this.waterfall = new Waterfall(requestId, path, lane.now());
     this.reply = new Reply(lane, request, requestId, api.errors());
     lane.house.gauges.exchanges.incrementAndGet();
   }
 
   /** Takes a request on, in the handler that got its head. */
   static void begin(Lane lane, Api api, HttpServerRequest request) {
-    Exchange exchange = new Exchange(lane, api, request);
+    begin(new Exchange(lane, api, null, request));
+  }
+
+  /** The same of one for a response that an engine keeps. */
+  static void begin(Lane lane, KeptResponse asked, HttpServerRequest request) {
+    begin(new Exchange(lane, Api.RESPONSES, asked, request));
+  }
+
+  private static void begin(Exchange exchange) {
     exchange.reply.onClientLeft(exchange::clientLeft);
     Disposable running =
         exchange.authenticate().subscribe(exchange::settle, exchange::failedInside);
@@ -150,7 +169,7 @@ final class Exchange {
   // ---- receive and classify: which model, which form of answer, where the members stand ----
 
   private Mono<Ending> receive(Caller caller) {
-    return Intake.of(lane, api, request, () -> waterfall.ended(Part.RECEIVE, lane.now()))
+    return Intake.of(lane, api, asked, request, () -> waterfall.ended(Part.RECEIVE, lane.now()))
         .flatMap(classified -> route(caller, classified));
   }
 
@@ -161,16 +180,68 @@ final class Exchange {
         waterfall.model(shortened(client.model()));
         Floor floor = lane.house.floor();
         ServedRoute found = floor.route(client.model(), api, request.headers());
-        yield found == null || !caller.mayUse(client.model())
-            ? Mono.just(new Ending.Refused(unknown(client.model())))
-            : withinTotal(understood(floor, caller, client, found));
+        if (found == null || !caller.mayUse(client.model())) {
+          yield Mono.just(new Ending.Refused(unknown(client.model())));
+        }
+        Optional<String> previous = client.previousResponse();
+        Optional<Keeper> keeper = previous.flatMap(lane.house.keepers::of);
+        yield keeper.isPresent() && !mayAsk(caller, keeper.get())
+            ? Mono.just(new Ending.Refused(notKept(previous.get())))
+            : withinTotal(
+                understood(floor, caller, client, found, keeper.map(Keeper::worker).orElse(null)));
+      }
+      case KeptResponse wanted -> {
+        Keeper keeper = lane.house.keepers.of(wanted.id()).orElse(null);
+        Service understood =
+            keeper == null || !mayAsk(caller, keeper)
+                ? null
+                : understood(lane.house.floor(), caller, wanted, keeper);
+        yield understood == null
+            ? Mono.just(new Ending.Refused(notKept(wanted.id())))
+            : withinTotal(understood);
       }
     };
   }
 
-  private Service understood(Floor floor, Caller caller, ClientRequest client, ServedRoute target) {
-    Traits traits = new Traits(client, request.headers());
-    ServedBranch branch = target.branchOf(traits, requestId);
+  private static boolean mayAsk(Caller caller, Keeper keeper) {
+    return keeper.caller().equals(caller.name()) && caller.mayUse(keeper.model());
+  }
+
+  /** Null if the worker is none of its route's any more. */
+  private @Nullable Service understood(
+      Floor floor, Caller caller, KeptResponse wanted, Keeper keeper) {
+    ServedRoute target = floor.routes().called(keeper.route());
+    ServedBranch branch = target == null ? null : target.decodingOn(keeper.worker());
+    if (target == null || branch == null) {
+      return null;
+    }
+    String model = keeper.model();
+    waterfall.model(shortened(model));
+    ClientRequest client = ClientRequest.ofKept(wanted, model);
+    Traits traits = new Traits(client, request.headers(), keeper.worker());
+    String enginesName = floor.askedAs(target, branch, model);
+    return service(caller, client, traits, target, branch, enginesName, model);
+  }
+
+  private static Problem notKept(String response) {
+    return Problem.ofClient(
+        404,
+        "response_not_found",
+        "No response \""
+            + shortened(response)
+            + "\" of yours is kept here. Responses are known for an hour after they were asked for"
+            + " last, and as long as their worker is there");
+  }
+
+  private Service understood(
+      Floor floor,
+      Caller caller,
+      ClientRequest client,
+      ServedRoute target,
+      @Nullable Worker keeper) {
+    Traits traits = new Traits(client, request.headers(), keeper);
+    ServedBranch keeping = keeper == null ? null : target.decodingOn(keeper);
+    ServedBranch branch = keeping == null ? target.branchOf(traits, requestId) : keeping;
     String enginesName = floor.askedAs(target, branch, client.model());
     return service(caller, client, traits, target, branch, enginesName, client.model());
   }
@@ -219,7 +290,7 @@ final class Exchange {
 
   /** Those of callers that have only so many; given back in the end as far as they are not used. */
   private Optional<Problem> takeTokens(Service understood) {
-    if (!understood.caller().countsTokens()) {
+    if (!understood.caller().countsTokens() || !understood.client().costsTokens()) {
       return Optional.empty();
     }
     Tally taking = new Tally(understood.caller(), understood.client());
@@ -258,7 +329,7 @@ final class Exchange {
   // ---- take: a route, or where it sends what it cannot serve, as long as nothing was said ----
 
   private Mono<Ending> take(Service to) {
-    ServedRoute fallback = to.target().fallback();
+    ServedRoute fallback = to.fallback();
     return fallback == null
         ? admit(to)
         : admit(to).flatMap(ending -> unlessServed(to, ending, fallback));
@@ -314,7 +385,7 @@ final class Exchange {
     if (tooMany.isPresent()) {
       return tooMany;
     }
-    if (tally == null && to.target().gate().countsTokens()) {
+    if (tally == null && to.target().gate().countsTokens() && to.client().costsTokens()) {
       tally = new Tally(to.caller(), to.client());
     }
     return tally == null ? Optional.empty() : tally.takeOf(to.target().gate(), lane.now());
@@ -667,7 +738,7 @@ final class Exchange {
         DecodeLeg.on(
             lane,
             worker,
-            api,
+            to.client(),
             request.headers(),
             requestId,
             body,
@@ -692,6 +763,9 @@ final class Exchange {
           case DecodeLeg.Decoded.Failed(Fault fault) -> decodeFailed(to, fault);
           case DecodeLeg.Decoded.Whole(var status, var headers, var whole) -> {
             answering(to);
+            if (to.client().isKept()) {
+              ResponseId.ofWhole(whole).ifPresent(id -> keeps(to, worker, id));
+            }
             if (tally != null) {
               tally.count().whole(whole);
             }
@@ -713,6 +787,9 @@ final class Exchange {
                     to.traits(),
                     fromBlocks,
                     waterfall.nanos(Part.HAND_OFF, Part.D_BEFORE_FIRST_TOKEN));
+            if (to.client().isKept()) {
+              ResponseId.ofStream(speaks.held()).ifPresent(id -> keeps(to, worker, id));
+            }
             yield StreamRelay.of(
                 lane,
                 speaks,
@@ -723,6 +800,11 @@ final class Exchange {
                 tally == null ? null : tally.count());
           }
         });
+  }
+
+  private void keeps(Service to, Worker worker, String response) {
+    lane.house.keepers.keeps(
+        response, new Keeper(worker, to.target().name(), to.client().model(), to.caller().name()));
   }
 
   /** Takes what the decode worker's counters say, after the exchange, on another event loop. */

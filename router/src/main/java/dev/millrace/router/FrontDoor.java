@@ -6,6 +6,7 @@ import dev.millrace.router.access.Keys;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.http.CrossOrigin;
 import dev.millrace.router.http.ErrorForm;
+import dev.millrace.router.http.KeptResponse;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.RequestId;
 import io.netty.handler.codec.http.QueryStringDecoder;
@@ -95,6 +96,15 @@ final class FrontDoor {
   }
 
   private void other(HttpServerRequest request, String path) {
+    KeptResponse asked = KeptResponse.at(path, request.query());
+    if (asked != null) {
+      if (request.method().equals(asked.method())) {
+        Exchange.begin(lane, asked, request);
+      } else {
+        otherMethod(request, asked.method() + ", OPTIONS");
+      }
+      return;
+    }
     if (path.equals(MODELS) || path.startsWith(MODELS + "/")) {
       models(request, path);
       return;

@@ -4,6 +4,7 @@ import dev.millrace.config.RoutingTable;
 import dev.millrace.router.access.Keys;
 import dev.millrace.router.access.KeysText;
 import dev.millrace.router.agents.Agents;
+import dev.millrace.router.choose.Keepers;
 import dev.millrace.router.choose.RetriesText;
 import dev.millrace.router.edges.Watch;
 import dev.millrace.router.handoff.Ledger;
@@ -30,6 +31,7 @@ final class House {
   final Gauges gauges;
   final Carriages carriages = new Carriages();
   final Ledger ledger;
+  final Keepers keepers;
   final RecentExchanges recent = new RecentExchanges(KEPT_EXCHANGES);
   final Agents agents;
   final EvidenceCollector evidence;
@@ -47,6 +49,7 @@ final class House {
     this.nanoClock = nanoClock;
     this.gauges = gauges;
     this.ledger = ledger;
+    this.keepers = new Keepers(nanoClock);
     this.agents = agents;
     this.evidence = evidence;
     this.floor = first;

@@ -5,9 +5,11 @@ import dev.millrace.router.http.Body;
 import dev.millrace.router.http.Classified;
 import dev.millrace.router.http.ClientRequest;
 import dev.millrace.router.http.FormModel;
+import dev.millrace.router.http.KeptResponse;
 import dev.millrace.router.http.Problem;
 import io.vertx.core.http.HttpServerRequest;
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 import reactor.core.publisher.Mono;
 
 /** The first phases of an exchange: its whole body, bounded in size and time, and what it says. */
@@ -20,9 +22,15 @@ final class Intake {
   /**
    * Collects a request's body and reads it.
    *
+   * @param asked of a kept response, whatever the body says; null: the body says what is asked
    * @param received called when the body is there, before it is read
    */
-  static Mono<Classified> of(Lane lane, Api api, HttpServerRequest request, Runnable received) {
+  static Mono<Classified> of(
+      Lane lane,
+      Api api,
+      @Nullable KeptResponse asked,
+      HttpServerRequest request,
+      Runnable received) {
     long most = lane.house.table().listen().maxBodyBytes();
     Mono<Classified> classified =
         Mono.create(sink ->
@@ -30,7 +38,7 @@ final class Intake {
                 .onComplete(
                     body -> {
                       received.run();
-                      sink.success(classify(api, request, body));
+                      sink.success(asked == null ? classify(api, request, body) : asked);
                     },
                     e -> sink.success(unread(e, most))));
     return classified.timeout(RECEIVE_WITHIN, Mono.fromSupplier(Intake::neverCame), lane.scheduler);

@@ -3,6 +3,7 @@ package dev.millrace.router;
 import dev.millrace.router.handoff.Parameters;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.http.Body;
+import dev.millrace.router.http.ClientRequest;
 import dev.millrace.router.http.HeaderRules;
 import dev.millrace.router.http.RequestId;
 import dev.millrace.router.pools.Worker;
@@ -11,6 +12,7 @@ import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientRequest;
 import io.vertx.core.http.HttpClientResponse;
 import io.vertx.core.http.HttpHeaders;
+import io.vertx.core.http.RequestOptions;
 import java.time.Duration;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -67,10 +69,20 @@ final class Leg {
     worker.legOpened();
   }
 
-  /** Connects and sends; the client's headers go along as far as they may. */
+  /** Connects and sends to an endpoint; the client's headers go along as far as they may. */
   void send(Api api, MultiMap clientHeaders, String requestId, Buffer body) {
+    send(worker.options(api), api, clientHeaders, requestId, body);
+  }
+
+  /** The same, to where the worker has what a client asks for. */
+  void send(ClientRequest client, MultiMap clientHeaders, String requestId, Buffer body) {
+    send(worker.options(client), client.api(), clientHeaders, requestId, body);
+  }
+
+  private void send(
+      RequestOptions to, Api api, MultiMap clientHeaders, String requestId, Buffer body) {
     lane.client
-        .request(worker.options(api))
+        .request(to)
         .onComplete(connected -> {
           if (connected.failed()) {
             worker.refusedAt(lane.now());

@@ -133,7 +133,7 @@ final class Priming {
     return DecodeLeg.on(
             lane,
             decode,
-            named.api(),
+            prompt,
             named.headers(),
             named.requestId(),
             prompt.primingBody(

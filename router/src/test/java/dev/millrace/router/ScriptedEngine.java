@@ -208,6 +208,10 @@ final class ScriptedEngine implements AutoCloseable {
         socket.setTcpNoDelay(true);
         connections.incrementAndGet();
         open.add(socket);
+        if (closed) {
+          // Whoever closes the engine may have looked at those that were open before.
+          socket.close();
+        }
         Thread.ofVirtual().start(() -> serve(socket));
       } catch (IOException e) {
         return;

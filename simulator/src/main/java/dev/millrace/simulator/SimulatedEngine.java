@@ -13,6 +13,7 @@ import dev.millrace.simulator.core.TransferParams.RemotePrefill;
 import dev.millrace.simulator.http.FrontDoor;
 import dev.millrace.simulator.http.MetricsPage;
 import dev.millrace.simulator.http.RankDoor;
+import dev.millrace.simulator.http.ResponseStore;
 import io.vertx.core.DeploymentOptions;
 import io.vertx.core.Future;
 import io.vertx.core.Handler;
@@ -56,6 +57,7 @@ public final class SimulatedEngine {
   private final Instant started;
   private final AtomicInteger port = new AtomicInteger();
   private final AtomicReference<@Nullable Future<Void>> closing = new AtomicReference<>();
+  private final ResponseStore responses = new ResponseStore();
   private final Promise<String> deployment = Promise.promise();
 
   /** Completes when the last part of the engine has ended. */
@@ -198,6 +200,7 @@ public final class SimulatedEngine {
         generator,
         onRejected,
         () -> MetricsPage.of(config, started, ranks.stream().map(EngineRank::metrics).toList()),
+        responses,
         () -> misbehaviours,
         () -> die("told to misbehave"),
         rank.openRequests());

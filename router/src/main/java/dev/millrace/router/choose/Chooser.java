@@ -37,6 +37,8 @@ import org.jspecify.annotations.Nullable;
  * prefill worker takes part nothing waits but the request, and engines queue those by themselves.
  */
 public final class Chooser {
+  private static final String KEPT_THERE = "the response that it is about is kept there";
+
   private final Route route;
   private final RouteEdges edges;
   private final List<Worker> decodeWorkers;
@@ -116,10 +118,15 @@ public final class Chooser {
     return edges;
   }
 
+  /** Whether a worker is one of those that decode for the route. */
+  public boolean decodesOn(Worker worker) {
+    return decodeWorkers.contains(worker);
+  }
+
   /** Picks the workers for a request. */
   public Choice choose(Traits traits, Blame blame) {
-    return whyAlone(traits)
-        .map(why -> decodeOnly(traits, blame, why))
+    return atKeeper(traits, blame)
+        .or(() -> whyAlone(traits).map(why -> decodeOnly(traits, blame, why)))
         .orElseGet(() -> pair(traits, blame));
   }
 
@@ -127,6 +134,7 @@ public final class Chooser {
   public Optional<String> whyAlone(Traits traits) {
     return switch (traits.course()) {
       case Course.Alone(String why) -> Optional.of(why);
+      case Course.AtKeeper _ -> Optional.of(KEPT_THERE);
       case Course.Disaggregated(), Course.Primed(_, _) -> {
         if (route.prefill().isEmpty()) {
           yield Optional.of("its route has no prefill stage");
@@ -136,6 +144,18 @@ public final class Chooser {
             : notWorthIt(traits);
       }
     };
+  }
+
+  /** The worker that keeps what a request goes on from, if it gets new exchanges. */
+  private Optional<Choice> atKeeper(Traits traits, Blame blame) {
+    Worker keeper = traits.keeper();
+    if (keeper == null || decoding(blame).noneMatch(keeper::equals)) {
+      return Optional.empty();
+    }
+    Entry entry = keeper.breaker().enter(nanoClock.getAsLong());
+    return entry == Entry.SHUT
+        ? Optional.empty()
+        : Optional.of(new Choice.DecodeOnly(place(keeper, traits, entry), KEPT_THERE));
   }
 
   /** What is primed is several prompts, whose times say little of one. */
@@ -405,12 +425,23 @@ public final class Chooser {
 
   /** A place on a decode worker for a request that needs no blocks. */
   public Optional<Reservation> anyDecode(Traits traits, Blame blame) {
+    if (traits.course() instanceof Course.AtKeeper) {
+      return onKeeper(traits, blame);
+    }
     List<Worker> left = decoding(blame).toList();
     return left.isEmpty()
         ? Optional.empty()
         : Optional.of(
             placeOnOne(
                 preferablyWithRoom(traits, left), some -> decodePolicy.pick(some, traits), traits));
+  }
+
+  /** A response is asked for where it is kept, also if that worker gets nothing new. */
+  private Optional<Reservation> onKeeper(Traits traits, Blame blame) {
+    Worker keeper = traits.keeper();
+    return keeper == null || blame.has(keeper) || !decodesOn(keeper)
+        ? Optional.empty()
+        : Optional.of(place(keeper, traits, Entry.FREE));
   }
 
   /** The decode worker with the least to do, for a message that is no request of a client. */

@@ -3,6 +3,7 @@ package dev.millrace.router.choose;
 import dev.millrace.config.SessionKey;
 import dev.millrace.router.http.ClientRequest;
 import dev.millrace.router.http.ClientRequest.Course;
+import dev.millrace.router.pools.Worker;
 import io.vertx.core.MultiMap;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -19,6 +20,7 @@ public final class Traits {
 
   private final ClientRequest client;
   private final MultiMap headers;
+  private final @Nullable Worker keeper;
   private @Nullable Session session;
   private @Nullable Prefixes prefixes;
 
@@ -33,8 +35,24 @@ public final class Traits {
 
   /** The traits of a request, of which nothing is looked at yet. */
   public Traits(ClientRequest client, MultiMap headers) {
+    this(client, headers, null);
+  }
+
+  /**
+   * The same of a request about a response.
+   *
+   * @param keeper that keeps the response which it is about, or from which it goes on; null if that
+   *     is not known
+   */
+  public Traits(ClientRequest client, MultiMap headers, @Nullable Worker keeper) {
     this.client = client;
     this.headers = headers;
+    this.keeper = keeper;
+  }
+
+  /** Who keeps the response that it is about; null if it is about none, or nobody knows. */
+  @Nullable Worker keeper() {
+    return keeper;
   }
 
   /** Which workers may compute it. */

@@ -1,7 +1,7 @@
 package dev.millrace.router.http;
 
-/** What a request's body turned out to be. */
-public sealed interface Classified permits ClientRequest, Classified.Refused {
+/** What a request turned out to be. */
+public sealed interface Classified permits ClientRequest, KeptResponse, Classified.Refused {
   /**
    * It cannot be served.
    *

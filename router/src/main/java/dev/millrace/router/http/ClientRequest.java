@@ -53,7 +53,8 @@ import org.jspecify.annotations.Nullable;
  *       max_tokens} leaves room for, which is another one on the prefill leg ({@code
  *       vllm/renderers/params.py}); the same for a response's {@code truncation};
  *   <li>a response with a {@code previous_response_id}, which only the engine that made it knows,
- *       or in the {@code background}, which is asked for at the engine that makes it;
+ *       or in the {@code background}, which is asked for at the engine that makes it; and what is
+ *       {@linkplain KeptResponse asked of a response} afterwards;
  *   <li>a response with tools that the engine uses by itself: it would name the blocks again in
  *       every turn.
  * </ul>
@@ -193,6 +194,13 @@ public final class ClientRequest implements Classified {
      * @param why for people
      */
     record Alone(String why) implements Course {}
+
+    /**
+     * The worker that keeps a response, and no other: nothing is computed.
+     *
+     * @param asked of it
+     */
+    record AtKeeper(KeptResponse asked) implements Course {}
   }
 
   /** The form of the answer that the client asked for. */
@@ -276,6 +284,13 @@ public final class ClientRequest implements Classified {
     return new ClientRequest(api, body, length, scan, model);
   }
 
+  /** What is asked of a response for which this model was asked. */
+  public static ClientRequest ofKept(KeptResponse asked, String model) {
+    Scan scan = new Scan(Api.RESPONSES, new Prompt(NONE));
+    scan.asked = asked;
+    return new ClientRequest(Api.RESPONSES, NONE, 0, scan, model);
+  }
+
   /** The endpoint that was asked. */
   public Api api() {
     return api;
@@ -318,7 +333,7 @@ public final class ClientRequest implements Classified {
    * @param otherwise of each sequence, where the request does not say
    */
   public long mostAnswerTokens(long otherwise) {
-    if (!api.generates()) {
+    if (!api.generates() || !costsTokens()) {
       return 0;
     }
     long each = -1;
@@ -362,6 +377,35 @@ public final class ClientRequest implements Classified {
     return Optional.ofNullable(found);
   }
 
+  /** Whether the engine that answers keeps its answer, for who asks for it by its id. */
+  public boolean isKept() {
+    return api == Api.RESPONSES
+        && costsTokens()
+        && !says(Field.STORE, 'f')
+        && !says(Field.STORE, 'n');
+  }
+
+  private boolean says(Field field, char first) {
+    for (Member member : members) {
+      if (member.field == field) {
+        return body[member.valueStart] == first;
+      }
+    }
+    return false;
+  }
+
+  /** The id of the response from which it goes on, if it does. */
+  public Optional<String> previousResponse() {
+    return api == Api.RESPONSES && says(Field.PREVIOUS_RESPONSE_ID, '"')
+        ? text("previous_response_id")
+        : Optional.empty();
+  }
+
+  /** Whether an engine has to do something for it that costs tokens. */
+  public boolean costsTokens() {
+    return !(course instanceof Course.AtKeeper);
+  }
+
   /** The form of the answer that was asked for. */
   public Answer answer() {
     return answer;
@@ -373,6 +417,9 @@ public final class ClientRequest implements Classified {
   }
 
   private Course course(Scan scan) {
+    if (scan.asked != null) {
+      return new Course.AtKeeper(scan.asked);
+    }
     if (!api.generates()) {
       return new Course.Alone(api.path() + " is for one worker");
     }
@@ -669,6 +716,7 @@ public final class ClientRequest implements Classified {
     @Nullable String several;
     boolean promptIsText;
     @Nullable String alone;
+    @Nullable KeptResponse asked;
 
     Scan(Api api, Prompt prompt) {
       this.api = api;

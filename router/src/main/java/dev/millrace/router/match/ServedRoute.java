@@ -8,6 +8,7 @@ import dev.millrace.router.admit.Gate;
 import dev.millrace.router.choose.Fingerprint;
 import dev.millrace.router.choose.Traits;
 import dev.millrace.router.http.Api;
+import dev.millrace.router.pools.Worker;
 import io.vertx.core.MultiMap;
 import java.util.ArrayList;
 import java.util.List;
@@ -124,6 +125,16 @@ public final class ServedRoute {
   public @Nullable ServedBranch called(String name) {
     for (ServedBranch each : branches) {
       if (each.name().equals(name)) {
+        return each;
+      }
+    }
+    return null;
+  }
+
+  /** The first branch for which a worker decodes, or null if it does for none. */
+  public @Nullable ServedBranch decodingOn(Worker worker) {
+    for (ServedBranch each : branches) {
+      if (each.chooser().decodesOn(worker)) {
         return each;
       }
     }

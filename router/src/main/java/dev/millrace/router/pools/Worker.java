@@ -7,6 +7,9 @@ import dev.millrace.config.Pool;
 import dev.millrace.config.Role;
 import dev.millrace.config.WorkerAddress;
 import dev.millrace.router.http.Api;
+import dev.millrace.router.http.ClientRequest;
+import dev.millrace.router.http.ClientRequest.Course;
+import dev.millrace.router.http.KeptResponse;
 import dev.millrace.router.http.MetricsText;
 import io.vertx.core.http.HttpHeaders;
 import io.vertx.core.http.HttpMethod;
@@ -172,6 +175,13 @@ public final class Worker {
   /** Where a leg goes. Shared, so it must not be changed. */
   public RequestOptions options(Api api) {
     return Objects.requireNonNull(byApi.get(api));
+  }
+
+  /** Where a leg for a request goes. It must not be changed. */
+  public RequestOptions options(ClientRequest request) {
+    return request.course() instanceof Course.AtKeeper(KeptResponse asked)
+        ? options(asked.method(), asked.uri())
+        : options(request.api());
   }
 
   /** A request for another path of this worker. */

@@ -18,8 +18,12 @@ final class ClientRequestTest {
           + "\"remote_block_ids\":null,\"remote_host\":null,\"remote_port\":null}";
 
   private static ClientRequest read(String body) {
+    return readAs(Api.CHAT_COMPLETIONS, body);
+  }
+
+  private static ClientRequest readAs(Api api, String body) {
     byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
-    return (ClientRequest) ClientRequest.read(Api.CHAT_COMPLETIONS, bytes, bytes.length);
+    return (ClientRequest) ClientRequest.read(api, bytes, bytes.length);
   }
 
   private static void assertBodies(Api api, String client, String prefill, String decode) {
@@ -333,6 +337,35 @@ final class ClientRequestTest {
   void requestForMoreThanOneSequence_isForADecodeWorkerAlone(String member) {
     assertThat(read("{\"model\":\"m\"," + member + "}").course())
         .isInstanceOf(ClientRequest.Course.Alone.class);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      textBlock =
+          """
+          RESPONSES        | "input":"a"              | true
+          RESPONSES        | "store":true             | true
+          RESPONSES        | "store":false            | false
+          RESPONSES        | "store":null             | false
+          CHAT_COMPLETIONS | "store":true             | false
+          """)
+  void response_isKeptUnlessItSaysOtherwise(Api api, String member, boolean kept) {
+    assertThat(readAs(api, "{\"model\":\"m\"," + member + "}").isKept()).isEqualTo(kept);
+  }
+
+  @Test
+  void previousResponse_isThatOfResponsesAlone() {
+    String body = "{\"model\":\"m\",\"previous_response_id\":\"r\\u0031\"}";
+
+    assertThat(readAs(Api.RESPONSES, body).previousResponse()).contains("r1");
+    assertThat(readAs(Api.CHAT_COMPLETIONS, body).previousResponse()).isEmpty();
+    assertThat(readAs(Api.RESPONSES, "{\"model\":\"m\"}").previousResponse()).isEmpty();
+    assertThat(
+            readAs(Api.RESPONSES, "{\"model\":\"m\",\"previous_response_id\":7}")
+                .previousResponse())
+        .isEmpty();
   }
 
   @ParameterizedTest

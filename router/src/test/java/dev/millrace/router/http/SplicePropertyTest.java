@@ -168,6 +168,7 @@ final class SplicePropertyTest {
         tree(understood.decodeBody(Buffer.buffer("{}"), null, TokenReuse.TEXTS).toString());
         tree(understood.decodeBody().toString());
       }
+      case KeptResponse none -> throw new AssertionError(none);
       case Classified.Refused(Problem problem) -> assertThat(problem.status()).isEqualTo(400);
     }
   }

@@ -37,6 +37,7 @@ abstract class Answer implements Generation.Listener {
   private int completionTokens;
   private @Nullable Generation generation;
   private boolean settled;
+  private Completion onComplete = (said, usage, handOff) -> {};
 
   /** Of several prompts an answer names the blocks of the first (vLLM 0.32.0). */
   private Optional<HandOff> firstHandOff = Optional.empty();
@@ -64,6 +65,16 @@ abstract class Answer implements Generation.Listener {
     this.response = response;
     this.onSettled = onSettled;
     this.stops = new StopStrings(wording.request().stop());
+  }
+
+  /** Something that is done with a whole answer. */
+  interface Completion {
+    void complete(List<Said> choices, Usage usage, Optional<HandOff> handOff);
+  }
+
+  /** Does something once the answer is whole, before its end is sent. */
+  final void whenComplete(Completion done) {
+    onComplete = done;
   }
 
   /** Submits the first choice. */
@@ -188,7 +199,9 @@ abstract class Answer implements Generation.Listener {
       return;
     }
     Optional<HandOff> said = firstHandOff.isPresent() ? firstHandOff : handOff;
-    complete(choices, new Usage(wording.request().promptTokens(), completionTokens), said);
+    Usage usage = new Usage(wording.request().promptTokens(), completionTokens);
+    onComplete.complete(choices, usage, said);
+    complete(choices, usage, said);
   }
 
   private void next() {

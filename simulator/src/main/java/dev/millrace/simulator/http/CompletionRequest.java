@@ -3,6 +3,7 @@ package dev.millrace.simulator.http;
 import dev.millrace.simulator.core.TransferParams;
 import dev.millrace.simulator.model.Tokens;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
@@ -20,6 +21,7 @@ import java.util.OptionalInt;
  *     empty where no log-probabilities are wanted
  * @param promptAlternatives the same for the tokens of the prompt, {@code prompt_logprobs}
  * @param echo whether the prompt comes before the answer, {@code echo}
+ * @param conversation that the answer ends, where it is to be kept, {@code store}
  * @param params what to do with blocks
  */
 record CompletionRequest(
@@ -34,6 +36,7 @@ record CompletionRequest(
     OptionalInt alternatives,
     OptionalInt promptAlternatives,
     Echo echo,
+    Optional<String> conversation,
     TransferParams params) {
 
   /** The prompt of an answer. */

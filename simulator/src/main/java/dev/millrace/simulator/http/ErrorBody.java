@@ -20,6 +20,17 @@ record ErrorBody(int status, String type, String message, @Nullable String param
         404, "NotFoundError", "The model `" + model + "` does not exist.", "model");
   }
 
+  static ErrorBody noResponse(String id) {
+    return new ErrorBody(
+        404, "invalid_request_error", "Response with id '" + id + "' not found.", "response_id");
+  }
+
+  /** Those that are made in the background alone can be cancelled, and these are not simulated. */
+  static ErrorBody notCancelled() {
+    return new ErrorBody(
+        400, "invalid_request_error", "Cannot cancel a synchronous response.", "response_id");
+  }
+
   static ErrorBody internal() {
     return new ErrorBody(500, "InternalServerError", "Internal server error", null);
   }

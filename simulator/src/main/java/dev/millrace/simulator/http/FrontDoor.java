@@ -28,10 +28,14 @@ public final class FrontDoor implements Handler<HttpServerRequest> {
   /** Larger bodies are refused with 413. */
   private static final int MOST_BODY_BYTES = 16 << 20;
 
+  private static final String RESPONSES = "/v1/responses/";
+  private static final String CANCEL = "/cancel";
+
   private final EngineConfig config;
   private final Generator generator;
   private final Consumer<TransferParams.RemotePrefill> onRejected;
   private final Supplier<String> metrics;
+  private final ResponseStore responses;
   private final Faults faults;
   private final String fingerprint;
   private final AtomicInteger openRequests;
@@ -43,6 +47,7 @@ public final class FrontDoor implements Handler<HttpServerRequest> {
    * @param engineId tells engines apart in fingerprints
    * @param onRejected hears of a refused request that named blocks of another engine
    * @param metrics the page under {@code /metrics}
+   * @param responses that the engine keeps
    * @param misbehaviours what to do wrong, asked for every request
    * @param death ends the engine
    * @param openRequests counts requests that have not ended
@@ -53,6 +58,7 @@ public final class FrontDoor implements Handler<HttpServerRequest> {
       Generator generator,
       Consumer<TransferParams.RemotePrefill> onRejected,
       Supplier<String> metrics,
+      ResponseStore responses,
       Supplier<List<Misbehaviour>> misbehaviours,
       Runnable death,
       AtomicInteger openRequests) {
@@ -60,6 +66,7 @@ public final class FrontDoor implements Handler<HttpServerRequest> {
     this.generator = generator;
     this.onRejected = onRejected;
     this.metrics = metrics;
+    this.responses = responses;
     this.faults = new Faults(misbehaviours, death);
     this.fingerprint = "vllm-" + config.version() + "-" + engineId.substring(0, 8);
     this.openRequests = openRequests;
@@ -81,12 +88,34 @@ public final class FrontDoor implements Handler<HttpServerRequest> {
               .response()
               .putHeader("content-type", "text/plain; version=0.0.4; charset=utf-8")
               .end(metrics.get());
-      default ->
-          request
-              .response()
-              .setStatusCode(404)
-              .putHeader("content-type", "application/json")
-              .end("{\"detail\":\"Not Found\"}");
+      default -> other(request, String.valueOf(path));
+    }
+  }
+
+  private void other(HttpServerRequest request, String path) {
+    if (path.startsWith(RESPONSES)) {
+      kept(request, path.substring(RESPONSES.length()));
+    } else {
+      json(request.response().setStatusCode(404), "{\"detail\":\"Not Found\"}");
+    }
+  }
+
+  /** Shows a response, or cancels it, which can be done to those in the background alone. */
+  private void kept(HttpServerRequest request, String asked) {
+    HttpServerResponse response = request.response();
+    boolean cancels = asked.endsWith(CANCEL);
+    if (!request.method().equals(cancels ? HttpMethod.POST : HttpMethod.GET)) {
+      json(response.setStatusCode(405), "{\"detail\":\"Method Not Allowed\"}");
+      return;
+    }
+    String id = cancels ? asked.substring(0, asked.length() - CANCEL.length()) : asked;
+    Optional<ResponseStore.Kept> kept = responses.get(id);
+    if (kept.isEmpty()) {
+      answer(response, ErrorBody.noResponse(id));
+    } else if (cancels) {
+      answer(response, ErrorBody.notCancelled());
+    } else {
+      json(response, kept.get().body());
     }
   }
 
@@ -148,7 +177,7 @@ public final class FrontDoor implements Handler<HttpServerRequest> {
       answer(response, api, refusal.get());
       return;
     }
-    switch (RequestReader.read(config, api, body.getBytes())) {
+    switch (RequestReader.read(config, api, responses, body.getBytes())) {
       case Reading.Refused refused -> {
         if (refused.params() instanceof TransferParams.RemotePrefill remote) {
           onRejected.accept(remote);
@@ -176,15 +205,25 @@ public final class FrontDoor implements Handler<HttpServerRequest> {
         Wording.of(
             new Wording.Head(
                 id, config.clock().instant().getEpochSecond(), asked.model(), fingerprint, asked));
+    Answer answer;
     if (asked.delivery() == Delivery.UNARY) {
-      register(
-          new UnaryAnswer(generator, wording, requestId, response, faults, settling), settling);
+      answer = new UnaryAnswer(generator, wording, requestId, response, faults, settling);
     } else {
-      StreamAnswer answer =
+      StreamAnswer stream =
           new StreamAnswer(generator, wording, requestId, response, faults, settling);
-      answer.sendHead();
-      register(answer, settling);
+      stream.sendHead();
+      answer = stream;
     }
+    asked
+        .conversation()
+        .ifPresent(said ->
+            answer.whenComplete((choices, usage, handOff) ->
+                responses.keep(
+                    id,
+                    new ResponseStore.Kept(
+                        wording.body(choices, usage, handOff),
+                        "%s<|assistant|>\n%s\n".formatted(said, choices.getFirst().text())))));
+    register(answer, settling);
   }
 
   private void register(Answer answer, Settling settling) {

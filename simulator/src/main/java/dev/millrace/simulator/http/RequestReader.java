@@ -42,6 +42,7 @@ final class RequestReader {
 
   private final EngineConfig config;
   private final Api api;
+  private final ResponseStore responses;
 
   private @Nullable String model;
   private final List<int[]> prompts = new ArrayList<>();
@@ -55,6 +56,8 @@ final class RequestReader {
   private @Nullable Integer maxOutputTokens;
   private final StringBuilder instructions = new StringBuilder();
   private @Nullable String conversation;
+  private @Nullable String previous;
+  private boolean stored = true;
   private @Nullable Integer minTokens;
   private final List<String> stop = new ArrayList<>();
   private boolean tokenIds;
@@ -68,13 +71,14 @@ final class RequestReader {
   private @Nullable Tokens tokensOfPrefill;
   private boolean media;
 
-  private RequestReader(EngineConfig config, Api api) {
+  private RequestReader(EngineConfig config, Api api, ResponseStore responses) {
     this.config = config;
     this.api = api;
+    this.responses = responses;
   }
 
-  static Reading read(EngineConfig config, Api api, byte[] body) {
-    RequestReader reader = new RequestReader(config, api);
+  static Reading read(EngineConfig config, Api api, ResponseStore responses, byte[] body) {
+    RequestReader reader = new RequestReader(config, api, responses);
     try (JsonParser parser = JSON.createParser(body)) {
       if (parser.nextToken() != JsonToken.START_OBJECT) {
         return refuse(ErrorBody.badRequest("The body must be a JSON object"), reader.params);
@@ -113,6 +117,8 @@ final class RequestReader {
       case "top_logprobs" -> topLogprobs = integer(parser);
       case "prompt_logprobs" -> promptLogprobs = integer(parser);
       case "echo" -> echo = parser.getValueAsBoolean();
+      case "store" -> stored = parser.getValueAsBoolean();
+      case "previous_response_id" -> previous = parser.getValueAsString();
       case "kv_transfer_params" -> {
         TransferParamsReader.Said said = TransferParamsReader.read(parser);
         params = said.params();
@@ -320,9 +326,19 @@ final class RequestReader {
   }
 
   private Reading validate() {
+    Optional<String> before =
+        api == Api.RESPONSES && previous != null
+            ? responses.get(previous).map(ResponseStore.Kept::conversation)
+            : Optional.of("");
+    if (conversation != null) {
+      conversation = before.orElse("") + conversation;
+    }
     render();
     if (model != null && !model.equals(config.model()) && !config.adapters().contains(model)) {
       return refuse(ErrorBody.notFound(model), params);
+    }
+    if (before.isEmpty()) {
+      return refuse(ErrorBody.noResponse(String.valueOf(previous)), params);
     }
     if (refused != null) {
       return refuse(ErrorBody.badRequest(refused), params);
@@ -446,6 +462,7 @@ final class RequestReader {
             alternatives(),
             promptAlternatives(),
             !echo || api != Api.COMPLETIONS ? Echo.NO : promptOnly ? Echo.ALONE : Echo.BEFORE,
+            Optional.ofNullable(conversation).filter(said -> stored && api == Api.RESPONSES),
             survivable()));
   }
 
