@@ -56,7 +56,7 @@ def of_openai(client):
         ("400: a member of the wrong type", "bad", every, (WHOLE,), (NOBODY,)),
         ("400: more tokens than the engine has room for, in its words", "too-many", (CHAT, COMPLETIONS), both, (NOBODY,)),
         ("503: nobody listens", "gone", every, both, (("gone", NONE, None),)),
-        ("a stream that breaks off is an error with its code", "dies", every, (STREAM,), (("recorded", NONE, None),)),
+        ("a stream that breaks off amid an event is an error with its code", "dies", every, (STREAM,), (("recorded", NONE, None),)),
         ("a client that leaves a stream ends the exchange", "leaves", (CHAT, COMPLETIONS), (STREAM,), (NOBODY,)),
     ]
     return [case for line in product for case in declared(client, *line)]
@@ -74,7 +74,7 @@ def of_anthropic(client):
         ("400: a member of the wrong type", "bad", (MESSAGES,), (WHOLE,), (NOBODY,)),
         ("400: more tokens than the engine has room for, in its words", "too-many", (MESSAGES,), both, (NOBODY,)),
         ("503: nobody listens", "gone", (MESSAGES,), both, (("gone", NONE, None),)),
-        ("a stream that breaks off is an error with its code", "dies", (MESSAGES,), (STREAM,), (("recorded", NONE, None),)),
+        ("a stream that breaks off amid an event is an error with its code", "dies", (MESSAGES,), (STREAM,), (("recorded", NONE, None),)),
         ("a client that leaves a stream ends the exchange", "leaves", (MESSAGES,), (STREAM,), (NOBODY,)),
     ]
     return [case for line in product for case in declared(client, *line)]

@@ -220,9 +220,8 @@ class Recorder:
             for byte in b"".join(events) + DONE:
                 connection.sendall(chunk(bytes([byte])))
             connection.sendall(b"0\r\n\r\n")
-        elif script in ("dies", "dies-halfway"):
-            half = chunk(b'data: {"half') if script == "dies-halfway" else b""
-            connection.sendall(b"".join(map(chunk, events)) + half)
+        elif script == "dies":
+            connection.sendall(b"".join(map(chunk, [*events, b'data: {"half'])))
             connection.shutdown(socket.SHUT_RDWR)
         else:
             connection.sendall(b"".join(map(chunk, events)) + chunk(DONE) + b"0\r\n\r\n")

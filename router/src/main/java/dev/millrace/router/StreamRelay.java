@@ -6,6 +6,7 @@ import dev.millrace.router.http.ModelNames;
 import dev.millrace.router.http.Problem;
 import dev.millrace.router.http.SecretFilter;
 import dev.millrace.router.http.TokenCount;
+import dev.millrace.router.http.WholeEvents;
 import io.vertx.core.buffer.Buffer;
 import io.vertx.core.http.HttpClientResponse;
 import io.vertx.core.http.HttpServerResponse;
@@ -21,11 +22,12 @@ import reactor.core.publisher.MonoSink;
  * client's.
  *
  * <p>A client that reads slowly fills its socket; then the worker's is not read until it has
- * drained, so that the tokens wait at the engine and not in here. Pieces that are read in one turn
- * of the event loop are written in one, at its end: a write to a socket costs more than all else
- * that is done for a token, and a worker that is ahead of us brings several at a time. One timer
- * watches for silence: it fires when the deadline would be over had nothing come, and goes on from
- * the last piece.
+ * drained, so that the tokens wait at the engine and not in here. Events are passed on whole: of
+ * one in whose middle the worker dies the client sees nothing. Pieces that are read in one turn of
+ * the event loop are written in one, at its end: a write to a socket costs more than all else that
+ * is done for a token, and a worker that is ahead of us brings several at a time. One timer watches
+ * for silence: it fires when the deadline would be over had nothing come, and goes on from the last
+ * piece.
  */
 final class StreamRelay {
   private final MonoSink<Ending> sink;
@@ -39,8 +41,8 @@ final class StreamRelay {
   private final @Nullable TokenCount tokens;
   private final SecretFilter filter = new SecretFilter();
   private final ErrorWatch errors = new ErrorWatch();
+  private final WholeEvents events = new WholeEvents();
   private long lastNanos;
-  private boolean betweenEvents = true;
   private final Runnable send = this::send;
   private @Nullable Buffer first;
   private @Nullable Buffer several;
@@ -71,7 +73,7 @@ final class StreamRelay {
     });
     sink.onCancel(() -> {
       decode.leg().reset();
-      endLine();
+      endEvent();
     });
   }
 
@@ -97,7 +99,7 @@ final class StreamRelay {
 
   private void begin(Buffer held) {
     decode.onMidStreamFailure(fault -> {
-      endLine();
+      endEvent();
       sink.success(new Ending.Failed(fault));
     });
     to.setStatusCode(from.statusCode());
@@ -115,6 +117,7 @@ final class StreamRelay {
       if (names != null) {
         gather(names.rest());
       }
+      collect(events.rest());
       lastToken.run();
       Buffer last = takeGathered();
       sink.success(
@@ -148,10 +151,13 @@ final class StreamRelay {
   }
 
   private void gather(Buffer shown) {
+    collect(events.pass(shown));
+  }
+
+  private void collect(Buffer shown) {
     if (shown.length() == 0) {
       return;
     }
-    betweenEvents = endsEvent(shown);
     if (first == null) {
       first = shown;
       lane.scheduler.afterThisTurn(send);
@@ -181,20 +187,13 @@ final class StreamRelay {
     }
   }
 
-  /** Whether the last line is blank. Wrong only for a line end that is a piece of its own. */
-  private static boolean endsEvent(Buffer shown) {
-    int last = shown.length() - 1;
-    if (last < 1 || shown.getByte(last) != '\n') {
-      return false;
-    }
-    byte before = shown.getByte(last - 1);
-    return before == '\n' || (before == '\r' && last > 1 && shown.getByte(last - 2) == '\n');
-  }
-
-  /** Sees to it that an error event which follows is one of its own, also behind half a line. */
-  private void endLine() {
+  /**
+   * Sees to it that an error event which follows is one of its own. What is held of another is
+   * dropped; one that is too large to be held ends here.
+   */
+  private void endEvent() {
     send();
-    if (!betweenEvents && !to.closed() && !to.ended()) {
+    if (events.isCut() && !to.closed() && !to.ended()) {
       to.write(Buffer.buffer("\n\n"));
     }
   }
@@ -212,7 +211,7 @@ final class StreamRelay {
     if (to.writeQueueFull()) {
       // Nothing was read from the worker meanwhile: it is not the one that is silent.
       decode.leg().reset();
-      endLine();
+      endEvent();
       sink.success(new Ending.Refused(notRead()));
       return;
     }

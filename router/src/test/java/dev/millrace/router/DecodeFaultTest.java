@@ -3,6 +3,7 @@ package dev.millrace.router;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.millrace.config.Deadlines;
+import dev.millrace.router.http.WholeEvents;
 import java.io.IOException;
 import java.net.URI;
 import java.net.http.HttpResponse;
@@ -236,18 +237,46 @@ final class DecodeFaultTest {
     assertThat(good.requests()).isEmpty();
   }
 
-  @Test
-  void deathInTheMiddleOfAnEvent_leavesTheErrorAnEventOfItsOwn() {
+  private HttpResponse<String> askAndDieBehind(String... pieces) {
     ScriptedEngine d =
         stage.engine((request, wire) -> {
-          wire.streamHead().chunk(Scripts.EVENT).chunk("data: {\"choi");
-          wire.reset();
+          wire.streamHead();
+          for (String piece : pieces) {
+            wire.chunk(piece);
+          }
+          // A reset might overtake the pieces.
+          wire.close();
         });
     stage.open(stage.engine(Scripts.prefill()), d);
+    return stage.post("/v1/completions", Scripts.streamed());
+  }
 
-    assertThat(stage.post("/v1/completions", Scripts.streamed()).body())
-        .contains("\n\ndata: {\"error\":{")
-        .contains("\"code\":\"decode_broken\"");
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "data: {\"choi",
+        "data: {\"choices\":[{\"text\":\" w2\"}]}",
+        "data: {\"choices\":[{\"text\":\" w2\"}]}\n",
+        "event: x\r\ndata: {\"choi",
+        "d"
+      })
+  void deathInTheMiddleOfAnEvent_showsNothingOfIt(String half) {
+    HttpResponse<String> answer = askAndDieBehind(Scripts.EVENT, Scripts.EVENT + half);
+
+    assertThat(answer.body())
+        .startsWith(Scripts.EVENT + Scripts.EVENT + "data: {\"error\":{")
+        .endsWith("\"code\":\"decode_broken\"}}\n\n");
+  }
+
+  @Test
+  void deathInTheMiddleOfAHugeEvent_leavesTheErrorAnEventOfItsOwn() {
+    String half = "data: " + "x".repeat(WholeEvents.MOST_HELD_BYTES);
+
+    HttpResponse<String> answer = askAndDieBehind(Scripts.EVENT, half);
+
+    assertThat(answer.body())
+        .startsWith(Scripts.EVENT + half + "\n\ndata: {\"error\":{")
+        .endsWith("\"code\":\"decode_broken\"}}\n\n");
   }
 
   @Test

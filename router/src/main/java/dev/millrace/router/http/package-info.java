@@ -10,8 +10,9 @@
  *
  * <p>{@link dev.millrace.router.http.ClientRequest} is what the router understood of a request,
  * {@link dev.millrace.router.http.StreamHead} the part of an answer's stream that is held back
- * until it says something, {@link dev.millrace.router.http.Problem} an error that the router itself
- * reports, and {@link dev.millrace.router.http.HeaderRules} which headers pass.
+ * until it says something, {@link dev.millrace.router.http.WholeEvents} what keeps the client from
+ * halves of events after that, {@link dev.millrace.router.http.Problem} an error that the router
+ * itself reports, and {@link dev.millrace.router.http.HeaderRules} which headers pass.
  */
 @NullMarked
 package dev.millrace.router.http;
