@@ -2,6 +2,7 @@ package dev.millrace.router;
 
 import dev.millrace.config.Route;
 import dev.millrace.layout.compatibility.Way;
+import dev.millrace.router.Understanding.Understood;
 import dev.millrace.router.access.Caller;
 import dev.millrace.router.access.Keys;
 import dev.millrace.router.admit.Admission;
@@ -122,7 +123,7 @@ final class Exchange {
     this.asked = asked;
     this.request = request;
     this.requestId = RequestId.keptOrFresh(request.getHeader(RequestId.HEADER), lane.random);
-    String path = asked == null ? api.path() : shortened(asked.uri());
+    String path = asked == null ? api.path() : Understanding.shortened(asked.uri());
     this.waterfall = new Waterfall(requestId, path, lane.now());
     this.reply = new Reply(lane, request, requestId, api.errors());
     lane.house.gauges.exchanges.incrementAndGet();
@@ -174,76 +175,18 @@ final class Exchange {
   }
 
   private Mono<Ending> route(Caller caller, Classified classified) {
-    return switch (classified) {
-      case Classified.Refused(Problem problem) -> Mono.just(new Ending.Refused(problem));
-      case ClientRequest client -> {
-        waterfall.model(shortened(client.model()));
-        Floor floor = lane.house.floor();
-        ServedRoute found = floor.route(client.model(), api, request.headers());
-        if (found == null || !caller.mayUse(client.model())) {
-          yield Mono.just(new Ending.Refused(unknown(client.model())));
-        }
-        Optional<String> previous = client.previousResponse();
-        Optional<Keeper> keeper = previous.flatMap(lane.house.keepers::of);
-        yield keeper.isPresent() && !mayAsk(caller, keeper.get())
-            ? Mono.just(new Ending.Refused(notKept(previous.get())))
-            : withinTotal(
-                understood(floor, caller, client, found, keeper.map(Keeper::worker).orElse(null)));
-      }
-      case KeptResponse wanted -> {
-        Keeper keeper = lane.house.keepers.of(wanted.id()).orElse(null);
-        Service understood =
-            keeper == null || !mayAsk(caller, keeper)
-                ? null
-                : understood(lane.house.floor(), caller, wanted, keeper);
-        yield understood == null
-            ? Mono.just(new Ending.Refused(notKept(wanted.id())))
-            : withinTotal(understood);
+    if (classified instanceof ClientRequest client) {
+      waterfall.model(Understanding.shortened(client.model()));
+    }
+    Understanding.Asked how = new Understanding.Asked(api, request.headers(), requestId);
+    return switch (Understanding.of(lane.house, caller, how, classified)) {
+      case Understood.Refused(Problem problem) -> Mono.just(new Ending.Refused(problem));
+      case Understood.Served(var client, var traits, var target, var branch, var enginesName) -> {
+        waterfall.model(Understanding.shortened(client.model()));
+        yield withinTotal(
+            service(caller, client, traits, target, branch, enginesName, client.model()));
       }
     };
-  }
-
-  private static boolean mayAsk(Caller caller, Keeper keeper) {
-    return keeper.caller().equals(caller.name()) && caller.mayUse(keeper.model());
-  }
-
-  /** Null if the worker is none of its route's any more. */
-  private @Nullable Service understood(
-      Floor floor, Caller caller, KeptResponse wanted, Keeper keeper) {
-    ServedRoute target = floor.routes().called(keeper.route());
-    ServedBranch branch = target == null ? null : target.decodingOn(keeper.worker());
-    if (target == null || branch == null) {
-      return null;
-    }
-    String model = keeper.model();
-    waterfall.model(shortened(model));
-    ClientRequest client = ClientRequest.ofKept(wanted, model);
-    Traits traits = new Traits(client, request.headers(), keeper.worker());
-    String enginesName = floor.askedAs(target, branch, model);
-    return service(caller, client, traits, target, branch, enginesName, model);
-  }
-
-  private static Problem notKept(String response) {
-    return Problem.ofClient(
-        404,
-        "response_not_found",
-        "No response \""
-            + shortened(response)
-            + "\" of yours is kept here. Responses are known for an hour after they were asked for"
-            + " last, and as long as their worker is there");
-  }
-
-  private Service understood(
-      Floor floor,
-      Caller caller,
-      ClientRequest client,
-      ServedRoute target,
-      @Nullable Worker keeper) {
-    Traits traits = new Traits(client, request.headers(), keeper);
-    ServedBranch keeping = keeper == null ? null : target.decodingOn(keeper);
-    ServedBranch branch = keeping == null ? target.branchOf(traits, requestId) : keeping;
-    String enginesName = floor.askedAs(target, branch, client.model());
-    return service(caller, client, traits, target, branch, enginesName, client.model());
   }
 
   /**
@@ -261,7 +204,10 @@ final class Exchange {
       String enginesName,
       String clientsName) {
     branch.taken().increment();
-    waterfall.route(target.name(), target.isSplit() ? branch.name() : null, shortened(enginesName));
+    waterfall.route(
+        target.name(),
+        target.isSplit() ? branch.name() : null,
+        Understanding.shortened(enginesName));
     HeldBlocks.Origin origin =
         new HeldBlocks.Origin(api, request.headers(), requestId, enginesName);
     return new Service(
@@ -299,20 +245,6 @@ final class Exchange {
       tally = taking;
     }
     return tooMany;
-  }
-
-  static Problem unknown(String model) {
-    if (model.isEmpty()) {
-      return Problem.badRequest(
-          "model_missing", "The request names no \"model\"; GET /v1/models lists them");
-    }
-    return Problem.ofClient(
-        404,
-        "model_not_found",
-        "There is no model \""
-            + shortened(model)
-            + "\" here, or not at this path with these headers; GET /v1/models with the same"
-            + " headers lists those there are");
   }
 
   private static Ending tooLong(Duration total) {
@@ -498,7 +430,7 @@ final class Exchange {
         503,
         "pairs_unknown",
         "The workers for model \""
-            + shortened(model)
+            + Understanding.shortened(model)
             + "\" have not said yet what they are; GET"
             + " /pd/matrix on the admin port says what is missing",
         Problem.Retry.SOON);
@@ -973,9 +905,5 @@ final class Exchange {
       reply.hangUp();
       return 0;
     }
-  }
-
-  private static String shortened(String text) {
-    return text.length() <= 100 ? text : text.substring(0, 100) + "…";
   }
 }

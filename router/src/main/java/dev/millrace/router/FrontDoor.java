@@ -126,7 +126,7 @@ final class FrontDoor {
             .filter(card -> caller.mayUse(name))
             .ifPresentOrElse(
                 card -> get(request, card.toBuffer()),
-                () -> refuse(request, Exchange.unknown(name)));
+                () -> refuse(request, Understanding.unknown(name)));
       }
     }
   }

@@ -125,6 +125,11 @@ public final class KvRoom {
             && (total == 0 || Math.min(need + others, used + unseen.get()) + tokens <= bound));
   }
 
+  /** Tokens that exchanges under way need. */
+  public long needed() {
+    return ours.get();
+  }
+
   /** Gives so many tokens to an exchange. */
   public Share take(long tokens) {
     ours.addAndGet(tokens);

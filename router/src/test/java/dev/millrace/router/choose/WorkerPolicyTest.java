@@ -95,6 +95,19 @@ final class WorkerPolicyTest {
   }
 
   @Test
+  void leastActive_ofDecodeWorkersWithAsManyStreams_takesTheOneWithTheShorterPrompts() {
+    List<Worker> workers = Samples.workers(Role.DECODE, 3);
+    long tokens = 3000;
+    for (Worker worker : workers) {
+      worker.reserve(1);
+      worker.kvRoom().take(tokens).arrived();
+      tokens -= 1000;
+    }
+
+    assertThat(policy(Policy.LEAST_ACTIVE, 0).pick(workers, ANY)).isEqualTo(workers.getLast());
+  }
+
+  @Test
   void places_thatAreGivenBackLeaveNoLoad() {
     for (Role role : Role.values()) {
       Worker worker = Samples.workers(role, 1).getFirst();
