@@ -72,6 +72,26 @@ public record Pool(
 
   /** The same whose workers are shown something else. */
   public Pool withUpstream(Upstream newUpstream) {
+    return with(newUpstream, health, kvPercent, workers);
+  }
+
+  /** The same with another rule for workers that fail. */
+  public Pool withHealth(Health newHealth) {
+    return with(upstream, newHealth, kvPercent, workers);
+  }
+
+  /** The same of whose decode workers' caches another share may be given away. */
+  public Pool withKvPercent(int newKvPercent) {
+    return with(upstream, health, newKvPercent, workers);
+  }
+
+  /** The same with these workers. */
+  public Pool withWorkers(List<WorkerAddress> newWorkers) {
+    return with(upstream, health, kvPercent, newWorkers);
+  }
+
+  private Pool with(
+      Upstream newUpstream, Health newHealth, int newKvPercent, List<WorkerAddress> newWorkers) {
     return new Pool(
         name,
         role,
@@ -79,56 +99,8 @@ public record Pool(
         engine,
         declared,
         newUpstream,
-        health,
-        kvPercent,
-        workers,
-        workersFile,
-        workersDns);
-  }
-
-  /** The same with another rule for workers that fail. */
-  public Pool withHealth(Health newHealth) {
-    return new Pool(
-        name,
-        role,
-        model,
-        engine,
-        declared,
-        upstream,
         newHealth,
-        kvPercent,
-        workers,
-        workersFile,
-        workersDns);
-  }
-
-  /** The same of whose decode workers' caches another share may be given away. */
-  public Pool withKvPercent(int newKvPercent) {
-    return new Pool(
-        name,
-        role,
-        model,
-        engine,
-        declared,
-        upstream,
-        health,
         newKvPercent,
-        workers,
-        workersFile,
-        workersDns);
-  }
-
-  /** The same with these workers. */
-  public Pool withWorkers(List<WorkerAddress> newWorkers) {
-    return new Pool(
-        name,
-        role,
-        model,
-        engine,
-        declared,
-        upstream,
-        health,
-        kvPercent,
         newWorkers,
         workersFile,
         workersDns);
