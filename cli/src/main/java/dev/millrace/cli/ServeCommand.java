@@ -40,7 +40,12 @@ final class ServeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    TableWatch watch = new TableWatch(file);
+    try (TableWatch watch = new TableWatch(file)) {
+      return serve(watch);
+    }
+  }
+
+  private int serve(TableWatch watch) {
     watch.follow(RoutingTables.named(file));
     RoutingTable table = ConfigCommand.read(file);
     Listen listen = table.listen();
@@ -72,6 +77,7 @@ final class ServeCommand implements Callable<Integer> {
       watch.begin(changed -> takeOver(router, changed, out));
       stop.allow(listen.shutdownGrace());
       stop.await();
+      watch.close();
       out.printf(
           "stopping: no more requests; %d exchanges under way may take %d s%n",
           router.occupancy().exchanges(), listen.shutdownGrace().toSeconds());

@@ -11,6 +11,8 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
 /**
@@ -18,11 +20,12 @@ import java.util.function.Consumer;
  * files are exchanged by links whose times tell nothing. A file is looked at twice before it counts
  * as changed, so that one that is being written is not read half.
  */
-final class TableWatch {
+final class TableWatch implements AutoCloseable {
   private static final Duration LOOK = Duration.ofSeconds(1);
 
   private final Path table;
   private final Map<Path, Followed> followed = new LinkedHashMap<>();
+  private final CountDownLatch closed = new CountDownLatch(1);
 
   private static final class Followed {
     String known;
@@ -49,23 +52,30 @@ final class TableWatch {
     files.forEach(file -> followed.computeIfAbsent(file, named -> new Followed(digest(named))));
   }
 
-  /** Calls back with the files, on a thread of its own, each time that some have changed. */
+  /**
+   * Calls back with the files, on a thread of its own, each time that some have changed; until this
+   * is closed.
+   */
   void begin(Consumer<List<Path>> changed) {
-    Thread.ofVirtual()
-        .name("table-watch")
-        .start(() -> {
-          while (true) {
-            try {
-              Thread.sleep(LOOK);
-            } catch (InterruptedException e) {
-              return;
-            }
-            List<Path> files = look();
-            if (!files.isEmpty()) {
-              changed.accept(files);
-            }
-          }
-        });
+    Thread.ofVirtual().name("table-watch").start(() -> watch(changed));
+  }
+
+  private void watch(Consumer<List<Path>> changed) {
+    try {
+      while (!closed.await(LOOK.toMillis(), TimeUnit.MILLISECONDS)) {
+        List<Path> files = look();
+        if (!files.isEmpty()) {
+          changed.accept(files);
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  @Override
+  public void close() {
+    closed.countDown();
   }
 
   /** What has changed since it was last returned; nothing while a file is still changing. */

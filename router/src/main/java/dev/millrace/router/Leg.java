@@ -4,7 +4,9 @@ import dev.millrace.router.handoff.Parameters;
 import dev.millrace.router.http.Api;
 import dev.millrace.router.http.Body;
 import dev.millrace.router.http.ClientRequest;
+import dev.millrace.router.http.HardReset;
 import dev.millrace.router.http.HeaderRules;
+import dev.millrace.router.http.LargeBody;
 import dev.millrace.router.http.RequestId;
 import dev.millrace.router.pools.Worker;
 import io.vertx.core.MultiMap;
@@ -117,8 +119,7 @@ final class Leg {
     }
     headers.set(REQUEST_ID, requestId);
     sentNanos = lane.now();
-    request
-        .send(body)
+    LargeBody.send(request, body)
         .onComplete(response -> {
           if (response.succeeded()) {
             answered(response.result());
@@ -217,7 +218,7 @@ final class Leg {
     if (open) {
       close();
       if (request != null) {
-        request.reset();
+        HardReset.of(request);
       }
     }
   }

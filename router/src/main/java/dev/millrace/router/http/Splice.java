@@ -17,7 +17,7 @@ import java.util.Arrays;
  */
 public final class Splice {
   /** Below this, one array is cheaper to write than a chain of slices. */
-  private static final int CHAIN_FROM_BYTES = 16 << 10;
+  static final int CHAIN_FROM_BYTES = 16 << 10;
 
   private final byte[] source;
   private final int sourceLength;
