@@ -186,23 +186,26 @@ def pool(role, model, ports):  # every pair is trusted: the fake engines say not
     return f"{{role: {role}, model: {model}, engine: vllm, workers: [{workers}]}}"
 
 
-def millrace(fleet, name, root):
-    """One process for both kinds: a route without prefill engines, and a disaggregated one."""
+def millrace(fleet, name, root, prefill=PREFILL, decode=DECODE, other_routes=0):
+    """One process for both kinds: a route without prefill engines, and a disaggregated one; before them routes that nobody asks for."""
     port, admin = next(ROUTER_PORTS), next(ROUTER_PORTS)
+    others = "".join(f"  - {{match: {{model: other-{n}}}, prefill: {{pool: p}}, decode: {{pool: d}}, verify: trust}}\n" for n in range(other_routes))
     file = fleet.folder / f"routes-{port}.yaml"
     file.write_text(f"""\
 listen: {{host: 127.0.0.1, port: {port}, event-loops: 1}}
 admin: {{host: 127.0.0.1, port: {admin}}}
 pools:
-  p: {pool("prefill", "bench", PREFILL)}
-  d: {pool("decode", "bench", DECODE)}
+  p: {pool("prefill", "bench", prefill)}
+  d: {pool("decode", "bench", decode)}
   plain: {pool("both", "plain", PLAIN)}
 routes:
+{others}\
   - {{match: {{model: bench}}, prefill: {{pool: p}}, decode: {{pool: d}}, verify: trust}}
   - {{match: {{model: plain}}, decode: {{pool: plain}}, verify: trust}}
 """)
     process, took = fleet.start(name, fleet.router_cpu, [root / "millrace", "serve", "-c", file], admin, "/readyz")
     return [Router(name, kind, port, tree(process.pid), took, "plain" if kind == "plain" else "bench") for kind in KINDS]
+
 
 def start_engines(fleet, plain=PLAIN, prefill=PREFILL, decode=DECODE):
     process, _ = fleet.start("engines", fleet.load_cpu, [
@@ -235,19 +238,25 @@ def counts():
     return json.loads(get(f"http://127.0.0.1:{CONTROL}/counts"))
 
 
+def load(fleet, router, case, seconds):
+    """The command that sends a case, after the engines have been told what to answer."""
+    if case.stream:
+        get(f"http://127.0.0.1:{CONTROL}/set?tokens={case.tokens}&interval-us={case.interval_millis * 1000}", data=b"")
+    command = ["taskset", "-c", fleet.load_cpu, WIRE, "load", "-to", f"127.0.0.1:{router.port}", "-model", router.model,
+               "-body", case.body_bytes, "-connections", case.connections, "-seconds", seconds, "-ramp", case.ramp_seconds,
+               "-tokens", case.tokens]
+    return list(map(str, command + (["-stream"] if case.stream else [])))
+
+
 def measure(fleet, router, case, seconds):
-    get(f"http://127.0.0.1:{CONTROL}/set?tokens={case.tokens}&interval-us={case.interval_millis * 1000}", data=b"")
     if case.interval_millis:
         # Twice the length of a stream at least, and the first of them spread over the length of one.
         seconds = max(seconds, case.ramp_seconds + 1.5 * case.tokens * case.interval_millis / 1000)
-    command = ["taskset", "-c", str(fleet.load_cpu), WIRE, "load", "-to", f"127.0.0.1:{router.port}", "-model", router.model,
-               "-body", case.body_bytes, "-connections", case.connections, "-seconds", seconds, "-ramp", case.ramp_seconds,
-               "-tokens", case.tokens]
-    command += ["-stream"] if case.stream else []
+    command = load(fleet, router, case, seconds)
     pids = [one for pid in router.pids for one in tree(pid)]
     forget_peak(pids)
     own, engine, busy = cpu_seconds(pids), cpu_seconds(fleet.engines), busy_seconds(fleet.router_cpu)
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     own, engine = cpu_seconds(pids) - own, cpu_seconds(fleet.engines) - engine
     busy = busy_seconds(fleet.router_cpu) - busy
     if not done.stdout:
@@ -279,6 +288,7 @@ def trouble(router, case, result):
 def median(samples, field):
     return statistics.median(getattr(sample, field) for sample in samples)
 
+
 def say(text):
     print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
@@ -288,6 +298,7 @@ def build_wire():
         raise Failed("engines and load generator are written in Go: install it (go 1.24 or newer)")
     TOOLS.mkdir(parents=True, exist_ok=True)
     subprocess.run(["go", "build", "-o", str(WIRE), "."], cwd=HERE / "wire", check=True, env=os.environ | {"GOFLAGS": "-buildvcs=false"})
+
 
 def serves(router, case):
     return router.kind == case.kind

@@ -16,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.IntStream;
 import picocli.CommandLine;
 
@@ -38,29 +39,43 @@ public final class Rehearsal {
   private final int adminPort = KeptPort.any();
   private final StopSignal stop = new StopSignal();
   private final StringWriter said = new StringWriter();
+  private final AtomicLong answers = new AtomicLong();
+  private final Duration lasting;
 
-  private Rehearsal() {}
+  /**
+   * A rehearsal.
+   *
+   * @param lasting how long requests are sent
+   */
+  Rehearsal(Duration lasting) {
+    this.lasting = lasting;
+  }
 
   /** Rehearses, and exits with 0 if every request had its answer. */
   public static void main(String[] arguments) throws IOException, InterruptedException {
-    new Rehearsal().play();
+    long answers = new Rehearsal(REQUESTS).play();
+    System.out.println(answers + " requests were answered");
     System.exit(ExitCode.DONE);
   }
 
-  private void play() throws IOException, InterruptedException {
+  /** How many requests were answered; fails if one was not. */
+  long play() throws IOException, InterruptedException {
     Path table = Files.createTempFile("millrace-rehearsal-", ".yaml");
     try {
       Files.writeString(table, table(engine(EngineRole.PREFILL), engine(EngineRole.DECODE)));
       Thread serving = Thread.ofPlatform().start(() -> serve(table));
       awaitReady();
-      long until = System.nanoTime() + REQUESTS.toNanos();
+      long until = System.nanoTime() + lasting.toNanos();
       List<Future<Void>> lanes =
           IntStream.range(0, LANES).mapToObj(lane -> ask(lane % 2 == 0, until)).toList();
       var _ = Startup.started("a rehearsal's requests", Future.all(lanes));
       stop.give();
       serving.join(LONGEST);
+      return answers.get();
     } finally {
+      stop.give();
       Files.delete(table);
+      Startup.closed(vertx.close());
     }
   }
 
@@ -120,7 +135,10 @@ public final class Rehearsal {
         .request(HttpMethod.POST, port, Demo.LOOPBACK, "/v1/chat/completions")
         .compose(request -> request.putHeader("content-type", "application/json").send(body))
         .compose(Rehearsal::whole)
-        .compose(whole -> ask(streamed, until));
+        .compose(whole -> {
+          answers.incrementAndGet();
+          return ask(streamed, until);
+        });
   }
 
   private static Future<Buffer> whole(HttpClientResponse response) {

@@ -722,6 +722,7 @@ final class Exchange {
             if (to.client().isKept()) {
               ResponseId.ofStream(speaks.held()).ifPresent(id -> keeps(to, worker, id));
             }
+            to.client().isAnswered();
             yield StreamRelay.of(
                 lane,
                 speaks,

@@ -157,7 +157,7 @@ public final class ClientRequest implements Classified {
   private static final byte[] NONE = {};
 
   private final Api api;
-  private final byte[] body;
+  private final RequestBytes body;
   private final int length;
   private final List<Member> members;
   private final int memberCount;
@@ -211,7 +211,7 @@ public final class ClientRequest implements Classified {
     STREAM
   }
 
-  private ClientRequest(Api api, byte[] body, int length, Scan scan, String model) {
+  private ClientRequest(Api api, RequestBytes body, int length, Scan scan, String model) {
     this.api = api;
     this.body = body;
     this.length = length;
@@ -253,7 +253,8 @@ public final class ClientRequest implements Classified {
 
   /** Reads the bytes {@code [0, length)} of a body, which must not change afterwards. */
   public static Classified read(Api api, byte[] body, int length) {
-    Scan scan = new Scan(api, new Prompt(body));
+    RequestBytes bytes = new RequestBytes(body);
+    Scan scan = new Scan(api, new Prompt(bytes));
     try {
       RootObject root = RootObject.open(body, 0, length);
       while (root.next()) {
@@ -274,21 +275,22 @@ public final class ClientRequest implements Classified {
     }
     String model = scan.model;
     if (model == null && !api.generates()) {
-      return new ClientRequest(api, body, length, scan, "");
+      return new ClientRequest(api, bytes, length, scan, "");
     }
     if (model == null) {
       return new Refused(
           Problem.badRequest(
               "model_missing", "The body has no \"model\"; GET /v1/models lists them"));
     }
-    return new ClientRequest(api, body, length, scan, model);
+    return new ClientRequest(api, bytes, length, scan, model);
   }
 
   /** What is asked of a response for which this model was asked. */
   public static ClientRequest ofKept(KeptResponse asked, String model) {
-    Scan scan = new Scan(Api.RESPONSES, new Prompt(NONE));
+    RequestBytes none = new RequestBytes(NONE);
+    Scan scan = new Scan(Api.RESPONSES, new Prompt(none));
     scan.asked = asked;
-    return new ClientRequest(Api.RESPONSES, NONE, 0, scan, model);
+    return new ClientRequest(Api.RESPONSES, none, 0, scan, model);
   }
 
   /** The endpoint that was asked. */
@@ -298,10 +300,11 @@ public final class ClientRequest implements Classified {
 
   /** A body that is no JSON, of which only the model is known, if it names one. */
   public static ClientRequest opaque(Api api, byte[] body, int length, Optional<FormModel> model) {
-    Scan scan = new Scan(api, new Prompt(body));
+    RequestBytes bytes = new RequestBytes(body);
+    Scan scan = new Scan(api, new Prompt(bytes));
     model.ifPresent(field ->
         scan.members.add(new Member(Field.MODEL, 0, field.from(), field.from(), field.to())));
-    return new ClientRequest(api, body, length, scan, model.map(FormModel::name).orElse(""));
+    return new ClientRequest(api, bytes, length, scan, model.map(FormModel::name).orElse(""));
   }
 
   /**
@@ -310,6 +313,14 @@ public final class ClientRequest implements Classified {
    */
   public ClientRequest askedAs(String name) {
     return askedAs == null && name.equals(model) ? this : new ClientRequest(this, name);
+  }
+
+  /** Lets go of its bytes: an engine has begun to answer, and no other will be asked. */
+  public void isAnswered() {
+    body.letGo();
+    if (course instanceof Course.Primed(var prompts, _)) {
+      prompts.forEach(ClientRequest::isAnswered);
+    }
   }
 
   /** The model that was asked for; empty where an endpoint does not require one. */
@@ -352,7 +363,7 @@ public final class ClientRequest implements Classified {
   /** A number of at most nine digits; more of them mean without bound, which no engine gives. */
   private long number(Member member) {
     int digits = member.valueEnd - member.valueStart;
-    String text = new String(body, member.valueStart, digits, StandardCharsets.US_ASCII);
+    String text = new String(body.get(), member.valueStart, digits, StandardCharsets.US_ASCII);
     if (text.startsWith("-") || text.equals("null")) {
       return -1;
     }
@@ -366,7 +377,7 @@ public final class ClientRequest implements Classified {
   public Optional<String> text(String name) {
     String found = null;
     try {
-      for (RootObject root = RootObject.open(body, 0, length); root.next(); ) {
+      for (RootObject root = RootObject.open(body.get(), 0, length); root.next(); ) {
         if (root.name().equals(name)) {
           found = root.kind() == JsonToken.VALUE_STRING ? root.string() : null;
         }
@@ -388,7 +399,7 @@ public final class ClientRequest implements Classified {
   private boolean says(Field field, char first) {
     for (Member member : members) {
       if (member.field == field) {
-        return body[member.valueStart] == first;
+        return body.get()[member.valueStart] == first;
       }
     }
     return false;
@@ -452,12 +463,12 @@ public final class ClientRequest implements Classified {
    * @param prompt of those listed; null if there is one only
    */
   private ClientRequest ofOneSequence(@Nullable Span prompt) {
-    Splice splice = new Splice(body, length);
+    Splice splice = new Splice(body.get(), length);
     for (Member member : members) {
       switch (member.field) {
         case PROMPT -> {
           if (prompt != null) {
-            splice.replace(member.valueStart, member.valueEnd, body, prompt.from, prompt.to);
+            splice.replace(member.valueStart, member.valueEnd, body.get(), prompt.from, prompt.to);
           }
         }
         case N, BEST_OF, USE_BEAM_SEARCH -> remove(splice, member);
@@ -499,7 +510,7 @@ public final class ClientRequest implements Classified {
    */
   public Buffer prefillBody(AtStop atStop, TokenReuse reuse) {
     boolean endless = false;
-    Splice splice = new Splice(body, length);
+    Splice splice = new Splice(body.get(), length);
     // Anthropic requires the limit; who leaves it out is told so by the engine.
     boolean capped = api == Api.MESSAGES;
     boolean asked = false;
@@ -606,7 +617,7 @@ public final class ClientRequest implements Classified {
    * @param reuse of the decode worker
    */
   public Buffer decodeBody(Buffer object, @Nullable Buffer promptTokenIds, TokenReuse reuse) {
-    Splice splice = new Splice(body, length);
+    Splice splice = new Splice(body.get(), length);
     boolean placed = false;
     Buffer ids = tokensPass(reuse) ? promptTokenIds : null;
     for (Member member : members) {
@@ -668,7 +679,7 @@ public final class ClientRequest implements Classified {
 
   /** The body of a decode leg that computes the prompt itself. */
   public Buffer decodeBody() {
-    Splice splice = new Splice(body, length);
+    Splice splice = new Splice(body.get(), length);
     for (Member member : members) {
       switch (member.field) {
         case MODEL -> rename(splice, member);

@@ -20,12 +20,12 @@ public final class Prompt {
 
   private record Part(int from, int to) {}
 
-  private final byte[] body;
+  private final RequestBytes body;
   private final List<Part> parts = new ArrayList<>(2);
   private int rendersFirst;
   private long bytes;
 
-  Prompt(byte[] body) {
+  Prompt(RequestBytes body) {
     this.body = body;
   }
 
@@ -48,6 +48,6 @@ public final class Prompt {
 
   /** Hands its parts over, one after the other. */
   public void read(Reader reader) {
-    parts.forEach(part -> reader.part(body, part.from, part.to));
+    parts.forEach(part -> reader.part(body.get(), part.from, part.to));
   }
 }

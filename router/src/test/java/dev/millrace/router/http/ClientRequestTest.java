@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.millrace.router.http.ClientRequest.AtStop;
 import dev.millrace.router.http.ClientRequest.TokenReuse;
 import io.vertx.core.buffer.Buffer;
+import java.lang.ref.WeakReference;
 import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -378,5 +379,25 @@ final class ClientRequestTest {
   void ordinaryRequest_isForBoth(String members) {
     assertThat(read("{\"model\":\"m\"," + members + "}").course())
         .isEqualTo(new ClientRequest.Course.Disaggregated());
+  }
+
+  @Test
+  void isAnswered_nothingHoldsItsBytes_alsoUnderAnotherName() throws Exception {
+    byte[] body =
+        "{\"model\":\"m\",\"prompt\":\"x\",\"stream\":true}".getBytes(StandardCharsets.UTF_8);
+    WeakReference<byte[]> held = new WeakReference<>(body);
+    ClientRequest request = (ClientRequest) ClientRequest.read(Api.COMPLETIONS, body, body.length);
+    body = null;
+    ClientRequest renamed = request.askedAs("other");
+
+    renamed.isAnswered();
+
+    for (int i = 0; i < 100 && held.get() != null; i++) {
+      System.gc();
+      Thread.sleep(10);
+    }
+    assertThat(held.get()).isNull();
+    assertThat(request.prompt().bytes()).isEqualTo(3);
+    assertThat(renamed.model()).isEqualTo("m");
   }
 }
