@@ -189,7 +189,7 @@ def pool(role, model, ports):  # every pair is trusted: the fake engines say not
 def millrace(fleet, name, root, prefill=PREFILL, decode=DECODE, other_routes=0):
     """One process for both kinds: a route without prefill engines, and a disaggregated one; before them routes that nobody asks for."""
     port, admin = next(ROUTER_PORTS), next(ROUTER_PORTS)
-    others = "".join(f"  - {{match: {{model: other-{n}}}, prefill: {{pool: p}}, decode: {{pool: d}}, verify: trust}}\n" for n in range(other_routes))
+    others = "".join(f"  - {{match: {{model: other-{n}}}, served-model-name: bench, prefill: {{pool: p}}, decode: {{pool: d}}, verify: trust}}\n" for n in range(other_routes))
     file = fleet.folder / f"routes-{port}.yaml"
     file.write_text(f"""\
 listen: {{host: 127.0.0.1, port: {port}, event-loops: 1}}
@@ -238,10 +238,13 @@ def counts():
     return json.loads(get(f"http://127.0.0.1:{CONTROL}/counts"))
 
 
+def tell_engines(case):
+    """What to stream, if they are asked to; their counts begin anew."""
+    get(f"http://127.0.0.1:{CONTROL}/set?tokens={case.tokens}&interval-us={case.interval_millis * 1000}", data=b"")
+
+
 def load(fleet, router, case, seconds):
-    """The command that sends a case, after the engines have been told what to answer."""
-    if case.stream:
-        get(f"http://127.0.0.1:{CONTROL}/set?tokens={case.tokens}&interval-us={case.interval_millis * 1000}", data=b"")
+    """The command that sends a case."""
     command = ["taskset", "-c", fleet.load_cpu, WIRE, "load", "-to", f"127.0.0.1:{router.port}", "-model", router.model,
                "-body", case.body_bytes, "-connections", case.connections, "-seconds", seconds, "-ramp", case.ramp_seconds,
                "-tokens", case.tokens]
@@ -252,6 +255,7 @@ def measure(fleet, router, case, seconds):
     if case.interval_millis:
         # Twice the length of a stream at least, and the first of them spread over the length of one.
         seconds = max(seconds, case.ramp_seconds + 1.5 * case.tokens * case.interval_millis / 1000)
+    tell_engines(case)
     command = load(fleet, router, case, seconds)
     pids = [one for pid in router.pids for one in tree(pid)]
     forget_peak(pids)
