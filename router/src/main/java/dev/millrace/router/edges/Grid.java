@@ -6,6 +6,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The edges between the workers of two pools, of one or more routes that pair them by the same
@@ -16,6 +17,9 @@ final class Grid {
   private final Map<Worker, Map<Worker, Edge>> all = new HashMap<>();
   private final List<Edge> inOrder;
   private volatile RouteEdges.Usable usable = new RouteEdges.Usable(List.of(), Map.of());
+
+  /** Of a thousand workers there are a quarter of a million edges: too many to look through. */
+  private volatile @Nullable Edge fastest;
 
   Grid(List<Worker> prefilling, List<Worker> decoding, EdgeState first, Edge.Listener listener) {
     List<Edge> made = new ArrayList<>();
@@ -53,6 +57,26 @@ final class Grid {
       }
     }
     usable = new RouteEdges.Usable(List.copyOf(prefill), decode);
+    Edge known = fastest;
+    if (known != null && (known.prefill().isDraining() || known.decode().isDraining())) {
+      fastest = null;
+    }
+  }
+
+  /**
+   * Bytes per second over the edge that was the fastest when last something went over one; 0 if not
+   * known.
+   */
+  double fastest() {
+    Edge known = fastest;
+    return known == null ? 0 : known.bandwidth().bytesPerSecond();
+  }
+
+  /** Something has gone over an edge. */
+  void measured(Edge edge) {
+    if (edge.bandwidth().bytesPerSecond() > fastest()) {
+      fastest = edge;
+    }
   }
 
   RouteEdges.Usable usable() {

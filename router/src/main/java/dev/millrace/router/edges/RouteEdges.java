@@ -54,9 +54,8 @@ public final class RouteEdges {
 
   /** Takes what a decode worker's counters prove of an exchange that an edge carried. */
   public void transferred(Edge edge, TransferReport report, long nowNanos) {
-    double fastest =
-        grid.edges().stream().mapToDouble(one -> one.bandwidth().bytesPerSecond()).max().orElse(0);
-    edge.transferred(report, route.pairing().onRecompute(), fastest, nowNanos);
+    edge.transferred(report, route.pairing().onRecompute(), grid.fastest(), nowNanos);
+    grid.measured(edge);
   }
 
   /** Whether the state of one is still being found out. */
