@@ -55,7 +55,7 @@ public final class RouteEdges {
   /** Takes what a decode worker's counters prove of an exchange that an edge carried. */
   public void transferred(Edge edge, TransferReport report, long nowNanos) {
     edge.transferred(report, route.pairing().onRecompute(), grid.fastest(), nowNanos);
-    grid.measured(edge);
+    grid.used(edge);
   }
 
   /** Whether the state of one is still being found out. */

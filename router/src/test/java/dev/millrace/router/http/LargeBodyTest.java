@@ -17,7 +17,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-class LargeBodyTest {
+final class LargeBodyTest {
   private static final int BYTES = 4 << 20;
 
   private final Vertx vertx = Vertx.vertx();
