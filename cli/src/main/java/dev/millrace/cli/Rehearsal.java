@@ -1,5 +1,6 @@
 package dev.millrace.cli;
 
+import dev.millrace.router.Router;
 import dev.millrace.simulator.EngineConfig;
 import dev.millrace.simulator.EngineRole;
 import dev.millrace.simulator.SimulatedEngine;
@@ -33,7 +34,7 @@ public final class Rehearsal {
   private static final int PROMPT_BYTES = 1500;
   private static final int TOKENS = 8;
 
-  private final Vertx vertx = Vertx.vertx();
+  private final Vertx vertx = Router.vertx();
   private final HttpClient client = vertx.createHttpClient();
   private final int port = KeptPort.any();
   private final int adminPort = KeptPort.any();
@@ -116,12 +117,13 @@ public final class Rehearsal {
   }
 
   private boolean isReady() {
-    return client
-        .request(HttpMethod.GET, adminPort, Demo.LOOPBACK, "/readyz")
-        .compose(request -> request.send())
-        .map(response -> response.statusCode() == 200)
-        .otherwise(false)
-        .await();
+    return Startup.started(
+        "the rehearsing router",
+        client
+            .request(HttpMethod.GET, adminPort, Demo.LOOPBACK, "/readyz")
+            .compose(request -> request.send())
+            .map(response -> response.statusCode() == 200)
+            .otherwise(false));
   }
 
   /** One request after the other, until it is time. */

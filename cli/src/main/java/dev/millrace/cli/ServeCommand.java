@@ -40,12 +40,7 @@ final class ServeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    try (TableWatch watch = new TableWatch(file)) {
-      return serve(watch);
-    }
-  }
-
-  private int serve(TableWatch watch) {
+    TableWatch watch = new TableWatch(file);
     watch.follow(RoutingTables.named(file));
     RoutingTable table = ConfigCommand.read(file);
     Listen listen = table.listen();
@@ -77,7 +72,7 @@ final class ServeCommand implements Callable<Integer> {
       watch.begin(changed -> takeOver(router, changed, out));
       stop.allow(listen.shutdownGrace());
       stop.await();
-      watch.close();
+      watch.end();
       out.printf(
           "stopping: no more requests; %d exchanges under way may take %d s%n",
           router.occupancy().exchanges(), listen.shutdownGrace().toSeconds());

@@ -20,12 +20,12 @@ import java.util.function.Consumer;
  * files are exchanged by links whose times tell nothing. A file is looked at twice before it counts
  * as changed, so that one that is being written is not read half.
  */
-final class TableWatch implements AutoCloseable {
+final class TableWatch {
   private static final Duration LOOK = Duration.ofSeconds(1);
 
   private final Path table;
   private final Map<Path, Followed> followed = new LinkedHashMap<>();
-  private final CountDownLatch closed = new CountDownLatch(1);
+  private final CountDownLatch ended = new CountDownLatch(1);
 
   private static final class Followed {
     String known;
@@ -53,8 +53,8 @@ final class TableWatch implements AutoCloseable {
   }
 
   /**
-   * Calls back with the files, on a thread of its own, each time that some have changed; until this
-   * is closed.
+   * Calls back with the files, on a thread of its own, each time that some have changed; until its
+   * {@link #end}.
    */
   void begin(Consumer<List<Path>> changed) {
     Thread.ofVirtual().name("table-watch").start(() -> watch(changed));
@@ -62,7 +62,7 @@ final class TableWatch implements AutoCloseable {
 
   private void watch(Consumer<List<Path>> changed) {
     try {
-      while (!closed.await(LOOK.toMillis(), TimeUnit.MILLISECONDS)) {
+      while (!ended.await(LOOK.toMillis(), TimeUnit.MILLISECONDS)) {
         List<Path> files = look();
         if (!files.isEmpty()) {
           changed.accept(files);
@@ -73,9 +73,9 @@ final class TableWatch implements AutoCloseable {
     }
   }
 
-  @Override
-  public void close() {
-    closed.countDown();
+  /** Looks no more. */
+  void end() {
+    ended.countDown();
   }
 
   /** What has changed since it was last returned; nothing while a file is still changing. */
