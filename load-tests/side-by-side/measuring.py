@@ -54,6 +54,7 @@ class Case:
 KB = 1024
 KINDS = ("plain", "P/D")
 
+
 # ---- processes ----
 
 def get(url, timeout=2, data=None, headers=None):
@@ -119,13 +120,17 @@ def tree(pid):
     return pids
 
 
+def used_seconds(stat):
+    """User and system time in a stat file of /proc; 0 if what it tells of is gone."""
+    try:
+        fields = stat.read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+
 def cpu_seconds(pids):
-    total = 0
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            total += int(fields[11]) + int(fields[12])
-    return total / TICKS_PER_SECOND
+    return sum(used_seconds(pathlib.Path(f"/proc/{pid}/stat")) for pid in pids)
 
 
 def compiler_seconds(pids):
@@ -135,9 +140,8 @@ def compiler_seconds(pids):
         for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
             with contextlib.suppress(OSError):
                 if (task / "comm").read_text().startswith(("C1 Compiler", "C2 Compiler")):
-                    fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
-                    total += int(fields[11]) + int(fields[12])
-    return total / TICKS_PER_SECOND
+                    total += used_seconds(task / "stat")
+    return total
 
 
 def forget_peak(pids):
@@ -181,12 +185,13 @@ class Router:
     model: str = "bench"
     protocol: str = "vllm"
 
+
 def pool(role, model, ports):  # every pair is trusted: the fake engines say nothing of their caches
     workers = ", ".join(f'{{url: "{url}"}}' for url in urls(ports))
     return f"{{role: {role}, model: {model}, engine: vllm, workers: [{workers}]}}"
 
 
-def millrace(fleet, name, root, prefill=PREFILL, decode=DECODE, other_routes=0):
+def millrace(fleet, name, root, prefill=PREFILL, decode=DECODE, other_routes=0, environment=None):
     """One process for both kinds: a route without prefill engines, and a disaggregated one; before them routes that nobody asks for."""
     port, admin = next(ROUTER_PORTS), next(ROUTER_PORTS)
     others = "".join(f"  - {{match: {{model: other-{n}}}, served-model-name: bench, prefill: {{pool: p}}, decode: {{pool: d}}, verify: trust}}\n" for n in range(other_routes))
@@ -203,7 +208,7 @@ routes:
   - {{match: {{model: bench}}, prefill: {{pool: p}}, decode: {{pool: d}}, verify: trust}}
   - {{match: {{model: plain}}, decode: {{pool: plain}}, verify: trust}}
 """)
-    process, took = fleet.start(name, fleet.router_cpu, [root / "millrace", "serve", "-c", file], admin, "/readyz")
+    process, took = fleet.start(name, fleet.router_cpu, [root / "millrace", "serve", "-c", file], admin, "/readyz", environment)
     return [Router(name, kind, port, tree(process.pid), took, "plain" if kind == "plain" else "bench") for kind in KINDS]
 
 
@@ -251,21 +256,25 @@ def load(fleet, router, case, seconds):
     return list(map(str, command + (["-stream"] if case.stream else [])))
 
 
+def send(fleet, router, case, seconds):
+    """Sends a case, and what became of it."""
+    done = subprocess.run(load(fleet, router, case, seconds), capture_output=True, text=True)
+    if not done.stdout:
+        raise Failed(f"{router.name}, {case}: {done.stderr}")
+    return json.loads(done.stdout)
+
+
 def measure(fleet, router, case, seconds):
     if case.interval_millis:
         # Twice the length of a stream at least, and the first of them spread over the length of one.
         seconds = max(seconds, case.ramp_seconds + 1.5 * case.tokens * case.interval_millis / 1000)
     tell_engines(case)
-    command = load(fleet, router, case, seconds)
     pids = [one for pid in router.pids for one in tree(pid)]
     forget_peak(pids)
     own, engine, busy = cpu_seconds(pids), cpu_seconds(fleet.engines), busy_seconds(fleet.router_cpu)
-    done = subprocess.run(command, capture_output=True, text=True)
+    result = send(fleet, router, case, seconds)
     own, engine = cpu_seconds(pids) - own, cpu_seconds(fleet.engines) - engine
     busy = busy_seconds(fleet.router_cpu) - busy
-    if not done.stdout:
-        raise Failed(f"{router.name}, {case}: {done.stderr}")
-    result = json.loads(done.stdout)
     requests, events, elapsed = max(1, result["requests"]), result["events"], result["elapsed_s"]
     return Sample(
         per_second=result["per_second"], p50=result["p50_ms"], p99=result["p99_ms"],

@@ -140,4 +140,5 @@ def sglang_router(fleet, kind):
     process, took = fleet.start(f"sglang-router {kind}", fleet.router_cpu, command, port, "/health")
     return Router("sglang-router", kind, port, tree(process.pid), took, protocol="sglang")
 
+
 STARTERS = {"nginx": nginx, "haproxy": haproxy, "vllm-router": vllm_router, "smg": smg, "sglang-router": sglang_router}
